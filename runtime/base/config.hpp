@@ -1,0 +1,49 @@
+#pragma once
+
+/// Compiler, sanitizer and platform facts. Macros are spelled WEFT_… and live only in this folder.
+
+#include <cstddef>
+
+#if !defined(__linux__)
+#error "weft needs Linux: it waits in io_uring or epoll"
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
+#define WEFT_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WEFT_ASAN 1
+#endif
+#endif
+
+#if defined(__SANITIZE_THREAD__)
+#define WEFT_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define WEFT_TSAN 1
+#endif
+#endif
+
+#if !defined(WEFT_ASAN)
+#define WEFT_ASAN 0
+#endif
+#if !defined(WEFT_TSAN)
+#define WEFT_TSAN 0
+#endif
+
+#define WEFT_NOINLINE [[gnu::noinline]]
+#define WEFT_COLD [[gnu::cold, gnu::noinline]]
+#define WEFT_ALWAYS_INLINE [[gnu::always_inline]] inline
+
+namespace weft::detail {
+
+/// Distance that keeps two atomics written by different threads from sharing a line.
+/// (std::hardware_destructive_interference_size is not ABI-stable, so it is not used.)
+inline constexpr std::size_t cache_line = 64;
+
+/// True when a sanitizer that tracks synchronisation is compiled in: it cannot see fences, so code with
+/// asymmetric fences falls back to orderings on the atomics themselves.
+inline constexpr bool tsan_enabled = WEFT_TSAN != 0;
+inline constexpr bool asan_enabled = WEFT_ASAN != 0;
+
+}  // namespace weft::detail
