@@ -1,0 +1,26 @@
+#pragma once
+
+/// The link by which anything that a worker can run stands in a queue. Concurrent queues hold pointers to it and
+/// know nothing of coroutines.
+
+#include <weft/runtime/base/intrusive_queue.hpp>
+
+namespace weft::detail {
+
+struct runnable {
+    /// Owned by whoever holds the runnable: the one queue that contains it, or the thread that took it out.
+    runnable* next = nullptr;
+
+protected:
+    runnable() noexcept = default;
+    ~runnable() = default;
+
+public:
+    runnable(runnable const&) = delete;
+    runnable& operator=(runnable const&) = delete;
+};
+
+/// Runnables in the order in which they became ready, handed around by one thread.
+using ready_list = intrusive_queue<&runnable::next>;
+
+}  // namespace weft::detail

@@ -1,0 +1,178 @@
+#include <weft/runtime/core/stop_token.hpp>
+
+#include <memory>
+
+#include <sched.h>
+
+namespace weft::detail {
+
+namespace {
+
+/// An address that differs between live threads; cheaper than a thread id and enough to recognise oneself.
+WEFT_NOINLINE std::uintptr_t this_thread_mark() noexcept {
+    thread_local char mark = 0;
+    return reinterpret_cast<std::uintptr_t>(&mark);
+}
+
+/// Spins a little, then gives the processor away: the holder may have been preempted.
+class spin_wait {
+public:
+    void once() noexcept {
+        if (++rounds_ < 64) {
+            cpu_relax();
+        } else {
+            ::sched_yield();
+        }
+    }
+
+private:
+    unsigned rounds_ = 0;
+};
+
+}  // namespace
+
+void stop_state::lock() noexcept {
+    spin_wait wait;
+    // relaxed: hint — the exchange below decides
+    std::uint32_t word = word_.load(relaxed);
+    for (;;) {
+        if ((word & locked_bit) != 0) {
+            wait.once();
+            // relaxed: hint — as above
+            word = word_.load(relaxed);
+            continue;
+        }
+        // acquire: claim the lock and observe the list; pairs with unlock():publish. The loser retries with what
+        // it saw (relaxed: hint).
+        if (word_.compare_exchange_weak(word, word | locked_bit, acquire, relaxed)) {
+            return;
+        }
+    }
+}
+
+void stop_state::unlock() noexcept {
+    // release: publish the list; pairs with lock():claim. A read-modify-write, since `linked` may be set meanwhile.
+    word_.fetch_and(~locked_bit, release);
+}
+
+void stop_state::detach(stop_node& node) noexcept {
+    *node.slot_ = node.next_;
+    if (node.next_ != nullptr) {
+        node.next_->slot_ = node.slot_;
+    }
+    node.slot_ = nullptr;
+}
+
+bool stop_state::request_stop() noexcept {
+    lock();
+    // release: publish what the requester wrote; pairs with stop_requested():observe
+    std::uint32_t const before = word_.fetch_or(requested_bit, release);
+    if ((before & requested_bit) != 0) {
+        unlock();
+        return false;
+    }
+    firing now{nullptr, this_thread_mark()};
+    firing_ = &now;
+    while (first_ != nullptr) {
+        now.node = first_;
+        detach(*now.node);
+        unlock();
+        now.node->run_(*now.node);  // the node may be gone afterwards (I2)
+        lock();
+        now.node = nullptr;
+    }
+    firing_ = nullptr;
+    unlock();
+    return true;
+}
+
+bool stop_state::add_locked(stop_node& node) noexcept {
+    // relaxed: own — the bit is set under the lock only
+    if ((word_.load(relaxed) & requested_bit) != 0) {
+        return false;
+    }
+    node.state_ = this;
+    node.slot_ = &first_;
+    node.next_ = first_;
+    if (first_ != nullptr) {
+        first_->slot_ = &node.next_;
+    }
+    first_ = &node;
+    return true;
+}
+
+bool stop_state::add(stop_node& node) noexcept {
+    link_upwards();
+    lock();
+    bool const added = add_locked(node);
+    unlock();
+    return added;
+}
+
+void stop_state::remove(stop_node& node) noexcept {
+    lock();
+    if (node.slot_ != nullptr) {
+        detach(node);
+        unlock();
+        return;
+    }
+    spin_wait wait;
+    while (firing_ != nullptr && firing_->node == &node && firing_->thread != this_thread_mark()) {
+        unlock();
+        wait.once();
+        lock();
+    }
+    unlock();
+}
+
+void stop_state::link_upwards() noexcept {
+    for (stop_state* state = this; state->parent_ != nullptr; state = state->parent_) {
+        // acquire: observe an earlier link; pairs with the claim below
+        if ((state->word_.load(acquire) & linked_bit) != 0) {
+            return;  // whoever set the bit links, or has linked, the rest of the way
+        }
+        // acq_rel: claim the right to link; pairs with itself. The loser leaves the rest to the winner: a stop
+        // that arrives meanwhile reaches this state as soon as the winner is through (I3).
+        if ((state->word_.fetch_or(linked_bit, acq_rel) & linked_bit) != 0) {
+            return;
+        }
+        stop_node& node = *std::construct_at(&state->link_.value, *state);
+        stop_state& parent = *state->parent_;
+        parent.lock();
+        bool const added = parent.add_locked(node);
+        parent.unlock();
+        if (!added) {
+            state->request_stop();
+            return;
+        }
+    }
+}
+
+void stop_state::unlink_from_parent() noexcept {
+    link_.value.withdraw();
+    std::destroy_at(&link_.value);
+}
+
+bool stop_state::link_and_query() noexcept {
+    link_upwards();
+    // acquire: observe what the requester wrote; pairs with request_stop():publish
+    return (word_.load(acquire) & requested_bit) != 0;
+}
+
+bool stop_node::enroll(stop_state* state) noexcept {
+    WEFT_ASSERT(state_ == nullptr, "a stop callback is registered twice");
+    if (state == nullptr) {
+        return true;
+    }
+    return state->add(*this);
+}
+
+void stop_node::withdraw() noexcept {
+    stop_state* const state = state_;
+    if (state != nullptr) {
+        state->remove(*this);
+        state_ = nullptr;
+    }
+}
+
+}  // namespace weft::detail

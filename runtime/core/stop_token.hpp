@@ -1,0 +1,249 @@
+#pragma once
+
+/// Cooperative stop: sources, tokens and callbacks that live inside their owners and never allocate.
+///
+/// Protocol. A `stop_state` is one node of a tree that follows the structure of the program: a scope's state is the
+/// parent of its children's states. Actors: registrants (any thread), one requester that wins, the owner who
+/// destroys the state.
+///
+///   word_:   requested (sticky) | locked (spin, a few instructions) | linked (the parent knows us)
+///   first_:  callbacks not yet run, under the lock bit
+///   firing_: the winner's note of the callback that it is running, on its stack, under the lock bit
+///
+///   request:    lock → set requested → { pop a callback, note it, unlock, run it, lock }* → unlock
+///   register:   link to the parent if not yet linked → lock → requested? refuse : append → unlock
+///   deregister: lock → in the list? unlink : running elsewhere? unlock and wait for it → unlock
+///
+/// I1 A callback runs at most once, and never after its deregistration returned.
+/// I2 Deregistration returns only when the callback is not running, unless it is called from within the callback
+///    itself; then the callback's object is not touched after the callback returns.
+/// I3 Linking is lazy: a state joins its parent's list at the first registration or query. An unused state costs
+///    its four words of initialisation. Links are made from the leaf upwards; a parent that is already stopped
+///    stops the child during the link, so that no request is lost however the two race.
+/// I4 Lock order: a state's lock is never held while another's is taken; callbacks run with no lock held.
+/// I5 The state outlives its registrants, and the winner's loop: a parent's loop runs a child's link as a callback,
+///    so the child's destructor waits in `deregister` for it (I2).
+
+#include <weft/runtime/base/assert.hpp>
+#include <weft/runtime/base/atomic.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace weft {
+
+class stop_token;
+
+namespace detail {
+
+class stop_state;
+
+/// A registration. Lives in the registrant; `run` is called at most once, on the thread that requests the stop.
+class stop_node {
+public:
+    using run_function = void (*)(stop_node&) noexcept;
+
+    explicit stop_node(run_function run) noexcept : run_(run) {}
+
+    stop_node(stop_node const&) = delete;
+    stop_node& operator=(stop_node const&) = delete;
+
+    ~stop_node() { WEFT_ASSERT(state_ == nullptr, "a stop callback is destroyed while registered"); }
+
+    /// Owner. Registers with `state`; null means "never stops". False when the stop was requested already; then
+    /// nothing is registered and `run` is not called.
+    [[nodiscard]] bool enroll(stop_state* state) noexcept;
+
+    /// Owner. Afterwards the callback has either run completely or never will (I1, I2). Idempotent.
+    void withdraw() noexcept;
+
+private:
+    friend class stop_state;
+
+    run_function run_;
+    stop_state* state_ = nullptr;
+
+    // --- any thread, under the state's lock -------------------------------------
+    stop_node** slot_ = nullptr;  // what points at us in the state's list; null when not listed
+    stop_node* next_ = nullptr;
+};
+
+class stop_state {
+public:
+    explicit stop_state(stop_state* parent = nullptr) noexcept : parent_(parent) {}
+
+    stop_state(stop_state const&) = delete;
+    stop_state& operator=(stop_state const&) = delete;
+
+    ~stop_state() {
+        // relaxed: own — every registrant is gone, so only the destroying thread is left
+        if ((word_.load(relaxed) & linked_bit) != 0) {
+            unlink_from_parent();
+        }
+        WEFT_ASSERT(first_ == nullptr, "a stop state is destroyed while callbacks are registered");
+    }
+
+    /// Any thread. Runs every registered callback on the calling thread. True for the caller that was first.
+    bool request_stop() noexcept;
+
+    /// Any thread. Links to the ancestors on first use, hence not const.
+    [[nodiscard]] bool stop_requested() noexcept {
+        // acquire: observe what the requester wrote before request_stop(); pairs with request_stop():publish
+        std::uint32_t const word = word_.load(acquire);
+        if ((word & (requested_bit | linked_bit)) != 0 || parent_ == nullptr) {
+            return (word & requested_bit) != 0;
+        }
+        return link_and_query();
+    }
+
+    [[nodiscard]] stop_state* parent() const noexcept { return parent_; }
+
+private:
+    friend class stop_node;
+
+    static constexpr std::uint32_t requested_bit = 1;
+    static constexpr std::uint32_t locked_bit = 2;
+    static constexpr std::uint32_t linked_bit = 4;
+
+    /// What the winner is doing, on its stack. Touched under the lock bit.
+    struct firing {
+        stop_node* node;
+        std::uintptr_t thread;
+    };
+
+    /// The registration with the parent. It exists from the link on, hence outside the constructor's work.
+    struct parent_link : stop_node {
+        explicit parent_link(stop_state& child) noexcept : stop_node(&on_stop), child_(&child) {}
+
+        static void on_stop(stop_node& node) noexcept {
+            static_cast<parent_link&>(node).child_->request_stop();
+        }
+
+        stop_state* child_;
+    };
+
+    union lazy_link {
+        lazy_link() noexcept {}
+
+        ~lazy_link() {}
+
+        parent_link value;
+    };
+
+    [[nodiscard]] bool add(stop_node& node) noexcept;
+    [[nodiscard]] bool add_locked(stop_node& node) noexcept;
+    void remove(stop_node& node) noexcept;
+    void link_upwards() noexcept;
+    bool link_and_query() noexcept;
+    void unlink_from_parent() noexcept;
+    void lock() noexcept;
+    void unlock() noexcept;
+    static void detach(stop_node& node) noexcept;
+
+    // --- constant after construction -------------------------------------------
+    stop_state* parent_;
+
+    // --- any thread, atomic (see Protocol) ---------------------------------------
+    /// Written by everybody (the lock, the request, the link); read by queries.
+    atomic<std::uint32_t> word_{0};
+
+    // --- any thread, under the lock bit of word_ ----------------------------------
+    stop_node* first_ = nullptr;
+    firing* firing_ = nullptr;
+    lazy_link link_;  // alive while the linked bit is set
+};
+
+}  // namespace detail
+
+/// Asks a stop_source's owner nothing and tells its holder one thing: whether work should stop.
+///
+/// A token is a pointer; copies are free. A default-constructed token never stops.
+///
+/// Thread safety: every member may be called from any thread at the same time.
+/// Cancellation: never suspends.
+/// Lifetime: must not be used after its source is destroyed.
+/// Complexity: O(1); the first query of a nested source links it to its ancestors.
+/// Errors: none.
+class stop_token {
+public:
+    stop_token() noexcept = default;
+
+    explicit stop_token(detail::stop_state* state) noexcept : state_(state) {}
+
+    [[nodiscard]] bool stop_requested() const noexcept {
+        return state_ != nullptr && state_->stop_requested();
+    }
+
+    [[nodiscard]] bool stop_possible() const noexcept { return state_ != nullptr; }
+
+    [[nodiscard]] detail::stop_state* state() const noexcept { return state_; }
+
+    friend bool operator==(stop_token a, stop_token b) noexcept { return a.state_ == b.state_; }
+
+private:
+    detail::stop_state* state_ = nullptr;
+};
+
+/// Requests a stop that its tokens see. May follow a parent: a stop of the parent stops this source too.
+///
+/// Thread safety: `request_stop` and `token` may be called from any thread at the same time; construction and
+///     destruction by the owner only.
+/// Cancellation: never suspends.
+/// Lifetime: must outlive every callback registered through its tokens and every running `request_stop`.
+/// Complexity: `request_stop` runs every registered callback on the calling thread.
+/// Errors: none.
+/// Example: examples/timeout.cpp
+class stop_source {
+public:
+    stop_source() noexcept = default;
+
+    explicit stop_source(stop_token parent) noexcept : state_(parent.state()) {}
+
+    /// True for the caller that was first to ask.
+    bool request_stop() noexcept { return state_.request_stop(); }
+
+    [[nodiscard]] bool stop_requested() noexcept { return state_.stop_requested(); }
+
+    [[nodiscard]] stop_token token() noexcept { return stop_token(&state_); }
+
+private:
+    detail::stop_state state_;
+};
+
+/// Calls `Callback` once when a stop is requested: at once, on the constructing thread, if it already was.
+///
+/// Thread safety: constructed and destroyed by its owner; the callback runs on the thread that requests the stop.
+/// Cancellation: never suspends.
+/// Lifetime: destruction waits for a callback that runs on another thread, so the callback may use what its owner
+///     owns. Destroying the object from within its own callback is allowed.
+/// Complexity: O(1), no allocation.
+/// Errors: the callback must not throw.
+template <class Callback>
+class stop_callback : private detail::stop_node {
+public:
+    template <class F>
+    stop_callback(stop_token token, F&& callback)
+        : detail::stop_node(&invoke), callback_(std::forward<F>(callback)) {
+        if (!enroll(token.state())) {
+            callback_();
+        }
+    }
+
+    stop_callback(stop_callback const&) = delete;
+    stop_callback& operator=(stop_callback const&) = delete;
+
+    ~stop_callback() { withdraw(); }
+
+private:
+    static void invoke(detail::stop_node& node) noexcept {
+        static_cast<stop_callback&>(node).callback_();
+    }
+
+    Callback callback_;
+};
+
+template <class Callback>
+stop_callback(stop_token, Callback) -> stop_callback<Callback>;
+
+}  // namespace weft
