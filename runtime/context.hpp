@@ -1,0 +1,32 @@
+#pragma once
+
+/// What a coroutine inherits from the one that awaits or spawns it: where to run and when to stop.
+///
+/// A context is immutable while coroutines refer to it and lives in the frame (or the object) of whoever narrowed
+/// it, so that inheriting it is the copy of one pointer. Nothing is looked up in thread-local storage.
+
+#include <weft/runtime/core/stop_token.hpp>
+
+namespace weft::detail {
+
+class scheduler;
+
+struct context {
+    context(scheduler* home, stop_state* state) noexcept : sched(home), stop(state) {}
+
+    scheduler* sched;  ///< null under a sync_wait without a runtime
+    stop_state* stop;  ///< the innermost stop state; never null
+};
+
+/// A context with a stop state of its own, which follows the parent's.
+struct stop_context : context {
+    explicit stop_context(context const& parent) noexcept
+        : context(parent.sched, &own_stop), own_stop(parent.stop) {}
+
+    stop_context(scheduler* home, stop_state* parent) noexcept
+        : context(home, &own_stop), own_stop(parent) {}
+
+    stop_state own_stop;
+};
+
+}  // namespace weft::detail

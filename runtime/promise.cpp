@@ -1,0 +1,22 @@
+#include <weft/runtime/promise.hpp>
+
+namespace weft::detail {
+
+std::coroutine_handle<> unwind(promise_base& stopped) noexcept {
+    promise_base* current = &stopped;
+    for (;;) {
+        current->outcome_ = outcome::stopped;
+        if (current->completion_ != nullptr) {
+            return current->completion_->on_done(*current->completion_, *current);
+        }
+        promise_base* const parent = current->parent_;
+        WEFT_ASSERT(parent != nullptr && current->slot_ != nullptr,
+                    "a stopped coroutine has nobody to report to");
+        std::coroutine_handle<> const frame = *current->slot_;
+        *current->slot_ = nullptr;  // keeps I2
+        frame.destroy();
+        current = parent;
+    }
+}
+
+}  // namespace weft::detail

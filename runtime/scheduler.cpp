@@ -1,0 +1,98 @@
+#include <weft/runtime/scheduler.hpp>
+
+#include <exception>
+#include <memory>
+#include <new>
+#include <system_error>
+#include <thread>
+
+namespace weft::detail {
+
+/// A worker with its driver and its thread; on the heap, because a worker does not move.
+struct scheduler::slot {
+    std::unique_ptr<driver> waits_in;
+    std::unique_ptr<worker> runs;
+    std::thread thread;
+};
+
+scheduler::scheduler(unsigned worker_count, driver_factory make_driver)
+    : worker_count_(worker_count), slots_(nullptr), idle_(worker_count) {
+    init_asymmetric_fence();
+    auto slots = std::make_unique<slot[]>(worker_count);
+    for (unsigned i = 0; i < worker_count; ++i) {
+        slots[i].waits_in.reset(make_driver(i));
+        slots[i].runs = std::make_unique<worker>(*this, i, *slots[i].waits_in);
+    }
+    slots_ = slots.release();
+    try {
+        for (unsigned i = 0; i < worker_count; ++i) {
+            worker& each = *slots_[i].runs;
+            slots_[i].thread = std::thread([&each] { each.loop(); });
+        }
+    } catch (...) {
+        stop();
+        delete[] slots_;
+        throw;
+    }
+}
+
+scheduler::~scheduler() {
+    stop();
+    WEFT_CHECK(injected_.looks_empty(), "a scheduler is destroyed while coroutines wait to run");
+    delete[] slots_;
+}
+
+void scheduler::stop() noexcept {
+    // release: publish the end; pairs with worker::loop():observe
+    stopping_.store(true, release);
+    for (unsigned i = 0; i < worker_count_; ++i) {
+        slots_[i].runs->wake();
+    }
+    for (unsigned i = 0; i < worker_count_; ++i) {
+        if (slots_[i].thread.joinable()) {
+            slots_[i].thread.join();
+        }
+    }
+}
+
+worker& scheduler::worker_at(unsigned index) noexcept {
+    return *slots_[index].runs;
+}
+
+bool scheduler::is_current() const noexcept {
+    worker const* const here = current_worker();
+    return here != nullptr && &here->sched() == this;
+}
+
+void scheduler::schedule(promise_base& promise) noexcept {
+    worker* const here = current_worker();
+    if (here != nullptr && &here->sched() == this) {
+        here->push_ready(promise);
+    } else {
+        inject(promise);
+    }
+}
+
+void scheduler::inject(promise_base& promise) noexcept {
+    injected_.push(promise);
+    fence_seq_cst();  // keeps idle_set I1 for a lone worker, which parks behind a full fence only
+    notify();
+}
+
+void scheduler::wake_one() noexcept {
+    unsigned const chosen = idle_.pick();
+    if (chosen != idle_set::nobody) {
+        worker_at(chosen).wake();
+    }
+}
+
+bool scheduler::anything_stealable(unsigned except) const noexcept {
+    for (unsigned i = 0; i < worker_count_; ++i) {
+        if (i != except && slots_[i].runs->has_stealable()) {
+            return true;
+        }
+    }
+    return false;
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,34 @@
+#include <weft/runtime/thread_driver.hpp>
+
+#include <ctime>
+
+namespace weft::detail {
+
+void thread_driver::poll(ready_list&) noexcept {}
+
+void thread_driver::park(nanoseconds_u64 deadline, ready_list&) noexcept {
+    scoped_lock const lock(mutex_);
+    while (!notified_) {
+        if (deadline == no_deadline) {
+            condition_.wait(mutex_);
+        } else if (!condition_.wait_until(mutex_, deadline)) {
+            break;
+        }
+    }
+    notified_ = false;
+}
+
+void thread_driver::wake() noexcept {
+    scoped_lock const lock(mutex_);
+    notified_ = true;
+    condition_.notify_all();
+}
+
+nanoseconds_u64 thread_driver::now() const noexcept {
+    timespec time{};
+    ::clock_gettime(CLOCK_MONOTONIC, &time);
+    return static_cast<nanoseconds_u64>(time.tv_sec) * 1'000'000'000U +
+           static_cast<nanoseconds_u64>(time.tv_nsec);
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,287 @@
+#include <weft/runtime/worker.hpp>
+
+#include <weft/runtime/scheduler.hpp>
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace weft::detail {
+
+namespace {
+
+/// Ticks of the timer wheel: 1.024 µs each. A deadline is rounded up, so that no timer fires early.
+constexpr unsigned tick_shift = 10;
+
+constexpr std::uint64_t tick_at_or_after(nanoseconds_u64 time) noexcept {
+    return (time >> tick_shift) + ((time & ((1U << tick_shift) - 1)) != 0 ? 1 : 0);
+}
+
+constinit thread_local worker* current = nullptr;
+
+}  // namespace
+
+WEFT_NOINLINE worker* current_worker() noexcept {
+    worker* const here = current;
+    asm volatile("" ::: "memory");  // keeps the compiler from treating the function as constant
+    return here;
+}
+
+worker& require_worker(char const* operation) noexcept {
+    worker* const here = current_worker();
+    if (here == nullptr) [[unlikely]] {
+        std::fprintf(stderr, "weft: %s needs a runtime: await it in a task that a runtime runs\n", operation);
+        std::abort();
+    }
+    return *here;
+}
+
+worker::worker(scheduler& owner, unsigned index, driver& waits_in) noexcept
+    : scheduler_(&owner), driver_(&waits_in), index_(index), random_(index * 2654435769U + 1U) {}
+
+void worker::loop() noexcept {
+    current = this;
+    driver_->attach();
+    wheel_.start_at(driver_->now() >> tick_shift);
+    // acquire: observe the end; pairs with scheduler::stop():publish
+    while (!scheduler_->stopping_.load(acquire)) {
+        if (promise_base* const promise = next(); promise != nullptr) {
+            if (searching_) [[unlikely]] {
+                stop_searching();
+            }
+            run(*promise);
+        } else {
+            park();
+        }
+    }
+    driver_->detach();
+    current = nullptr;
+}
+
+promise_base* worker::next() noexcept {
+    if (--runs_until_poll_ == 0) [[unlikely]] {
+        runs_until_poll_ = poll_interval;
+        maintain();
+        if (runnable* const forked = forks_.pop(); forked != nullptr) {
+            return &promise_base::from(*forked);
+        }
+        if (promise_base* const injected = take_injected(); injected != nullptr) {
+            return injected;
+        }
+    }
+    budget_ = poll_interval;
+    if (promise_base* const local = next_local(); local != nullptr) [[likely]] {
+        return local;
+    }
+    if (promise_base* const injected = take_injected(); injected != nullptr) {
+        return injected;
+    }
+    return search();
+}
+
+promise_base* worker::next_local() noexcept {
+    if (runnable* const ready = ready_.try_pop(); ready != nullptr) {
+        return &promise_base::from(*ready);
+    }
+    if (runnable* const forked = forks_.pop(); forked != nullptr) {
+        return &promise_base::from(*forked);
+    }
+    return nullptr;
+}
+
+promise_base* worker::take_injected() noexcept {
+    auto& queue = scheduler_->injected_;
+    if (queue.looks_empty()) {
+        return nullptr;
+    }
+    // One to run and a share for the ring, so that the mutex is taken once per batch.
+    std::size_t const share = 1 + queue.size_hint() / scheduler_->worker_count_;
+    std::size_t const room = decltype(ready_)::capacity / 2;
+    ready_list batch = queue.pop_batch(share < room ? share : room);
+    runnable* const first = batch.pop_front();
+    bool several = false;
+    while (runnable* const each = batch.pop_front()) {
+        enqueue(promise_base::from(*each));
+        several = true;
+    }
+    if (several || !queue.looks_empty()) {
+        scheduler_->notify();
+    }
+    return first != nullptr ? &promise_base::from(*first) : nullptr;
+}
+
+promise_base* worker::search() noexcept {
+    if (scheduler_->worker_count_ == 1) {
+        return nullptr;
+    }
+    if (!searching_) {
+        searching_ = scheduler_->idle_.begin_search();
+    }
+    promise_base* found = nullptr;
+    bool contended = searching_;
+    for (unsigned round = 0; contended && found == nullptr && round < 4; ++round) {
+        contended = false;
+        random_ = random_ * 1664525U + 1013904223U;
+        unsigned const count = scheduler_->worker_count_;
+        unsigned const start = (random_ >> 16U) % count;
+        for (unsigned i = 0; i < count && found == nullptr; ++i) {
+            unsigned const victim = (start + i) % count;
+            if (victim != index_) {
+                found = scheduler_->worker_at(victim).steal_for(*this, contended);
+            }
+        }
+    }
+    return found;
+}
+
+void worker::stop_searching() noexcept {
+    searching_ = false;
+    if (scheduler_->idle_.end_search()) {
+        scheduler_->notify();  // keeps idle_set I2: the last searcher wakes a successor
+    }
+}
+
+promise_base* worker::steal_for(worker& thief, bool& contended) noexcept {
+    runnable* taken[decltype(ready_)::capacity / 2];
+    std::size_t const count = ready_.take_half(taken, decltype(ready_)::capacity / 2);
+    if (count != 0) {
+        for (std::size_t i = 1; i < count; ++i) {
+            thief.enqueue(promise_base::from(*taken[i]));
+        }
+        return &promise_base::from(*taken[0]);
+    }
+    auto const stolen = forks_.steal();
+    if (stolen.status == steal_status::ok) {
+        return &promise_base::from(*stolen.item);
+    }
+    contended = contended || stolen.status == steal_status::lost;
+    return nullptr;
+}
+
+void worker::enqueue(promise_base& promise) noexcept {
+    if (ready_.try_push(&promise)) [[likely]] {
+        return;
+    }
+    // The ring is full: half of it moves to the global queue, where every worker takes its share.
+    runnable* moved[decltype(ready_)::capacity / 2];
+    std::size_t const count = ready_.take_half(moved, decltype(ready_)::capacity / 2);
+    ready_list chain;
+    for (std::size_t i = 0; i < count; ++i) {
+        chain.push_back(*moved[i]);
+    }
+    chain.push_back(promise);
+    scheduler_->injected_.push_all(chain, count + 1);
+}
+
+void worker::push_ready(promise_base& promise) noexcept {
+    enqueue(promise);
+    if (!in_service_) {
+        scheduler_->notify();
+    }
+}
+
+void worker::push_fork(promise_base& promise) {
+    forks_.push(&promise);
+    scheduler_->notify();
+}
+
+void worker::add_timer(worker_timer& timer, nanoseconds_u64 deadline) noexcept {
+    wheel_.insert(timer, tick_at_or_after(deadline));
+}
+
+void worker::post(remote_request& request) noexcept {
+    (void)remote_.push(request);
+    wake();
+}
+
+void worker::wake() noexcept {
+    // acq_rel: publish what was queued before, even over an earlier notification (I1); pairs with block() and park()
+    if (parker_.exchange(parker_state::notified, acq_rel) == parker_state::parked) {
+        driver_->wake();
+    }
+}
+
+void worker::serve_remote() noexcept {
+    auto requests = remote_.take_all();
+    while (remote_request* const each = requests.pop_front()) {
+        each->run(*each);
+    }
+}
+
+void worker::expire_timers() noexcept {
+    if (wheel_.empty()) {
+        return;
+    }
+    timer_list expired;
+    wheel_.advance(driver_->now() >> tick_shift, expired);
+    while (timer_node* const each = expired.pop_front()) {
+        auto& timer = static_cast<worker_timer&>(*each);
+        timer.fire(timer);
+    }
+}
+
+/// What became ready during a service is announced once, and only if there is more than this worker runs next.
+void worker::end_service() noexcept {
+    while (runnable* const each = completed_.pop_front()) {
+        enqueue(promise_base::from(*each));
+    }
+    in_service_ = false;
+    if (ready_.size_hint() > 1) {
+        scheduler_->notify();
+    }
+}
+
+void worker::maintain() noexcept {
+    in_service_ = true;
+    serve_remote();
+    if (driver_->has_pending()) {
+        driver_->poll(completed_);
+    }
+    expire_timers();
+    end_service();
+}
+
+nanoseconds_u64 worker::next_deadline() const noexcept {
+    std::uint64_t const tick = wheel_.next_expiry();
+    return tick == timer_wheel::never ? no_deadline : tick << tick_shift;
+}
+
+void worker::park() noexcept {
+    auto& idle = scheduler_->idle_;
+    idle.begin_sleep(index_, searching_);
+    searching_ = false;
+    // keeps idle_set I1, I3: whoever published before seeing us asleep is found here. A lone worker has no
+    // publisher that relies on the light fence, so a full fence does.
+    bool work = false;
+    if (scheduler_->worker_count_ == 1) {
+        fence_seq_cst();
+    } else {
+        fence_heavy();
+        work = scheduler_->anything_stealable(index_);
+    }
+    if (work || !scheduler_->injected_.looks_empty()) {
+        searching_ = idle.end_sleep(index_) || idle.begin_search();
+        return;
+    }
+    in_service_ = true;
+    block();
+    searching_ = idle.end_sleep(index_);
+    serve_remote();
+    expire_timers();
+    end_service();
+    runs_until_poll_ = poll_interval;
+}
+
+void worker::block() noexcept {
+    parker_state expected = parker_state::running;
+    // acq_rel: claim the right to block, and observe what a waker queued; pairs with wake(). The loser (acquire) was
+    // notified: it only polls.
+    if (parker_.compare_exchange_strong(expected, parker_state::parked, acq_rel, acquire)) {
+        driver_->park(next_deadline(), completed_);
+    } else {
+        driver_->poll(completed_);
+    }
+    // acq_rel: observe the latest waker's work (I1) and take the notification; pairs with wake()
+    parker_.exchange(parker_state::running, acq_rel);
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,182 @@
+#pragma once
+
+/// One worker: a thread, its queues, its timers and the driver in which it waits.
+///
+/// The loop takes what runs next from, in this order: the ready ring (woken and yielded coroutines, FIFO), the fork
+/// deque (children of joins, LIFO), the global queue, other workers, and then parks in the driver. Every
+/// `poll_interval` runs it looks at the driver, the timers and the global queue even though it is busy, and takes
+/// from the fork deque first, so that neither side starves the other.
+///
+/// Protocol of parking. Actors: the worker, and anybody who calls wake().
+///   parker_: running → parked (worker, before it blocks) ; any → notified (wake) ; any → running (worker, after)
+///   A wake that finds `parked` owes the driver one wake(); one that finds `running` or `notified` owes nothing,
+///   because the worker looks at the word before it blocks.
+/// I1 `notified` is always written, even over itself, so that the worker synchronises with the latest waker.
+/// I2 Work is published (queue, remote post) before wake(); after the worker has consumed a notification it looks at
+///    every source again.
+
+#include <weft/runtime/base/function_ref.hpp>
+#include <weft/runtime/core/ready_queue.hpp>
+#include <weft/runtime/core/remote_queue.hpp>
+#include <weft/runtime/core/timer_wheel.hpp>
+#include <weft/runtime/core/work_deque.hpp>
+#include <weft/runtime/driver.hpp>
+#include <weft/runtime/promise.hpp>
+
+#include <cstdint>
+
+namespace weft::detail {
+
+class scheduler;
+class worker;
+
+/// A request to a worker from any thread. Stands in at most one queue; `run` is called on the worker's thread.
+struct remote_request {
+    using run_function = void (*)(remote_request&) noexcept;
+
+    explicit remote_request(run_function f) noexcept : run(f) {}
+
+    remote_request(remote_request const&) = delete;
+    remote_request& operator=(remote_request const&) = delete;
+
+    run_function run;
+    remote_request* next = nullptr;
+};
+
+/// A timer in a worker's wheel. `fire` is called on the worker's thread after the node has left the wheel.
+struct worker_timer : timer_node {
+    using fire_function = void (*)(worker_timer&) noexcept;
+
+    explicit worker_timer(fire_function f) noexcept : fire(f) {}
+
+    fire_function fire;
+};
+
+class worker {
+public:
+    static constexpr unsigned poll_interval = 64;
+    static constexpr std::uint32_t fork_budget = 4096;
+
+    worker(scheduler& owner, unsigned index, driver& waits_in) noexcept;
+
+    worker(worker const&) = delete;
+    worker& operator=(worker const&) = delete;
+
+    // --- worker's own thread ------------------------------------------------------
+
+    /// Runs until the scheduler stops.
+    void loop() noexcept;
+
+    /// Makes a coroutine ready behind the others, and wakes a sleeper if there is one to share the work.
+    void push_ready(promise_base& promise) noexcept;
+
+    /// Offers a child of a join to thieves; the next pop_fork() of this worker takes the youngest.
+    void push_fork(promise_base& promise);
+
+    /// True when `expected` was the youngest forked child and has not been stolen; it is the caller's then.
+    [[nodiscard]] bool pop_fork_if(promise_base& expected) noexcept {
+        return forks_.pop_if(&expected);
+    }
+
+    /// Counts a fork. False when the caller should go through the loop, which then serves I/O and timers.
+    [[nodiscard]] bool spend_fork() noexcept {
+        if (--fork_budget_ != 0) [[likely]] {
+            return true;
+        }
+        fork_budget_ = fork_budget;
+        return false;
+    }
+
+    /// Counts an operation that completed without waiting. False when the caller should wait its turn instead.
+    [[nodiscard]] bool spend_budget() noexcept {
+        if (budget_ == 0) {
+            return false;
+        }
+        --budget_;
+        return true;
+    }
+
+    /// Arms `timer` for the driver clock's `deadline`.
+    void add_timer(worker_timer& timer, nanoseconds_u64 deadline) noexcept;
+
+    /// False when the timer has left the wheel already.
+    bool cancel_timer(worker_timer& timer) noexcept { return wheel_.cancel(timer); }
+
+    [[nodiscard]] nanoseconds_u64 now() const noexcept { return driver_->now(); }
+
+    [[nodiscard]] io_backend* io() const noexcept { return driver_->io(); }
+
+    [[nodiscard]] std::size_t timer_count() const noexcept { return wheel_.size(); }
+
+    // --- any thread ----------------------------------------------------------------
+
+    /// Runs `request` on this worker's thread, soon. The request stays alive until then.
+    void post(remote_request& request) noexcept;
+
+    /// Makes the worker look at all of its sources.
+    void wake() noexcept;
+
+    /// Takes a share of this worker's runnables: one is returned, more may go to the thief's ring.
+    [[nodiscard]] promise_base* steal_for(worker& thief, bool& contended) noexcept;
+
+    /// True when another worker would find something to take.
+    [[nodiscard]] bool has_stealable() const noexcept {
+        return !ready_.looks_empty() || !forks_.looks_empty();
+    }
+
+    // --- constant after construction -------------------------------------------
+    [[nodiscard]] scheduler& sched() const noexcept { return *scheduler_; }
+
+    [[nodiscard]] unsigned index() const noexcept { return index_; }
+
+    [[nodiscard]] driver& waits_in() const noexcept { return *driver_; }
+
+private:
+    enum class parker_state : std::uint32_t { running, parked, notified };
+
+    [[nodiscard]] promise_base* next() noexcept;
+    [[nodiscard]] promise_base* next_local() noexcept;
+    [[nodiscard]] promise_base* search() noexcept;
+    void stop_searching() noexcept;
+    [[nodiscard]] promise_base* take_injected() noexcept;
+    void maintain() noexcept;
+    void park() noexcept;
+    void block() noexcept;
+    void expire_timers() noexcept;
+    void serve_remote() noexcept;
+    void end_service() noexcept;
+    void enqueue(promise_base& promise) noexcept;
+    [[nodiscard]] nanoseconds_u64 next_deadline() const noexcept;
+
+    // --- constant after construction -------------------------------------------
+    scheduler* scheduler_;
+    driver* driver_;
+    unsigned index_;
+
+    // --- worker's own thread only ---------------------------------------------------
+    alignas(cache_line) std::uint32_t fork_budget_ = fork_budget;
+    std::uint32_t budget_ = poll_interval;
+    std::uint32_t runs_until_poll_ = poll_interval;
+    std::uint32_t random_;
+    bool searching_ = false;
+    bool in_service_ = false;  // completions are being collected; end_service() announces them
+    ready_list completed_;
+    timer_wheel wheel_;
+
+    // --- owner and thieves (their own protocols) -------------------------------------
+    work_deque<runnable> forks_;
+    ready_queue<runnable> ready_;
+
+    // --- any thread, atomic (see Protocol) ---------------------------------------
+    /// Written by the worker and by wakers.
+    alignas(cache_line) atomic<parker_state> parker_{parker_state::running};
+    remote_queue<&remote_request::next> remote_;
+};
+
+/// The worker whose thread this is, or null on a foreign thread. Not cached across a suspension.
+[[nodiscard]] worker* current_worker() noexcept;
+
+/// The current worker; aborts with the operation's name where there is none.
+[[nodiscard]] worker& require_worker(char const* operation) noexcept;
+
+}  // namespace weft::detail
