@@ -27,8 +27,8 @@ void thread_event::wait() noexcept {
 
 /// What a group keeps for each child: its frame, and a stop state of its own, so that the operations of one child
 /// do not contend with those of its siblings.
-struct task_group::child : completion {
-    child(task_group& owner, std::coroutine_handle<> coroutine, error_reader reader) noexcept
+struct task_group::child_record : completion {
+    child_record(task_group& owner, std::coroutine_handle<> coroutine, error_reader reader) noexcept
         : completion(&ended),
           own_context(owner.inherited()),
           group(&owner),
@@ -42,7 +42,7 @@ struct task_group::child : completion {
     }
 
     static std::coroutine_handle<> ended(completion& base, promise_base& promise) noexcept {
-        auto* const self = static_cast<child*>(&base);
+        auto* const self = static_cast<child_record*>(&base);
         task_group& group = *self->group;
         if (promise.outcome_ == outcome::error) {
             group.note_error(self->read_error(promise));
@@ -60,9 +60,9 @@ struct task_group::child : completion {
 
 void task_group::start(std::coroutine_handle<> frame, promise_base& promise,
                        error_reader read_error) {
-    child* record = nullptr;
+    child_record* record = nullptr;
     try {
-        record = new child(*this, frame, read_error);
+        record = new child_record(*this, frame, read_error);
     } catch (...) {
         frame.destroy();
         throw;

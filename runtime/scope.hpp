@@ -89,7 +89,7 @@ public:
     void (*error_hook)(std::exception_ptr const&) noexcept = nullptr;
 
 private:
-    struct child;
+    struct child_record;
     using error_reader = std::exception_ptr (*)(promise_base&) noexcept;
 
     template <class T>

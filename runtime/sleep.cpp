@@ -4,26 +4,25 @@
 
 namespace weft {
 
-namespace {
+namespace detail {
 
-/// Negative durations are over at once; the rest saturates far beyond any uptime.
-detail::nanoseconds_u64 to_nanoseconds(clock::duration duration) noexcept {
+nanoseconds_u64 to_nanoseconds(clock::duration duration) noexcept {
     auto const count = std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count();
-    return count > 0 ? static_cast<detail::nanoseconds_u64>(count) : 0;
+    return count > 0 ? static_cast<nanoseconds_u64>(count) : 0;
 }
 
-}  // namespace
+}  // namespace detail
 
 sleep_operation::sleep_operation(clock::duration duration) noexcept
     : pinned_operation(&on_cancel),
       worker_timer(&fired),
-      time_(to_nanoseconds(duration)),
+      time_(detail::to_nanoseconds(duration)),
       relative_(true) {}
 
 sleep_operation::sleep_operation(clock::time_point deadline) noexcept
     : pinned_operation(&on_cancel),
       worker_timer(&fired),
-      time_(to_nanoseconds(deadline.time_since_epoch())),
+      time_(detail::to_nanoseconds(deadline.time_since_epoch())),
       relative_(false) {}
 
 void sleep_operation::start(detail::promise_base& waiter) noexcept {
@@ -49,7 +48,7 @@ void sleep_operation::on_cancel(detail::pinned_operation& base) noexcept {
 void yield_operation::requeue(detail::promise_base& waiter) noexcept {
     detail::worker& here = detail::require_worker("yield");
     waiter.stop_marked_ = waiter.stop().stop_requested();
-    here.push_ready(waiter);
+    here.push_yielded(waiter);
 }
 
 }  // namespace weft

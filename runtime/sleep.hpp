@@ -11,6 +11,13 @@ namespace weft {
 /// The clock of deadlines: monotonic, as the worker's driver tells it.
 using clock = std::chrono::steady_clock;
 
+namespace detail {
+
+/// Negative durations are over at once; the longest are beyond any uptime and do not overflow when added to now.
+[[nodiscard]] nanoseconds_u64 to_nanoseconds(clock::duration duration) noexcept;
+
+}  // namespace detail
+
 /// What sleep_for and sleep_until wait in.
 class [[nodiscard]] sleep_operation : private detail::pinned_operation,
                                       private detail::worker_timer {

@@ -179,6 +179,13 @@ void worker::push_ready(promise_base& promise) noexcept {
     }
 }
 
+void worker::push_yielded(promise_base& promise) noexcept {
+    enqueue(promise);
+    if (ready_.size_hint() > 1) {
+        scheduler_->notify();
+    }
+}
+
 void worker::push_fork(promise_base& promise) {
     forks_.push(&promise);
     scheduler_->notify();

@@ -70,6 +70,9 @@ public:
     /// Makes a coroutine ready behind the others, and wakes a sleeper if there is one to share the work.
     void push_ready(promise_base& promise) noexcept;
 
+    /// The same for the coroutine that is giving way: this worker takes it soon, so nobody is woken for it alone.
+    void push_yielded(promise_base& promise) noexcept;
+
     /// Offers a child of a join to thieves; the next pop_fork() of this worker takes the youngest.
     void push_fork(promise_base& promise);
 

@@ -1,0 +1,147 @@
+#include <weft/io/op.hpp>
+
+#include <weft/runtime/base/error.hpp>
+
+#include <cerrno>
+#include <system_error>
+
+#include <sys/uio.h>
+#include <unistd.h>
+
+namespace weft::detail {
+
+namespace {
+
+/// Drops `count` transferred bytes from the front of the vectors.
+void advance(iovec*& vectors, unsigned& vector_count, std::size_t count) noexcept {
+    while (vector_count != 0 && count >= vectors->iov_len) {
+        count -= vectors->iov_len;
+        ++vectors;
+        --vector_count;
+    }
+    if (count != 0) {
+        vectors->iov_base = static_cast<unsigned char*>(vectors->iov_base) + count;
+        vectors->iov_len -= count;
+    }
+}
+
+}  // namespace
+
+io_op::~io_op() {
+    if (kind == io_kind::accept && answer_ > 0) {
+        ::close(answer_);  // keeps I3
+    }
+}
+
+bool io_op::start(promise_base& waiter) noexcept {
+    worker& home = require_worker("I/O");
+    io_backend* const backend = home.io();
+    WEFT_CHECK(backend != nullptr, "I/O needs weft::runtime: a thread_pool only computes");
+    if (kind != io_kind::close) {
+        if (!socket->enter()) {
+            answer_ = -ECANCELED;
+            refused_ = true;
+            return false;
+        }
+        entered_ = true;
+    }
+    if (!waiter.stop().stop_requested() && home.spend_budget() && backend->try_now(*this)) {
+        leave();
+        return false;
+    }
+    if (begin(home, waiter)) {
+        backend->start(*this);
+    } else {
+        answer_ = -ECANCELED;
+        leave();
+        refuse();
+    }
+    return true;
+}
+
+bool io_op::absorb(int answer) noexcept {
+    WEFT_ASSERT(!is_over, "an operation that is over gets an answer");
+    if (answer == -EINTR && !cancel_wanted) {
+        return false;
+    }
+    if (answer < 0) {
+        answer_ = answer;
+        return is_over = true;
+    }
+    auto const count = static_cast<std::size_t>(answer);
+    switch (kind) {
+        case io_kind::accept:
+        case io_kind::connect:
+        case io_kind::close:
+            answer_ = answer;
+            return is_over = true;
+        case io_kind::recv:
+        case io_kind::recv_vec:
+            done = count;
+            return is_over = true;
+        case io_kind::recv_exact:
+            done += count;
+            at_end_ = count == 0;
+            is_over = at_end_ || done == length;
+            break;
+        case io_kind::send_all:
+            done += count;
+            is_over = done == length;
+            break;
+        case io_kind::send_vec_all:
+            done += count;
+            advance(vectors, vector_count, count);
+            is_over = vector_count == 0;
+            break;
+    }
+    if (!is_over && cancel_wanted) {
+        answer_ = -ECANCELED;  // part of the transfer happened; the rest is not asked for
+        is_over = true;
+    }
+    return is_over;
+}
+
+void io_op::finish() noexcept {
+    WEFT_ASSERT(is_over && in_kernel == 0, "an operation finishes while the kernel has it");
+    leave();
+    settle(answer_ == -ECANCELED && !refused_);
+}
+
+void io_op::leave() noexcept {
+    if (entered_) {
+        entered_ = false;
+        bool const nothing_done = answer_ < 0 || (answer_ == 0 && done == 0);
+        if (nothing_done && answer_ != -ECANCELED && socket->is_closing()) {
+            refused_ = true;  // keeps socket_state I2
+        }
+        socket->leave();
+    }
+}
+
+result<std::size_t> io_op::outcome() const noexcept {
+    if (refused_) {
+        return failure(make_error_code(errc::closed));
+    }
+    if (answer_ < 0) {
+        return failure(std::error_code(-answer_, std::system_category()));
+    }
+    if (at_end_ && done < length) {
+        return failure(make_error_code(errc::unexpected_eof));
+    }
+    return done;
+}
+
+result<unique_fd> io_op::take_descriptor() noexcept {
+    if (auto const ended = outcome(); !ended.has_value()) {
+        return failure(ended.error());
+    }
+    return unique_fd(std::exchange(answer_, 0));
+}
+
+void io_op::on_cancel(pinned_operation& base) noexcept {
+    auto& self = static_cast<io_op&>(base);
+    self.cancel_wanted = true;
+    self.home().io()->cancel(self);
+}
+
+}  // namespace weft::detail

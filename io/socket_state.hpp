@@ -1,0 +1,73 @@
+#pragma once
+
+/// What the operations on one descriptor share: the descriptor, its identity, and the gate through which every
+/// operation passes so that closing can wait for them.
+///
+/// Protocol of closing: gate → shut down → drain → close.
+///   word_: in-flight count (low bits) | closing
+///   enter():  count + 1 unless closing                    (an operation is about to start)
+///   leave():  count - 1; the last one out after closing wakes the closer
+///   close:    set closing; shutdown(2) makes every operation in flight end, on whichever worker it is;
+///             wait until the count is 0; only then close(2), so that no operation ever meets a reused number
+/// I1 The descriptor is closed when the count is 0 and stays 0, because enter() fails once closing is set.
+/// I2 An operation that ends while closing is set reports weft::errc::closed, not what shutdown made of it.
+
+#include <weft/runtime/base/atomic.hpp>
+#include <weft/runtime/base/unique_fd.hpp>
+#include <weft/runtime/promise.hpp>
+
+#include <cstdint>
+
+namespace weft::detail {
+
+class socket_state {
+public:
+    /// Takes ownership of the descriptor.
+    explicit socket_state(unique_fd owned) noexcept;
+
+    socket_state(socket_state const&) = delete;
+    socket_state& operator=(socket_state const&) = delete;
+
+    /// Requires: no operation in flight. Closes the descriptor if close() did not.
+    ~socket_state();
+
+    [[nodiscard]] int fd() const noexcept { return fd_.value(); }
+
+    /// Distinguishes this descriptor from earlier ones of the same number.
+    [[nodiscard]] std::uint64_t serial() const noexcept { return serial_; }
+
+    /// Any thread. False once closing.
+    [[nodiscard]] bool enter() noexcept;
+
+    /// Any thread. Pairs with a successful enter(). May resume the closer; the last access to this object.
+    void leave() noexcept;
+
+    [[nodiscard]] bool is_closing() const noexcept;
+
+    [[nodiscard]] std::uint32_t in_flight() const noexcept;
+
+    /// Any thread, once: sets closing and shuts the descriptor down. True when nothing is in flight, else `closer`
+    /// is scheduled when the last operation has left.
+    [[nodiscard]] bool begin_close(promise_base& closer) noexcept;
+
+    /// After begin_close(), nothing in flight: closes. Errors of close(2) are of no use to anybody and are dropped.
+    void finish_close() noexcept { fd_.reset(); }
+
+    // --- one reader, one writer (see tcp_stream: Overlap) ---------------------------
+    /// The last receive drained the socket, so the next one will have to wait: a hint for the back ends.
+    bool receive_would_wait = false;
+
+private:
+    static constexpr std::uint32_t closing_bit = 1U << 31U;
+
+    // --- constant after construction, until finish_close() --------------------------
+    unique_fd fd_;
+    std::uint64_t serial_;
+
+    // --- any thread, atomic (see Protocol) ---------------------------------------
+    /// Written by every operation's start and end and by the closer.
+    atomic<std::uint32_t> word_{0};
+    promise_base* closer_ = nullptr;  // written before closing is set, read by the last one out
+};
+
+}  // namespace weft::detail

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <weft/runtime/base/result.hpp>
+#include <weft/runtime/task.hpp>
+
+#include <concepts>
+#include <coroutine>
+#include <system_error>
+#include <utility>
+
+namespace weft {
+
+namespace detail {
+
+/// Awaiters that can hand out their error_code themselves give their result-form awaiter by this member.
+template <class T>
+concept has_as_result = requires(T&& value) { static_cast<T&&>(value).as_result(); };
+
+/// The code of a std::system_error; rethrows anything else. Requires: `error` is not null.
+[[nodiscard]] std::error_code error_code_of(std::exception_ptr const& error);
+
+}  // namespace detail
+
+/// What `co_await as_result(task)` waits in.
+template <class T>
+class [[nodiscard]] task_result_operation : private detail::completion {
+public:
+    explicit task_result_operation(task<T> child) noexcept
+        : completion(&child_done), child_(std::move(child)) {
+        WEFT_CHECK(static_cast<bool>(child_), "an empty task is awaited: a task can be awaited once");
+    }
+
+    task_result_operation(task_result_operation const&) = delete;
+    task_result_operation& operator=(task_result_operation const&) = delete;
+
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<detail::promise_base> Promise>
+    [[nodiscard]] std::coroutine_handle<> await_suspend(
+        std::coroutine_handle<Promise> parent) noexcept {
+        auto& promise = detail::task_access::promise(child_);
+        promise.context_ = parent.promise().context_;
+        promise.parent_ = &parent.promise();
+        promise.completion_ = this;
+        return promise.handle();
+    }
+
+    result<T> await_resume() {
+        auto& promise = detail::task_access::promise(child_);
+        switch (promise.outcome_) {
+            case detail::outcome::stopped:
+                return failure(std::errc::operation_canceled);
+            case detail::outcome::error:
+                return failure(detail::error_code_of(promise.error()));
+            default:
+                break;
+        }
+        if constexpr (std::is_void_v<T>) {
+            return {};
+        } else {
+            return promise.take();
+        }
+    }
+
+private:
+    static std::coroutine_handle<> child_done(completion&, detail::promise_base& child) noexcept {
+        return child.parent_->handle();
+    }
+
+    task<T> child_;
+};
+
+/// Turns an awaitable into one that yields `result<T>`: the value, or the error code. Also written `op | as_result`.
+///
+/// Thread safety: as the awaitable's.
+/// Cancellation: a stop does not unwind the awaiting coroutine here: the result holds
+///     std::errc::operation_canceled. The next plain await stops.
+/// Lifetime: takes the awaitable over.
+/// Resumption: as the awaitable's.
+/// Complexity: operations of the library hand out their code without a throw; a task's exception is caught once.
+/// Errors: exceptions that are not std::system_error are rethrown: they carry no code.
+/// Example: examples/echo_server.cpp
+inline constexpr struct as_result_fn {
+    template <detail::has_as_result Operation>
+    [[nodiscard]] auto operator()(Operation&& operation) const {
+        return static_cast<Operation&&>(operation).as_result();
+    }
+
+    template <class T>
+    [[nodiscard]] task_result_operation<T> operator()(task<T> child) const noexcept {
+        return task_result_operation<T>(std::move(child));
+    }
+
+    template <class Operation>
+        requires requires(Operation&& op, as_result_fn self) { self(static_cast<Operation&&>(op)); }
+    [[nodiscard]] friend auto operator|(Operation&& operation, as_result_fn self) {
+        return self(static_cast<Operation&&>(operation));
+    }
+} as_result{};
+
+}  // namespace weft

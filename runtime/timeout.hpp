@@ -1,0 +1,115 @@
+#pragma once
+
+/// Deadlines around a task.
+///
+/// Protocol. The timer lives on the worker that started the wait, its home; the child may end on any worker.
+///   child ends on the home: the timer is cancelled or has fired; the parent goes on
+///   child ends elsewhere:   a request travels to the home, which cancels the timer and makes the parent ready there
+/// I1 The timer is out of the wheel, and not being fired, when the parent goes on: the home's thread does both.
+/// I2 Success wins: a child that ends with a value or an error delivers it even if the timer has fired.
+/// I3 A child that was stopped ended by the deadline if the timer has fired and the surrounding task is not stopped
+///    itself; then the await fails with std::errc::timed_out. Otherwise the stop is passed on.
+
+#include <weft/runtime/sleep.hpp>
+#include <weft/runtime/task.hpp>
+
+#include <concepts>
+#include <coroutine>
+#include <type_traits>
+#include <utility>
+
+namespace weft {
+
+namespace detail {
+
+/// The part of a timeout that does not depend on the child's type.
+class timeout_state : private completion, private worker_timer, private remote_request {
+public:
+    timeout_state(promise_base& parent, promise_base& child, clock::duration limit) noexcept;
+    timeout_state(timeout_state const&) = delete;
+    timeout_state& operator=(timeout_state const&) = delete;
+
+    /// Gives what runs next: the child.
+    [[nodiscard]] std::coroutine_handle<> begin() noexcept;
+
+    [[nodiscard]] bool expired() const noexcept { return expired_; }
+
+private:
+    static std::coroutine_handle<> child_done(completion& base, promise_base& child) noexcept;
+    static void fired(worker_timer& timer) noexcept;
+    static void on_request(remote_request& request) noexcept;
+    [[nodiscard]] bool passes_stop_on() noexcept;
+
+    stop_context context_;
+    worker* home_;
+    promise_base* parent_;
+    promise_base* child_;
+    nanoseconds_u64 deadline_;
+    bool expired_ = false;  // home's thread; read after the child's end
+};
+
+[[noreturn]] void throw_timed_out();
+
+}  // namespace detail
+
+/// What `co_await timeout(limit, task)` waits in.
+template <class T>
+class [[nodiscard]] timeout_operation {
+public:
+    timeout_operation(clock::duration limit, task<T> child) noexcept
+        : limit_(limit), child_(std::move(child)) {
+        WEFT_CHECK(static_cast<bool>(child_), "an empty task is awaited: a task can be awaited once");
+    }
+
+    timeout_operation(timeout_operation const&) = delete;
+    timeout_operation& operator=(timeout_operation const&) = delete;
+
+    ~timeout_operation() {
+        if (begun_) {
+            state_.~timeout_state();
+        }
+    }
+
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<detail::promise_base> Promise>
+    [[nodiscard]] std::coroutine_handle<> await_suspend(
+        std::coroutine_handle<Promise> parent) noexcept {
+        ::new (static_cast<void*>(&state_)) detail::timeout_state(
+            parent.promise(), detail::task_access::promise(child_), limit_);
+        begun_ = true;
+        return state_.begin();
+    }
+
+    T await_resume() {
+        auto& promise = detail::task_access::promise(child_);
+        if (promise.outcome_ == detail::outcome::stopped) {
+            detail::throw_timed_out();
+        }
+        return promise.take();
+    }
+
+private:
+    clock::duration limit_;
+    task<T> child_;
+    union {
+        detail::timeout_state state_;
+    };
+    bool begun_ = false;
+};
+
+/// Runs a task, and stops it when it has not ended within `limit`. The task is always waited for.
+///
+/// Thread safety: awaited in a task that a runtime runs.
+/// Cancellation: a stop of the awaiting task stops the child and unwinds the task.
+/// Lifetime: takes the task over; what it refers to must outlive the await.
+/// Resumption: where the child ended, or on the worker that began the wait.
+/// Complexity: one timer; O(1), no allocation.
+/// Errors: std::system_error with std::errc::timed_out when the limit ended the task; else the task's own.
+/// Example: examples/timeout.cpp
+template <class T>
+[[nodiscard]] timeout_operation<T> timeout(clock::duration limit, task<T> child) noexcept {
+    return timeout_operation<T>(limit, std::move(child));
+}
+
+}  // namespace weft
