@@ -19,6 +19,22 @@ concept has_as_result = requires(T&& value) { static_cast<T&&>(value).as_result(
 /// The code of a std::system_error; rethrows anything else. Requires: `error` is not null.
 [[nodiscard]] std::error_code error_code_of(std::exception_ptr const& error);
 
+/// The outcome of a finished task; `stopped` stands for one that was stopped.
+template <class T>
+[[nodiscard]] result<T> result_of(task_promise<T>& promise, std::errc stopped) {
+    if (promise.outcome_ == outcome::stopped) {
+        return failure(stopped);
+    }
+    if (promise.outcome_ == outcome::error) {
+        return failure(error_code_of(promise.error()));
+    }
+    if constexpr (std::is_void_v<T>) {
+        return {};
+    } else {
+        return promise.take();
+    }
+}
+
 }  // namespace detail
 
 /// What `co_await as_result(task)` waits in.
@@ -46,20 +62,7 @@ public:
     }
 
     result<T> await_resume() {
-        auto& promise = detail::task_access::promise(child_);
-        switch (promise.outcome_) {
-            case detail::outcome::stopped:
-                return failure(std::errc::operation_canceled);
-            case detail::outcome::error:
-                return failure(detail::error_code_of(promise.error()));
-            default:
-                break;
-        }
-        if constexpr (std::is_void_v<T>) {
-            return {};
-        } else {
-            return promise.take();
-        }
+        return detail::result_of(detail::task_access::promise(child_), std::errc::operation_canceled);
     }
 
 private:

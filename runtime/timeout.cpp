@@ -7,10 +7,11 @@
 namespace weft::detail {
 
 timeout_state::timeout_state(promise_base& parent, promise_base& child,
-                             clock::duration limit) noexcept
+                             clock::duration limit, bool hide_stop) noexcept
     : completion(&child_done),
       worker_timer(&fired),
       remote_request(&on_request),
+      hide_stop_(hide_stop),
       context_(*parent.context_),
       home_(&require_worker("timeout")),
       parent_(&parent),
@@ -32,8 +33,12 @@ void timeout_state::fired(worker_timer& timer) noexcept {
     self.context_.own_stop.request_stop();
 }
 
+bool timeout_state::ended_by_limit() noexcept {
+    return child_->outcome_ == outcome::stopped && expired_ && !parent_->stop().stop_requested();
+}
+
 bool timeout_state::passes_stop_on() noexcept {
-    return child_->outcome_ == outcome::stopped && (!expired_ || parent_->stop().stop_requested());
+    return child_->outcome_ == outcome::stopped && !hide_stop_ && !ended_by_limit();
 }
 
 std::coroutine_handle<> timeout_state::child_done(completion& base, promise_base&) noexcept {

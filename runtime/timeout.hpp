@@ -10,6 +10,7 @@
 /// I3 A child that was stopped ended by the deadline if the timer has fired and the surrounding task is not stopped
 ///    itself; then the await fails with std::errc::timed_out. Otherwise the stop is passed on.
 
+#include <weft/runtime/as_result.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/task.hpp>
 
@@ -25,14 +26,17 @@ namespace detail {
 /// The part of a timeout that does not depend on the child's type.
 class timeout_state : private completion, private worker_timer, private remote_request {
 public:
-    timeout_state(promise_base& parent, promise_base& child, clock::duration limit) noexcept;
+    /// `hide_stop`: a stop of the surrounding task resumes it instead of unwinding it.
+    timeout_state(promise_base& parent, promise_base& child, clock::duration limit,
+                  bool hide_stop) noexcept;
     timeout_state(timeout_state const&) = delete;
     timeout_state& operator=(timeout_state const&) = delete;
 
     /// Gives what runs next: the child.
     [[nodiscard]] std::coroutine_handle<> begin() noexcept;
 
-    [[nodiscard]] bool expired() const noexcept { return expired_; }
+    /// After the child's end: it was stopped by the limit.
+    [[nodiscard]] bool ended_by_limit() noexcept;
 
 private:
     static std::coroutine_handle<> child_done(completion& base, promise_base& child) noexcept;
@@ -40,6 +44,7 @@ private:
     static void on_request(remote_request& request) noexcept;
     [[nodiscard]] bool passes_stop_on() noexcept;
 
+    bool hide_stop_;
     stop_context context_;
     worker* home_;
     promise_base* parent_;
@@ -52,8 +57,8 @@ private:
 
 }  // namespace detail
 
-/// What `co_await timeout(limit, task)` waits in.
-template <class T>
+/// What `co_await timeout(limit, task)` waits in; the result form gives a result<T> and hides the stop.
+template <class T, bool ResultForm = false>
 class [[nodiscard]] timeout_operation {
 public:
     timeout_operation(clock::duration limit, task<T> child) noexcept
@@ -76,17 +81,29 @@ public:
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> parent) noexcept {
         ::new (static_cast<void*>(&state_)) detail::timeout_state(
-            parent.promise(), detail::task_access::promise(child_), limit_);
+            parent.promise(), detail::task_access::promise(child_), limit_, ResultForm);
         begun_ = true;
         return state_.begin();
     }
 
-    T await_resume() {
+    std::conditional_t<ResultForm, result<T>, T> await_resume() {
         auto& promise = detail::task_access::promise(child_);
-        if (promise.outcome_ == detail::outcome::stopped) {
-            detail::throw_timed_out();
+        if constexpr (ResultForm) {
+            return detail::result_of(promise, state_.ended_by_limit()
+                                                  ? std::errc::timed_out
+                                                  : std::errc::operation_canceled);
+        } else {
+            if (promise.outcome_ == detail::outcome::stopped) {
+                detail::throw_timed_out();
+            }
+            return promise.take();
         }
-        return promise.take();
+    }
+
+    [[nodiscard]] timeout_operation<T, true> as_result() && noexcept
+        requires(!ResultForm)
+    {
+        return timeout_operation<T, true>(limit_, std::move(child_));
     }
 
 private:

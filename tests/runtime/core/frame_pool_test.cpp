@@ -1,0 +1,86 @@
+#include <weft/runtime/core/frame_pool.hpp>
+
+#include <weft/runtime/base/config.hpp>
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using weft::detail::frame_pool;
+
+constexpr bool pooled = !weft::detail::asan_enabled && !weft::detail::tsan_enabled;
+
+}  // namespace
+
+TEST_SUITE("runtime/core/frame_pool") {
+    TEST_CASE("a freed block serves the next allocation of its class") {
+        void* const first = frame_pool::allocate(100);
+        frame_pool::deallocate(first, 100);
+        void* const second = frame_pool::allocate(127);
+        if (pooled) {
+            CHECK(first == second);
+        }
+        frame_pool::deallocate(second, 127);
+    }
+
+    TEST_CASE("every size from 1 byte to beyond the largest class is usable to its last byte") {
+        for (std::size_t size = 1; size <= frame_pool::largest_pooled + 100; size += 13) {
+            void* const block = frame_pool::allocate(size);
+            std::memset(block, 0x5A, size);
+            frame_pool::deallocate(block, size);
+        }
+    }
+
+    TEST_CASE("live frames are counted over all threads, ended ones too") {
+        std::size_t const before = frame_pool::live_frames();
+        void* block = nullptr;
+        std::thread([&] { block = frame_pool::allocate(64); }).join();
+        CHECK(frame_pool::live_frames() == before + 1);
+        std::thread([&] { frame_pool::deallocate(block, 64); }).join();
+        CHECK(frame_pool::live_frames() == before);
+    }
+
+    TEST_CASE("blocks that one thread allocates and another frees are recycled, not piled up") {
+        constexpr int rounds = 20'000;
+        constexpr std::size_t window = 64;
+        std::vector<std::atomic<void*>> slots(window);
+        std::thread consumer([&] {
+            for (int i = 0; i < rounds; ++i) {
+                auto& slot = slots[static_cast<std::size_t>(i) % window];
+                void* block = nullptr;
+                while ((block = slot.exchange(nullptr)) == nullptr) {
+                    std::this_thread::yield();
+                }
+                frame_pool::deallocate(block, 256);
+            }
+        });
+        for (int i = 0; i < rounds; ++i) {
+            auto& slot = slots[static_cast<std::size_t>(i) % window];
+            while (slot.load() != nullptr) {
+                std::this_thread::yield();
+            }
+            slot = frame_pool::allocate(256);
+        }
+        consumer.join();
+        CHECK(frame_pool::depot_blocks() < 1'000);
+    }
+
+    TEST_CASE("trimming gives the depot back") {
+        std::vector<void*> blocks;
+        for (int i = 0; i < 1'000; ++i) {
+            blocks.push_back(frame_pool::allocate(512));
+        }
+        for (void* const each : blocks) {
+            frame_pool::deallocate(each, 512);
+        }
+        CHECK((frame_pool::depot_blocks() > 0) == pooled);
+        frame_pool::trim();
+        CHECK(frame_pool::depot_blocks() == 0);
+    }
+}

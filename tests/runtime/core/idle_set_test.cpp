@@ -1,0 +1,67 @@
+#include <weft/runtime/core/idle_set.hpp>
+
+#include <doctest/doctest.h>
+
+namespace {
+
+using weft::detail::idle_set;
+
+}  // namespace
+
+TEST_SUITE("runtime/core/idle_set") {
+    TEST_CASE("nobody is wanted while all workers are awake") {
+        idle_set idle(2);
+        CHECK(!idle.wanted());
+        CHECK(idle.pick() == idle_set::nobody);
+    }
+
+    TEST_CASE("the worker that fell asleep last is picked, and counts as searching from then on") {
+        idle_set idle(3);
+        idle.begin_sleep(0, false);
+        idle.begin_sleep(2, false);
+        CHECK(idle.wanted());
+        CHECK(idle.pick() == 2);
+        CHECK(!idle.wanted());
+        CHECK(idle.pick() == idle_set::nobody);
+        CHECK(idle.end_sleep(2));
+        CHECK(idle.end_search());
+        CHECK(idle.wanted());
+        CHECK(idle.pick() == 0);
+    }
+
+    TEST_CASE("a worker that wakes by itself leaves the list and does not count as searching") {
+        idle_set idle(2);
+        idle.begin_sleep(0, false);
+        idle.begin_sleep(1, false);
+        CHECK(!idle.end_sleep(0));
+        CHECK(idle.wanted());
+        CHECK(idle.pick() == 1);
+        CHECK(idle.pick() == idle_set::nobody);
+    }
+
+    TEST_CASE("at most half of the workers search at a time") {
+        idle_set idle(4);
+        CHECK(idle.begin_search());
+        CHECK(idle.begin_search());
+        CHECK(!idle.begin_search());
+        CHECK(!idle.end_search());
+        CHECK(idle.end_search());
+    }
+
+    TEST_CASE("no one is woken while a searcher is awake") {
+        idle_set idle(2);
+        idle.begin_sleep(1, false);
+        CHECK(idle.begin_search());
+        CHECK(!idle.wanted());
+        CHECK(idle.end_search());
+        CHECK(idle.wanted());
+    }
+
+    TEST_CASE("a searcher that falls asleep does not count as searching") {
+        idle_set idle(2);
+        CHECK(idle.begin_search());
+        idle.begin_sleep(0, true);
+        CHECK(idle.wanted());
+        CHECK(idle.pick() == 0);
+    }
+}

@@ -1,0 +1,191 @@
+#include <weft/runtime/core/stop_token.hpp>
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using weft::stop_callback;
+using weft::stop_source;
+using weft::stop_token;
+
+}  // namespace
+
+TEST_SUITE("runtime/core/stop_token") {
+    TEST_CASE("a default token never stops") {
+        stop_token const token;
+        CHECK(!token.stop_possible());
+        CHECK(!token.stop_requested());
+        bool called = false;
+        stop_callback const callback(token, [&] { called = true; });
+        CHECK(!called);
+    }
+
+    TEST_CASE("only the first request is told that it was first") {
+        stop_source source;
+        CHECK(!source.stop_requested());
+        CHECK(source.request_stop());
+        CHECK(!source.request_stop());
+        CHECK(source.token().stop_requested());
+    }
+
+    TEST_CASE("a callback runs once, on the requesting thread, and not after it is withdrawn") {
+        stop_source source;
+        int kept = 0;
+        int withdrawn = 0;
+        stop_callback const keeps(source.token(), [&] { ++kept; });
+        { stop_callback const goes(source.token(), [&] { ++withdrawn; }); }
+        source.request_stop();
+        source.request_stop();
+        CHECK(kept == 1);
+        CHECK(withdrawn == 0);
+    }
+
+    TEST_CASE("a callback registered after the request runs at once") {
+        stop_source source;
+        source.request_stop();
+        bool called = false;
+        stop_callback const callback(source.token(), [&] { called = true; });
+        CHECK(called);
+    }
+
+    TEST_CASE("a callback may destroy itself") {
+        stop_source source;
+        struct self_destroying {
+            std::unique_ptr<self_destroying>* owner;
+            std::optional<stop_callback<std::reference_wrapper<self_destroying>>> callback;
+
+            void operator()() const { owner->reset(); }
+        };
+        std::unique_ptr<self_destroying> object(new self_destroying{&object, std::nullopt});
+        object->callback.emplace(source.token(), std::ref(*object));
+        source.request_stop();
+        CHECK(object == nullptr);
+    }
+
+    TEST_CASE("a callback may destroy another one, which then does not run") {
+        stop_source source;
+        int runs = 0;
+        std::optional<stop_callback<std::reference_wrapper<std::function<void()>>>> first;
+        std::optional<stop_callback<std::reference_wrapper<std::function<void()>>>> second;
+        std::function<void()> kills_second = [&] {
+            ++runs;
+            second.reset();
+        };
+        std::function<void()> kills_first = [&] {
+            ++runs;
+            first.reset();
+        };
+        first.emplace(source.token(), std::ref(kills_second));
+        second.emplace(source.token(), std::ref(kills_first));
+        source.request_stop();
+        CHECK(runs == 1);
+    }
+
+    TEST_CASE("a stop reaches nested sources, and not the ones above") {
+        stop_source root;
+        stop_source middle(root.token());
+        stop_source leaf(middle.token());
+        int called = 0;
+        stop_callback const callback(leaf.token(), [&] { ++called; });
+        middle.request_stop();
+        CHECK(called == 1);
+        CHECK(leaf.stop_requested());
+        CHECK(!root.stop_requested());
+    }
+
+    TEST_CASE("a source made under a stopped one is stopped") {
+        stop_source root;
+        root.request_stop();
+        stop_source middle(root.token());
+        stop_source leaf(middle.token());
+        CHECK(leaf.stop_requested());
+    }
+
+    TEST_CASE("a source that nobody asked sees a stop of its ancestors when asked") {
+        stop_source root;
+        stop_source middle(root.token());
+        stop_source leaf(middle.token());
+        root.request_stop();
+        CHECK(leaf.stop_requested());
+        CHECK(middle.stop_requested());
+    }
+
+    TEST_CASE("a chain of a hundred thousand sources links without recursion") {
+        std::vector<std::unique_ptr<stop_source>> chain;
+        chain.push_back(std::make_unique<stop_source>());
+        for (int i = 0; i < 100'000; ++i) {
+            chain.push_back(std::make_unique<stop_source>(chain.back()->token()));
+        }
+        CHECK(!chain.back()->stop_requested());
+        while (!chain.empty()) {
+            chain.pop_back();
+        }
+    }
+
+    TEST_CASE("withdrawal waits for a callback that runs on another thread") {
+        for (int round = 0; round < 2'000; ++round) {
+            stop_source source;
+            std::atomic<bool> started = false;
+            std::atomic<bool> finished = false;
+            std::atomic<bool> go = false;
+            auto* const callback = new stop_callback(source.token(), [&] {
+                started = true;
+                for (int i = 0; i < 50; ++i) {
+                    std::this_thread::yield();
+                }
+                finished = true;
+            });
+            std::thread requester([&] {
+                while (!go) {
+                }
+                source.request_stop();
+            });
+            go = true;
+            while (round % 2 == 0 && !started) {
+                std::this_thread::yield();
+            }
+            delete callback;
+            CHECK(started == finished);
+            requester.join();
+        }
+    }
+
+    TEST_CASE("registrations, withdrawals and a request race without a lost or a late call") {
+        for (int round = 0; round < 500; ++round) {
+            stop_source root;
+            auto source = std::make_unique<stop_source>(root.token());
+            std::atomic<int> calls = 0;
+            std::atomic<bool> go = false;
+            auto registrant = [&] {
+                while (!go) {
+                }
+                for (int i = 0; i < 20; ++i) {
+                    stop_callback const brief(source->token(), [] {});
+                }
+                std::atomic<int> mine = 0;
+                stop_callback const callback(source->token(), [&] { ++mine; });
+                while (mine == 0) {
+                    std::this_thread::yield();
+                }
+                calls += mine;
+            };
+            std::thread a(registrant);
+            std::thread b(registrant);
+            go = true;
+            if (round % 2 == 0) {
+                std::this_thread::yield();
+            }
+            root.request_stop();
+            a.join();
+            b.join();
+            CHECK(calls == 2);
+        }
+    }
+}
