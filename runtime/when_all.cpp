@@ -4,7 +4,13 @@
 
 namespace weft::detail {
 
-std::coroutine_handle<> join_state::finish(promise_base& parent) noexcept {
+void join_state::note_unhappy() noexcept {
+    // relaxed: publish — ordered by the count that follows (I3)
+    unhappy_.store(true, relaxed);
+    context_.own_stop.request_stop();  // keeps I4
+}
+
+std::coroutine_handle<> join_state::finish_unhappy(promise_base& parent) noexcept {
     bool stopped = false;
     for (std::uint32_t i = 0; i < count_; ++i) {
         if (children_[i]->outcome_ == outcome::error) {

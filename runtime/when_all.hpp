@@ -48,8 +48,9 @@ public:
     join_state& operator=(join_state const&) = delete;
 
     /// Requires: children_ is filled and count > 0. Offers the children and gives what runs next.
-    [[nodiscard]] std::coroutine_handle<> fork(promise_base& parent) {
-        for (std::uint32_t i = 0; i < count_; ++i) {
+    [[nodiscard]] WEFT_ALWAYS_INLINE std::coroutine_handle<> fork(promise_base& parent,
+                                                                  std::uint32_t count) {
+        for (std::uint32_t i = 0; i < count; ++i) {
             promise_base& child = *children_[i];
             child.context_ = &context_;
             child.parent_ = &parent;
@@ -60,7 +61,7 @@ public:
         if (here == nullptr) [[unlikely]] {
             return children_[0]->handle();  // no pool: the chain claims its children from the array
         }
-        for (std::uint32_t i = count_; --i != 0;) {
+        for (std::uint32_t i = count; --i != 0;) {
             here->push_fork(*children_[i]);
         }
         if (!here->spend_fork()) [[unlikely]] {
@@ -74,7 +75,7 @@ private:
     static std::coroutine_handle<> child_done(completion& base, promise_base& child) noexcept {
         auto& self = static_cast<join_state&>(base);
         if (child.outcome_ != outcome::value) [[unlikely]] {
-            self.context_.own_stop.request_stop();
+            self.note_unhappy();
         }
         std::uint32_t const next = child.index_ + 1;
         std::uint32_t const finished = child.carried_ + 1;
@@ -98,8 +99,15 @@ private:
         return here == nullptr || here->pop_fork_if(sibling);
     }
 
+    [[nodiscard]] std::coroutine_handle<> finish(promise_base& parent) noexcept {
+        // relaxed: observe — ordered by the count, or written by this thread (I3)
+        return unhappy_.load(relaxed) ? finish_unhappy(parent) : parent.handle();
+    }
+
+    WEFT_COLD void note_unhappy() noexcept;
+
     /// Tells the parent: as stopped if nothing failed but the stop.
-    [[nodiscard]] std::coroutine_handle<> finish(promise_base& parent) noexcept;
+    [[nodiscard]] WEFT_COLD std::coroutine_handle<> finish_unhappy(promise_base& parent) noexcept;
 
     // --- constant after construction -------------------------------------------
     stop_context context_;
@@ -109,6 +117,8 @@ private:
     // --- any thread, atomic (see Protocol) ---------------------------------------
     /// Written by the chains that end.
     atomic<std::uint32_t> remaining_;
+    /// Written by children that failed or stopped, read by the last one.
+    atomic<bool> unhappy_{false};
 };
 
 template <class T>
@@ -158,7 +168,7 @@ public:
         std::apply([&](auto&... child) {
             ((promises_[i++] = &detail::task_access::promise(child)), ...);
         }, children_);
-        return join_.fork(parent.promise());
+        return join_.fork(parent.promise(), sizeof...(T));
     }
 
     std::tuple<detail::join_value_t<T>...> await_resume() {
@@ -201,7 +211,7 @@ public:
         for (std::size_t i = 0; i < children_.size(); ++i) {
             promises_[i] = &detail::task_access::promise(children_[i]);
         }
-        return join_.fork(parent.promise());
+        return join_.fork(parent.promise(), static_cast<std::uint32_t>(promises_.size()));
     }
 
     auto await_resume() {

@@ -36,7 +36,7 @@ worker& require_worker(char const* operation) noexcept {
 }
 
 worker::worker(scheduler& owner, unsigned index, driver& waits_in) noexcept
-    : scheduler_(&owner), driver_(&waits_in), index_(index), random_(index * 2654435769U + 1U) {}
+    : scheduler_(&owner), driver_(&waits_in), index_(index), shares_(owner.worker_count() > 1), random_(index * 2654435769U + 1U) {}
 
 void worker::loop() noexcept {
     current = this;
@@ -186,8 +186,7 @@ void worker::push_yielded(promise_base& promise) noexcept {
     }
 }
 
-void worker::push_fork(promise_base& promise) {
-    forks_.push(&promise);
+void worker::announce_fork() noexcept {
     scheduler_->notify();
 }
 

@@ -74,7 +74,12 @@ public:
     void push_yielded(promise_base& promise) noexcept;
 
     /// Offers a child of a join to thieves; the next pop_fork() of this worker takes the youngest.
-    void push_fork(promise_base& promise);
+    void push_fork(promise_base& promise) {
+        forks_.push(&promise);
+        if (shares_) {
+            announce_fork();
+        }
+    }
 
     /// True when `expected` was the youngest forked child and has not been stolen; it is the caller's then.
     [[nodiscard]] bool pop_fork_if(promise_base& expected) noexcept {
@@ -149,12 +154,14 @@ private:
     void serve_remote() noexcept;
     void end_service() noexcept;
     void enqueue(promise_base& promise) noexcept;
+    void announce_fork() noexcept;
     [[nodiscard]] nanoseconds_u64 next_deadline() const noexcept;
 
     // --- constant after construction -------------------------------------------
     scheduler* scheduler_;
     driver* driver_;
     unsigned index_;
+    bool shares_;  // there are other workers
 
     // --- worker's own thread only ---------------------------------------------------
     alignas(cache_line) std::uint32_t fork_budget_ = fork_budget;
