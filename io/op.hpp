@@ -1,15 +1,15 @@
 #pragma once
 
-/// One I/O operation: what to ask of the kernel, and the answer. Back ends differ in how they ask; the operation
-/// and its completion rules are the same for all of them.
+/// One I/O operation: what to ask of the kernel, and the answer. Back ends differ in how they ask;
+/// the operation and its completion rules are the same for all of them.
 ///
-/// Life: the object is (part of) an awaiter in the coroutine's frame. `start` is called on the worker that runs the
-/// coroutine; pinned_operation says what follows. A back end reports every answer of the kernel to `absorb`, which
-/// tells whether the operation is over or must be asked for again (short transfers of the `_all` and `_exact`
-/// kinds, EINTR), and then calls `finish` once.
+/// Life: the object is (part of) an awaiter in the coroutine's frame. `start` is called on the
+/// worker that runs the coroutine; pinned_operation says what follows. A back end reports every
+/// answer of the kernel to `absorb`, which tells whether the operation is over or must be asked for
+/// again (short transfers of the `_all` and `_exact` kinds, EINTR), and then calls `finish` once.
 ///
-/// I1 The kernel may touch `data` until the answer: `finish` is called only when nothing of this operation is left
-///    in the kernel, neither itself nor a cancellation aimed at it.
+/// I1 The kernel may touch `data` until the answer: `finish` is called only when nothing of this
+///    operation is left in the kernel, neither itself nor a cancellation aimed at it.
 /// I2 Success wins: a result that arrived is delivered even though a stop was requested.
 /// I3 A descriptor that an operation has received and nobody has taken is closed by the destructor.
 
@@ -27,14 +27,14 @@ struct sockaddr;
 namespace weft::detail {
 
 enum class io_kind : std::uint8_t {
-    accept,      ///< result: a new descriptor
-    connect,     ///< address, address_length
-    recv,        ///< data, length; result: bytes, 0 at the end of the stream
-    recv_exact,  ///< data, length; result: length, or unexpected end
-    send_all,    ///< data, length; result: length
-    recv_vec,    ///< vectors, vector_count; result: bytes
-    send_vec_all,///< vectors, vector_count (both are advanced); result: all bytes
-    close,       ///< closes socket's descriptor; the gate is shut and drained already
+    accept,        ///< result: a new descriptor
+    connect,       ///< address, address_length
+    recv,          ///< data, length; result: bytes, 0 at the end of the stream
+    recv_exact,    ///< data, length; result: length, or unexpected end
+    send_all,      ///< data, length; result: length
+    recv_vec,      ///< vectors, vector_count; result: bytes
+    send_vec_all,  ///< vectors, vector_count (both are advanced); result: all bytes
+    close,         ///< closes socket's descriptor; the gate is shut and drained already
 };
 
 /// The direction in which a kind waits for readiness.
@@ -46,11 +46,14 @@ enum class io_kind : std::uint8_t {
 class io_op : public pinned_operation, public intrusive_list_hook<io_op> {
 public:
     io_op(io_kind k, socket_state& s) noexcept
-        : pinned_operation(&on_cancel), kind(k), socket(&s) {}
+        : pinned_operation(&on_cancel)
+        , kind(k)
+        , socket(&s) {}
 
     ~io_op();
 
-    /// The coroutine's thread. True when the coroutine must stay suspended; false when the answer is there already.
+    /// The coroutine's thread. True when the coroutine must stay suspended; false when the answer
+    /// is there already.
     [[nodiscard]] bool start(promise_base& waiter) noexcept;
 
     using pinned_operation::resume_when_stopped;
@@ -92,30 +95,35 @@ public:
     unsigned address_length = 0;
 
     // --- home's thread only; belongs to the back end -------------------------------------
-    std::uint8_t in_kernel = 0;      ///< completions still expected: the operation's own and its cancellation's
-    bool cancel_wanted = false;      ///< asked to cancel; do not ask the kernel again
-    bool is_over = false;            ///< absorb() has returned true
+    std::uint8_t in_kernel =
+        0;  ///< completions still expected: the operation's own and its cancellation's
+    bool cancel_wanted = false;  ///< asked to cancel; do not ask the kernel again
+    bool is_over = false;        ///< absorb() has returned true
 
 private:
     static void on_cancel(pinned_operation& base) noexcept;
     void leave() noexcept;
 
-    int answer_ = 0;         // ≥ 0, or -errno
-    bool entered_ = false;   // counted by the socket's gate
-    bool refused_ = false;   // the socket is closing: whatever the kernel said, the answer is errc::closed
-    bool at_end_ = false;    // the stream ended before recv_exact was satisfied
+    int answer_ = 0;        // ≥ 0, or -errno
+    bool entered_ = false;  // counted by the socket's gate
+    bool refused_ =
+        false;  // the socket is closing: whatever the kernel said, the answer is errc::closed
+    bool at_end_ = false;  // the stream ended before recv_exact was satisfied
 };
 
 /// What a driver offers to operations. Home's thread only.
 class io_backend {
 public:
-    /// Tries to get the answer without waiting; true when absorb() has seen the end. Never calls finish().
+    /// Tries to get the answer without waiting; true when absorb() has seen the end. Never calls
+    /// finish().
     [[nodiscard]] virtual bool try_now(io_op& op) noexcept = 0;
 
-    /// Starts an operation for which begin() succeeded. finish() follows from poll() or park(), or from cancel().
+    /// Starts an operation for which begin() succeeded. finish() follows from poll() or park(), or
+    /// from cancel().
     virtual void start(io_op& op) noexcept = 0;
 
-    /// The stop reached an operation in flight: asks the kernel to cancel it. finish() follows as after start().
+    /// The stop reached an operation in flight: asks the kernel to cancel it. finish() follows as
+    /// after start().
     virtual void cancel(io_op& op) noexcept = 0;
 
     /// Operations started and not yet finished.

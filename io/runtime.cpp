@@ -19,8 +19,9 @@ namespace weft {
 namespace {
 
 [[noreturn]] void reject(char const* variable, std::string_view value, char const* expected) {
-    throw std::system_error(std::make_error_code(std::errc::invalid_argument),
-                            std::string(variable) + "=" + std::string(value) + ": expected " + expected);
+    throw std::system_error(
+        std::make_error_code(std::errc::invalid_argument),
+        std::string(variable) + "=" + std::string(value) + ": expected " + expected);
 }
 
 /// The variable's value, or nothing when it is unset or empty.
@@ -61,8 +62,12 @@ int fault_from_environment() {
         std::string_view name;
         int code;
     };
-    static constexpr named_error known[] = {
-        {"EPERM", EPERM}, {"EACCES", EACCES}, {"ENOSYS", ENOSYS}, {"ENOMEM", ENOMEM}, {"EINVAL", EINVAL}};
+
+    static constexpr named_error known[] = {{"EPERM", EPERM},
+                                            {"EACCES", EACCES},
+                                            {"ENOSYS", ENOSYS},
+                                            {"ENOMEM", ENOMEM},
+                                            {"EINVAL", EINVAL}};
     std::string_view const text = environment("WEFT_URING_FAULT");
     if (text.empty()) {
         return 0;
@@ -78,7 +83,8 @@ int fault_from_environment() {
 detail::uring_options ring_options(runtime_options const& options) {
     detail::uring_options ring;
     ring.entries = number_from_environment("WEFT_URING_ENTRIES", options.ring_entries);
-    ring.completion_entries = number_from_environment("WEFT_CQ_ENTRIES", options.completion_entries);
+    ring.completion_entries =
+        number_from_environment("WEFT_CQ_ENTRIES", options.completion_entries);
     ring.setup_fault = fault_from_environment();
     std::string const unknown = ring.disable(environment("WEFT_URING_DISABLE"));
     if (!unknown.empty()) {
@@ -99,7 +105,8 @@ void log(std::string const& report) {
 
 }  // namespace
 
-/// The drivers of all workers, made before the first worker starts, so that either all of them are rings or none.
+/// The drivers of all workers, made before the first worker starts, so that either all of them are
+/// rings or none.
 class runtime::driver_set {
 public:
     explicit driver_set(runtime_options const& options) {
@@ -110,7 +117,8 @@ public:
             return;
         }
         if (wish == driver_kind::uring) {
-            throw std::system_error(error_, "cannot start the runtime on io_uring (" + reason + ")");
+            throw std::system_error(error_,
+                                    "cannot start the runtime on io_uring (" + reason + ")");
         }
         make_epoll_sets(options);
         report_ = reason.empty() ? "epoll: by request" : "epoll: " + reason;
@@ -118,7 +126,9 @@ public:
 
     [[nodiscard]] unsigned count() const noexcept { return static_cast<unsigned>(drivers_.size()); }
 
-    [[nodiscard]] detail::driver* release(unsigned index) noexcept { return drivers_[index].release(); }
+    [[nodiscard]] detail::driver* release(unsigned index) noexcept {
+        return drivers_[index].release();
+    }
 
     [[nodiscard]] bool uses_uring() const noexcept { return uses_uring_; }
 
@@ -159,9 +169,9 @@ private:
 runtime::runtime(runtime_options const& options) : runtime(driver_set(options)) {}
 
 runtime::runtime(driver_set&& drivers)
-    : runtime_base(drivers.count(), [&](unsigned index) { return drivers.release(index); }),
-      report_(drivers.report()),
-      uses_uring_(drivers.uses_uring()) {
+    : runtime_base(drivers.count(), [&](unsigned index) { return drivers.release(index); })
+    , report_(drivers.report())
+    , uses_uring_(drivers.uses_uring()) {
     log(report_);
 }
 

@@ -32,13 +32,13 @@ public:
 
 /// The composition root: a work-stealing pool with one I/O driver per worker.
 ///
-/// If io_uring is refused (a container's seccomp filter, a sysctl, an old kernel, a memory limit) the same program
-/// runs on epoll; `driver_report` says which it is and why.
+/// If io_uring is refused (a container's seccomp filter, a sysctl, an old kernel, a memory limit)
+/// the same program runs on epoll; `driver_report` says which it is and why.
 ///
 /// Thread safety, cancellation, lifetime: as for runtime_base.
 /// Complexity: one thread, one ring (or epoll set) and two descriptors per worker.
-/// Errors: the constructor throws std::system_error when no driver can be made, with what was tried in the message,
-///     and for an environment variable that it does not understand.
+/// Errors: the constructor throws std::system_error when no driver can be made, with what was tried
+///     in the message, and for an environment variable that it does not understand.
 /// Example: examples/echo_server.cpp
 class runtime : public runtime_base {
 public:
@@ -51,7 +51,8 @@ public:
     /// True when the workers wait in io_uring.
     [[nodiscard]] bool uses_uring() const noexcept { return uses_uring_; }
 
-    /// Operations that are in the kernel or wait for it, over all workers; meaningful when the workers rest.
+    /// Operations that are in the kernel or wait for it, over all workers; meaningful when the
+    /// workers rest.
     [[nodiscard]] std::size_t operations_in_flight() noexcept;
 
 private:

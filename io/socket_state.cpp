@@ -14,9 +14,10 @@ atomic<std::uint64_t> next_serial{1};
 }  // namespace
 
 socket_state::socket_state(unique_fd owned) noexcept
-    : fd_(std::move(owned)),
-      // relaxed: count — only uniqueness matters
-      serial_(next_serial.fetch_add(1, relaxed)) {}
+    : fd_(std::move(owned))
+    ,
+    // relaxed: count — only uniqueness matters
+    serial_(next_serial.fetch_add(1, relaxed)) {}
 
 socket_state::~socket_state() {
     WEFT_CHECK(in_flight() == 0, "a socket is destroyed while an operation on it is in flight");
@@ -32,7 +33,8 @@ bool socket_state::enter() noexcept {
 }
 
 void socket_state::leave() noexcept {
-    // acq_rel: count — publish what the operation wrote, and observe closer_ when last; pairs with begin_close()
+    // acq_rel: count — publish what the operation wrote, and observe closer_ when last; pairs with
+    // begin_close()
     std::uint32_t const before = word_.fetch_sub(1, acq_rel);
     if (before == (closing_bit | 1)) {
         promise_base& closer = *closer_;
@@ -52,11 +54,13 @@ std::uint32_t socket_state::in_flight() const noexcept {
 
 bool socket_state::begin_close(promise_base& closer) noexcept {
     closer_ = &closer;
-    // The closer holds a share of its own while it shuts down, so that the last operation out finds everything done.
+    // The closer holds a share of its own while it shuts down, so that the last operation out finds
+    // everything done.
     // acq_rel: claim — set closing and publish closer_; pairs with enter() and leave()
     std::uint32_t const before = word_.fetch_add(closing_bit | 1, acq_rel);
     WEFT_CHECK((before & closing_bit) == 0, "a socket is closed twice");
-    ::shutdown(fd(), SHUT_RDWR);  // fails on a socket that is not connected, where there is nothing to end
+    ::shutdown(
+        fd(), SHUT_RDWR);  // fails on a socket that is not connected, where there is nothing to end
     // acq_rel: count — give the share back; pairs with leave()
     return word_.fetch_sub(1, acq_rel) == (closing_bit | 1);
 }

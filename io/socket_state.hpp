@@ -1,16 +1,19 @@
 #pragma once
 
-/// What the operations on one descriptor share: the descriptor, its identity, and the gate through which every
-/// operation passes so that closing can wait for them.
+/// What the operations on one descriptor share: the descriptor, its identity, and the gate through
+/// which every operation passes so that closing can wait for them.
 ///
 /// Protocol of closing: gate → shut down → drain → close.
 ///   word_: in-flight count (low bits) | closing
 ///   enter():  count + 1 unless closing                    (an operation is about to start)
 ///   leave():  count - 1; the last one out after closing wakes the closer
-///   close:    set closing; shutdown(2) makes every operation in flight end, on whichever worker it is;
-///             wait until the count is 0; only then close(2), so that no operation ever meets a reused number
-/// I1 The descriptor is closed when the count is 0 and stays 0, because enter() fails once closing is set.
-/// I2 An operation that ends while closing is set reports weft::errc::closed, not what shutdown made of it.
+///   close:    set closing; shutdown(2) makes every operation in flight end, on whichever worker it
+///             is; wait until the count is 0; only then close(2), so that no operation ever meets a
+///             reused number
+/// I1 The descriptor is closed when the count is 0 and stays 0, because enter() fails once closing
+///    is set.
+/// I2 An operation that ends while closing is set reports weft::errc::closed, not what shutdown
+///    made of it.
 
 #include <weft/runtime/base/atomic.hpp>
 #include <weft/runtime/base/unique_fd.hpp>
@@ -39,22 +42,25 @@ public:
     /// Any thread. False once closing.
     [[nodiscard]] bool enter() noexcept;
 
-    /// Any thread. Pairs with a successful enter(). May resume the closer; the last access to this object.
+    /// Any thread. Pairs with a successful enter(). May resume the closer; the last access to this
+    /// object.
     void leave() noexcept;
 
     [[nodiscard]] bool is_closing() const noexcept;
 
     [[nodiscard]] std::uint32_t in_flight() const noexcept;
 
-    /// Any thread, once: sets closing and shuts the descriptor down. True when nothing is in flight, else `closer`
-    /// is scheduled when the last operation has left.
+    /// Any thread, once: sets closing and shuts the descriptor down. True when nothing is in
+    /// flight, else `closer` is scheduled when the last operation has left.
     [[nodiscard]] bool begin_close(promise_base& closer) noexcept;
 
-    /// After begin_close(), nothing in flight: closes. Errors of close(2) are of no use to anybody and are dropped.
+    /// After begin_close(), nothing in flight: closes. Errors of close(2) are of no use to anybody
+    /// and are dropped.
     void finish_close() noexcept { fd_.reset(); }
 
     // --- one reader, one writer (see tcp_stream: Overlap) ---------------------------
-    /// The last receive drained the socket, so the next one will have to wait: a hint for the back ends.
+    /// The last receive drained the socket, so the next one will have to wait: a hint for the back
+    /// ends.
     bool receive_would_wait = false;
 
 private:

@@ -12,7 +12,8 @@ namespace weft {
 
 namespace detail {
 
-/// Awaiters that can hand out their error_code themselves give their result-form awaiter by this member.
+/// Awaiters that can hand out their error_code themselves give their result-form awaiter by this
+/// member.
 template <class T>
 concept has_as_result = requires(T&& value) { static_cast<T&&>(value).as_result(); };
 
@@ -42,8 +43,10 @@ template <class T>
 class [[nodiscard]] task_result_operation : private detail::completion {
 public:
     explicit task_result_operation(task<T> child) noexcept
-        : completion(&child_done), child_(std::move(child)) {
-        WEFT_CHECK(static_cast<bool>(child_), "an empty task is awaited: a task can be awaited once");
+        : completion(&child_done)
+        , child_(std::move(child)) {
+        WEFT_CHECK(static_cast<bool>(child_),
+                   "an empty task is awaited: a task can be awaited once");
     }
 
     task_result_operation(task_result_operation const&) = delete;
@@ -62,7 +65,8 @@ public:
     }
 
     result<T> await_resume() {
-        return detail::result_of(detail::task_access::promise(child_), std::errc::operation_canceled);
+        return detail::result_of(detail::task_access::promise(child_),
+                                 std::errc::operation_canceled);
     }
 
 private:
@@ -73,14 +77,16 @@ private:
     task<T> child_;
 };
 
-/// Turns an awaitable into one that yields `result<T>`: the value, or the error code. Also written `op | as_result`.
+/// Turns an awaitable into one that yields `result<T>`: the value, or the error code. Also written
+/// `op | as_result`.
 ///
 /// Thread safety: as the awaitable's.
 /// Cancellation: a stop does not unwind the awaiting coroutine here: the result holds
 ///     std::errc::operation_canceled. The next plain await stops.
 /// Lifetime: takes the awaitable over.
 /// Resumption: as the awaitable's.
-/// Complexity: operations of the library hand out their code without a throw; a task's exception is caught once.
+/// Complexity: operations of the library hand out their code without a throw; a task's exception is
+///     caught once.
 /// Errors: exceptions that are not std::system_error are rethrown: they carry no code.
 /// Example: examples/echo_server.cpp
 inline constexpr struct as_result_fn {

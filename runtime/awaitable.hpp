@@ -45,8 +45,9 @@ concept awaitable = requires(T&& value) {
 
 /// What `co_await` of a `T` yields.
 template <awaitable T>
-using await_result_t = decltype(std::declval<std::remove_reference_t<
-                                    decltype(detail::awaiter_of(std::declval<T>()))>&>()
-                                    .await_resume());
+using await_result_t =
+    decltype(std::declval<
+                 std::remove_reference_t<decltype(detail::awaiter_of(std::declval<T>()))>&>()
+                 .await_resume());
 
 }  // namespace weft

@@ -2,8 +2,9 @@
 
 /// What a coroutine inherits from the one that awaits or spawns it: where to run and when to stop.
 ///
-/// A context is immutable while coroutines refer to it and lives in the frame (or the object) of whoever narrowed
-/// it, so that inheriting it is the copy of one pointer. Nothing is looked up in thread-local storage.
+/// A context is immutable while coroutines refer to it and lives in the frame (or the object) of
+/// whoever narrowed it, so that inheriting it is the copy of one pointer. Nothing is looked up in
+/// thread-local storage.
 
 #include <weft/runtime/core/stop_token.hpp>
 
@@ -21,10 +22,12 @@ struct context {
 /// A context with a stop state of its own, which follows the parent's.
 struct stop_context : context {
     explicit stop_context(context const& parent) noexcept
-        : context(parent.sched, &own_stop), own_stop(parent.stop) {}
+        : context(parent.sched, &own_stop)
+        , own_stop(parent.stop) {}
 
     stop_context(scheduler* home, stop_state* parent) noexcept
-        : context(home, &own_stop), own_stop(parent) {}
+        : context(home, &own_stop)
+        , own_stop(parent) {}
 
     stop_state own_stop;
 };

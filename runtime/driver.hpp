@@ -2,8 +2,9 @@
 
 /// The interface in which a worker waits.
 ///
-/// A worker owns one driver and is the only thread that calls it, `wake` excepted. The scheduler knows nothing of
-/// what happens inside: io_uring, epoll, a futex, or a simulated kernel with virtual time.
+/// A worker owns one driver and is the only thread that calls it, `wake` excepted. The scheduler
+/// knows nothing of what happens inside: io_uring, epoll, a futex, or a simulated kernel with
+/// virtual time.
 
 #include <weft/runtime/core/runnable.hpp>
 
@@ -32,11 +33,13 @@ public:
     /// Owner, once, after the last operation: undoes `attach`.
     virtual void detach() noexcept {}
 
-    /// Owner. Hands queued work to the kernel and appends what has completed to `ready`. Never blocks.
+    /// Owner. Hands queued work to the kernel and appends what has completed to `ready`. Never
+    /// blocks.
     virtual void poll(ready_list& ready) noexcept = 0;
 
-    /// Owner. Like `poll`, but with nothing to report it blocks until something completes, `wake` is called, or
-    /// the clock reaches `deadline`. A `wake` that came before the call makes it return at once. May return early.
+    /// Owner. Like `poll`, but with nothing to report it blocks until something completes, `wake`
+    /// is called, or the clock reaches `deadline`. A `wake` that came before the call makes it
+    /// return at once. May return early.
     virtual void park(nanoseconds_u64 deadline, ready_list& ready) noexcept = 0;
 
     /// Any thread. Makes the current or the next `park` return.
@@ -45,7 +48,8 @@ public:
     /// Any thread.
     [[nodiscard]] virtual nanoseconds_u64 now() const noexcept = 0;
 
-    /// Owner. True when `poll` might find something: a hint that spares a busy worker a system call.
+    /// Owner. True when `poll` might find something: a hint that spares a busy worker a system
+    /// call.
     [[nodiscard]] virtual bool has_pending() const noexcept { return false; }
 
     /// What operations of the I/O layer are started on; null for a driver that only computes.

@@ -1,23 +1,28 @@
 #pragma once
 
-/// An operation that a coroutine waits for and that lives on one worker: a timer, or something in the kernel.
+/// An operation that a coroutine waits for and that lives on one worker: a timer, or something in
+/// the kernel.
 ///
-/// The operation sits in the coroutine's frame. It is started on the worker that runs the coroutine, its *home*, and
-/// everything below happens on the home's thread, the stop callback excepted.
+/// The operation sits in the coroutine's frame. It is started on the worker that runs the
+/// coroutine, its *home*, and everything below happens on the home's thread, the stop callback
+/// excepted.
 ///
 /// Protocol
 ///                 begin()                    settle()
 ///     idle ──────────────────► in flight ────────────────► settled ──► delivered
 ///       └─ stop already requested ─► delivered as stopped      │
-///     stop callback (any thread): posted_ = true; home.post(*this)     │ a posted request still travels:
-///     home receives the request: in flight? cancel() : settled? deliver ◄──┘ delivery waits for it
+///     stop callback (any thread): posted_ = true;               │ a posted request still
+///       home.post(*this)                                        │ travels: delivery waits for it
+///     home receives the request: in flight? cancel() : deliver ◄┘
 ///
-/// I1 The coroutine is resumed, and the frame with the operation in it destroyed, only after the operation has
-///    settled, the stop callback is withdrawn, and a posted request has come back. Nobody refers to it then.
-/// I2 cancel() only asks. The operation settles by itself, with whatever really happened: if it succeeded before the
-///    cancellation reached it, the success is delivered.
+/// I1 The coroutine is resumed, and the frame with the operation in it destroyed, only after the
+///    operation has settled, the stop callback is withdrawn, and a posted request has come back.
+///    Nobody refers to it then.
+/// I2 cancel() only asks. The operation settles by itself, with whatever really happened: if it
+///    succeeded before the cancellation reached it, the success is delivered.
 /// I3 cancel() is called at most once, and only between begin() and settle().
-/// I4 Delivery is through the home's ready queue, so a coroutine is never resumed from inside a driver.
+/// I4 Delivery is through the home's ready queue, so a coroutine is never resumed from inside a
+///    driver.
 
 #include <weft/runtime/worker.hpp>
 
@@ -32,24 +37,30 @@ protected:
     using cancel_function = void (*)(pinned_operation&) noexcept;
 
     explicit pinned_operation(cancel_function cancel) noexcept
-        : stop_node(&on_stop), remote_request(&on_request), cancel_(cancel) {}
+        : stop_node(&on_stop)
+        , remote_request(&on_request)
+        , cancel_(cancel) {}
 
     ~pinned_operation() = default;
 
-    /// Home. The coroutine is suspended and waits for this operation. False when a stop was requested before: the
-    /// operation must not start, and refuse() follows.
+    /// Home. The coroutine is suspended and waits for this operation. False when a stop was
+    /// requested before: the operation must not start, and refuse() follows.
     [[nodiscard]] bool begin(worker& home, promise_base& waiter) noexcept;
 
-    /// Home, after begin() said no: tells the coroutine that it is stopped. The last access to the operation.
+    /// Home, after begin() said no: tells the coroutine that it is stopped. The last access to the
+    /// operation.
     void refuse() noexcept;
 
-    /// Home. The operation is over; `stopped` tells that it ended because of the stop and has no result.
+    /// Home. The operation is over; `stopped` tells that it ended because of the stop and has no
+    /// result.
     void settle(bool stopped) noexcept;
 
-    /// Home. A stop was requested while in flight; for operations that would otherwise go on after a short transfer.
+    /// Home. A stop was requested while in flight; for operations that would otherwise go on after
+    /// a short transfer.
     [[nodiscard]] bool stop_arrived() const noexcept { return arrived_; }
 
-    /// Before begin(): the coroutine is to be resumed even when stopped, because it asked for a result<T>.
+    /// Before begin(): the coroutine is to be resumed even when stopped, because it asked for a
+    /// result<T>.
     void resume_when_stopped() noexcept { resume_when_stopped_ = true; }
 
     /// After delivery: the operation ended by the stop.

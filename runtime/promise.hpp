@@ -3,17 +3,18 @@
 /// The part of every weft coroutine that does not depend on its result.
 ///
 /// Protocol. A coroutine ends in one of three ways:
-///   value, error  it reaches its final suspend point, which transfers control to `completion_` if there is one,
-///                 else to the awaiting coroutine `parent_`.
-///   stopped       an operation it awaits reports a stop. The coroutine is never resumed. `unwind` walks up the
-///                 chain of plain awaits, destroying frames from the inside out, until it finds a coroutine with a
-///                 `completion_` (a scope, a join, as_result, a timeout, the root) and tells that.
+///   value, error  it reaches its final suspend point, which transfers control to `completion_` if
+///                 there is one, else to the awaiting coroutine `parent_`.
+///   stopped       an operation it awaits reports a stop. The coroutine is never resumed. `unwind`
+///                 walks up the chain of plain awaits, destroying frames from the inside out,
+///                 until it finds a coroutine with a `completion_` (a scope, a join, as_result, a
+///                 timeout, the root) and tells that.
 ///
-/// I1 Exactly one party owns a suspended coroutine: the operation it waits for, the queue it stands in, or the
-///    thread that took it out. Only the owner resumes it or marks it stopped.
-/// I2 While a coroutine waits for a child by a plain await, the child's `slot_` points at the handle that owns the
-///    child's frame; `unwind` clears it before it destroys the frame, so that chains of any length unwind without
-///    recursion.
+/// I1 Exactly one party owns a suspended coroutine: the operation it waits for, the queue it stands
+///    in, or the thread that took it out. Only the owner resumes it or marks it stopped.
+/// I2 While a coroutine waits for a child by a plain await, the child's `slot_` points at the
+///    handle that owns the child's frame; `unwind` clears it before it destroys the frame, so that
+///    chains of any length unwind without recursion.
 
 #include <weft/runtime/base/assert.hpp>
 #include <weft/runtime/context.hpp>
@@ -28,8 +29,8 @@ namespace weft::detail {
 
 class promise_base;
 
-/// Whoever wants to hear of a coroutine's end. `on_done` runs when the coroutine is suspended for good, with its
-/// outcome in the promise, and returns what runs next on this thread.
+/// Whoever wants to hear of a coroutine's end. `on_done` runs when the coroutine is suspended for
+/// good, with its outcome in the promise, and returns what runs next on this thread.
 struct completion {
     using function = std::coroutine_handle<> (*)(completion&, promise_base&) noexcept;
 
@@ -63,12 +64,13 @@ public:
 
     // --- whoever owns the coroutine (I1) -----------------------------------------
     context const* context_ = nullptr;
-    promise_base* parent_ = nullptr;      // who awaits us; null for a root
-    completion* completion_ = nullptr;    // who hears of our end; null: resume parent_
-    std::coroutine_handle<>* slot_ = nullptr;  // the handle that owns our frame during a plain await
-    std::uint32_t index_ = 0;             // position among the siblings of a join
-    std::uint32_t carried_ = 0;           // siblings that finished on this thread of control before us
-    bool stop_marked_ = false;            // waiting to be unwound instead of resumed
+    promise_base* parent_ = nullptr;    // who awaits us; null for a root
+    completion* completion_ = nullptr;  // who hears of our end; null: resume parent_
+    std::coroutine_handle<>* slot_ =
+        nullptr;                 // the handle that owns our frame during a plain await
+    std::uint32_t index_ = 0;    // position among the siblings of a join
+    std::uint32_t carried_ = 0;  // siblings that finished on this thread of control before us
+    bool stop_marked_ = false;   // waiting to be unwound instead of resumed
     outcome outcome_ = outcome::pending;
 };
 
@@ -89,8 +91,8 @@ struct final_transfer {
     void await_resume() const noexcept {}
 };
 
-/// Unwinds a coroutine whose operation was stopped and returns what runs next. Called with no frame of the chain
-/// on the stack.
+/// Unwinds a coroutine whose operation was stopped and returns what runs next. Called with no frame
+/// of the chain on the stack.
 [[nodiscard]] std::coroutine_handle<> unwind(promise_base& stopped) noexcept;
 
 /// Runs a coroutine that stood in a queue: resumes it, or unwinds it if it was marked.

@@ -13,10 +13,12 @@ namespace detail {
 class blocking_wait : public completion {
 public:
     explicit blocking_wait(context const& parent) noexcept
-        : completion(&done), own_context(parent) {}
+        : completion(&done)
+        , own_context(parent) {}
 
     blocking_wait(scheduler* home, stop_state* parent) noexcept
-        : completion(&done), own_context(home, parent) {}
+        : completion(&done)
+        , own_context(home, parent) {}
 
     void prepare(promise_base& promise) noexcept {
         promise.context_ = &own_context;
@@ -47,14 +49,14 @@ T take_or_throw_cancelled(task<T>& finished) {
 
 /// What every runtime offers, whatever its workers wait in: a pool of workers, and the root scope.
 ///
-/// Thread safety: every member may be called from any thread at the same time, except the destructor;
-///     block_on only from threads that are not workers of a runtime.
+/// Thread safety: every member may be called from any thread at the same time, except the
+///     destructor; block_on only from threads that are not workers of a runtime.
 /// Cancellation: `request_stop` stops every task under the root scope.
-/// Lifetime: the destructor requests a stop, waits for every task under the root scope, then joins the workers. A
-///     task that ignores the stop holds it up.
+/// Lifetime: the destructor requests a stop, waits for every task under the root scope, then joins
+///     the workers. A task that ignores the stop holds it up.
 /// Complexity: spawn is O(1).
-/// Errors: an exception that leaves a spawned task has nobody to go to: it is reported on stderr and counted, and
-///     the other tasks go on.
+/// Errors: an exception that leaves a spawned task has nobody to go to: it is reported on stderr
+///     and counted, and the other tasks go on.
 /// Example: examples/hello.cpp
 class runtime_base {
 public:
@@ -67,8 +69,8 @@ public:
         root_.start(std::move(work));
     }
 
-    /// Runs a task to its end and gives its value or rethrows its error; operation_cancelled when it was stopped.
-    /// Blocks the calling thread, which must not be a worker.
+    /// Runs a task to its end and gives its value or rethrows its error; operation_cancelled when
+    /// it was stopped. Blocks the calling thread, which must not be a worker.
     template <class T>
     T block_on(task<T> work) {
         WEFT_CHECK(detail::current_worker() == nullptr,
@@ -103,8 +105,10 @@ private:
 /// Starts a task under the root scope of the runtime that runs the caller.
 ///
 /// Thread safety: called in a task that a runtime runs.
-/// Cancellation: never suspends; the new task stops when the runtime does, not when the caller does.
-/// Lifetime: what the task refers to must outlive it; it may outlive the caller. Prefer a nursery where it should not.
+/// Cancellation: never suspends; the new task stops when the runtime does, not when the caller
+///     does.
+/// Lifetime: what the task refers to must outlive it; it may outlive the caller. Prefer a nursery
+///     where it should not.
 /// Complexity: O(1): one small record besides the task's frame.
 /// Errors: see runtime_base.
 /// Example: examples/echo_server.cpp
@@ -119,7 +123,8 @@ void spawn(task<T> work) {
 /// Cancellation: none; nobody can request a stop.
 /// Lifetime: as for block_on.
 /// Complexity: blocks the thread.
-/// Errors: rethrows the task's error. An operation that needs a worker (I/O, sleep) aborts with a message.
+/// Errors: rethrows the task's error. An operation that needs a worker (I/O, sleep) aborts with a
+///     message.
 /// Example: examples/hello.cpp
 template <class T>
 T sync_wait(task<T> work) {

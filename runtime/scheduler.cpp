@@ -16,7 +16,9 @@ struct scheduler::slot {
 };
 
 scheduler::scheduler(unsigned worker_count, driver_factory make_driver)
-    : worker_count_(worker_count), slots_(nullptr), idle_(worker_count) {
+    : worker_count_(worker_count)
+    , slots_(nullptr)
+    , idle_(worker_count) {
     init_asymmetric_fence();
     auto slots = std::make_unique<slot[]>(worker_count);
     for (unsigned i = 0; i < worker_count; ++i) {

@@ -2,11 +2,13 @@
 
 /// Workers' life cycle and the queues between them.
 ///
-/// Protocol of shutdown. Nothing is detached: every coroutine belongs to a scope, and the outermost scopes are
-/// joined by a foreign thread (the runtime's destructor, or block_on) before stop() is called. stop() therefore
-/// finds no live coroutine: it sets `stopping_`, wakes every worker, and joins the threads.
+/// Protocol of shutdown. Nothing is detached: every coroutine belongs to a scope, and the outermost
+/// scopes are joined by a foreign thread (the runtime's destructor, or block_on) before stop() is
+/// called. stop() therefore finds no live coroutine: it sets `stopping_`, wakes every worker, and
+/// joins the threads.
 ///
-/// I1 A coroutine that is scheduled before stop() runs before the workers leave, because its scope is joined first.
+/// I1 A coroutine that is scheduled before stop() runs before the workers leave, because its scope
+///    is joined first.
 
 #include <weft/runtime/base/function_ref.hpp>
 #include <weft/runtime/core/idle_set.hpp>
@@ -24,8 +26,8 @@ using driver_factory = function_ref<driver*(unsigned index)>;
 
 class scheduler {
 public:
-    /// Starts `worker_count` threads. Throws what the factory throws, or std::system_error when a thread cannot be
-    /// started; then nothing is left running.
+    /// Starts `worker_count` threads. Throws what the factory throws, or std::system_error when a
+    /// thread cannot be started; then nothing is left running.
     scheduler(unsigned worker_count, driver_factory make_driver);
 
     scheduler(scheduler const&) = delete;
@@ -36,13 +38,15 @@ public:
 
     // --- any thread ----------------------------------------------------------------
 
-    /// Makes a suspended coroutine ready: on the current worker if it is one of ours, else through the global queue.
+    /// Makes a suspended coroutine ready: on the current worker if it is one of ours, else through
+    /// the global queue.
     void schedule(promise_base& promise) noexcept;
 
     /// Makes a coroutine ready behind everything in the global queue.
     void inject(promise_base& promise) noexcept;
 
-    /// Wakes a sleeper if work that was just published needs one. Orders the publication itself (idle_set I1).
+    /// Wakes a sleeper if work that was just published needs one. Orders the publication itself
+    /// (idle_set I1).
     void notify() noexcept {
         fence_light();
         if (idle_.wanted()) [[unlikely]] {

@@ -15,7 +15,8 @@ std::coroutine_handle<> pass_stop(promise_base& waiter) noexcept {
 void thread_event::signal() noexcept {
     scoped_lock const lock(mutex_);
     signalled_ = true;
-    condition_.notify_all();  // under the lock: the waiter cannot return, and destroy us, before the unlock
+    condition_
+        .notify_all();  // under the lock: the waiter cannot return, and destroy us, before it
 }
 
 void thread_event::wait() noexcept {
@@ -25,15 +26,15 @@ void thread_event::wait() noexcept {
     }
 }
 
-/// What a group keeps for each child: its frame, and a stop state of its own, so that the operations of one child
-/// do not contend with those of its siblings.
+/// What a group keeps for each child: its frame, and a stop state of its own, so that the
+/// operations of one child do not contend with those of its siblings.
 struct task_group::child_record : completion {
     child_record(task_group& owner, std::coroutine_handle<> coroutine, error_reader reader) noexcept
-        : completion(&ended),
-          own_context(owner.inherited()),
-          group(&owner),
-          frame(coroutine),
-          read_error(reader) {}
+        : completion(&ended)
+        , own_context(owner.inherited())
+        , group(&owner)
+        , frame(coroutine)
+        , read_error(reader) {}
 
     static void* operator new(std::size_t size) { return frame_pool::allocate(size); }
 
@@ -58,7 +59,8 @@ struct task_group::child_record : completion {
     error_reader read_error;
 };
 
-void task_group::start(std::coroutine_handle<> frame, promise_base& promise,
+void task_group::start(std::coroutine_handle<> frame,
+                       promise_base& promise,
                        error_reader read_error) {
     child_record* record = nullptr;
     try {
@@ -97,8 +99,8 @@ void task_group::note_error(std::exception_ptr const& error) noexcept {
 }
 
 std::coroutine_handle<> task_group::arrive() noexcept {
-    // acq_rel: count — publish this child's effects (I2), and observe everybody's when the last one; pairs with
-    // itself and with join()
+    // acq_rel: count — publish this child's effects (I2), and observe everybody's when the last
+    // one; pairs with itself and with join()
     if (pending_.fetch_sub(1, acq_rel) != 1) {
         return std::noop_coroutine();
     }
@@ -119,7 +121,8 @@ bool task_group::join(completion& joiner, promise_base& owner) noexcept {
 void task_group::join_blocking() noexcept {
     thread_event done;
     joining_thread_ = &done;
-    // acq_rel: count — publish joining_thread_ and observe the children's effects; pairs with arrive()
+    // acq_rel: count — publish joining_thread_ and observe the children's effects; pairs with
+    // arrive()
     if (pending_.fetch_sub(1, acq_rel) != 1) {
         done.wait();
     }

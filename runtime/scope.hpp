@@ -3,12 +3,13 @@
 /// Groups of coroutines that cannot outlive their owner.
 ///
 /// Protocol of joining. `pending_` counts the children plus one share that belongs to the joiner.
-///   start: pending_ + 1, child scheduled (only while the joiner's share is held, or by a child of the group)
+///   start:      pending_ + 1, child scheduled (the joiner's share is held, or by a child)
 ///   child ends: its outcome is recorded, its frame and record are destroyed, then pending_ - 1
-///   join: joiner_ = who waits; pending_ - 1
+///   join:       joiner_ = who waits; pending_ - 1
 ///   Whoever brings pending_ to 0 tells joiner_.
-/// I1 The decrement is a child's last access to the group, unless it reached 0: then the joiner has given its share
-///    and is suspended until this very thread resumes it, so the group is still alive.
+/// I1 The decrement is a child's last access to the group, unless it reached 0: then the joiner has
+///    given its share and is suspended until this very thread resumes it, so the group is still
+///    alive.
 /// I2 Outcomes are recorded before the decrement (release) and read after the join (acquire).
 
 #include <weft/runtime/base/error.hpp>
@@ -27,7 +28,8 @@ namespace weft {
 
 namespace detail {
 
-/// Passes a stop on to a coroutine that waits for whoever was stopped: it is unwound, soon, on the current worker.
+/// Passes a stop on to a coroutine that waits for whoever was stopped: it is unwound, soon, on the
+/// current worker.
 [[nodiscard]] std::coroutine_handle<> pass_stop(promise_base& waiter) noexcept;
 
 /// What a foreign thread waits on. Signalled once.
@@ -47,7 +49,8 @@ public:
     enum class on_error : bool { keep_going, stop_siblings };
 
     task_group(scheduler& home, stop_state* parent, on_error policy) noexcept
-        : context_(&home, parent), policy_(policy) {}
+        : context_(&home, parent)
+        , policy_(policy) {}
 
     task_group(task_group const&) = delete;
     task_group& operator=(task_group const&) = delete;
@@ -72,15 +75,17 @@ public:
     /// Any thread; exact when nobody starts or ends.
     [[nodiscard]] std::size_t children() const noexcept;
 
-    /// Owner, once. False when there is nothing to wait for; else `joiner` hears of `owner` when the last child has
-    /// ended, on that child's thread.
+    /// Owner, once. False when there is nothing to wait for; else `joiner` hears of `owner` when
+    /// the last child has ended, on that child's thread.
     [[nodiscard]] bool join(completion& joiner, promise_base& owner) noexcept;
 
     /// Foreign thread, once.
     void join_blocking() noexcept;
 
     /// Owner, after the join: the first error, or null.
-    [[nodiscard]] std::exception_ptr take_error() noexcept { return std::exchange(first_error_, nullptr); }
+    [[nodiscard]] std::exception_ptr take_error() noexcept {
+        return std::exchange(first_error_, nullptr);
+    }
 
     /// After the join: how many children ended with an error.
     [[nodiscard]] std::size_t error_count() const noexcept { return error_count_; }
@@ -124,10 +129,13 @@ private:
 
 /// Starts children that end before their scope does. Made by `scope`, passed to its body.
 ///
-/// Thread safety: `spawn` from the scope's body and from its children, on any worker; `request_stop` from any thread.
-/// Cancellation: a stop of the surrounding task stops every child. A child that fails stops its siblings.
+/// Thread safety: `spawn` from the scope's body and from its children, on any worker;
+///     `request_stop` from any thread.
+/// Cancellation: a stop of the surrounding task stops every child. A child that fails stops its
+///     siblings.
 /// Lifetime: lives until the scope's await ends; do not keep references beyond it.
-/// Resumption: children start on the pool, in the order in which they were spawned if one worker runs them.
+/// Resumption: children start on the pool, in the order in which they were spawned if one worker
+///     runs them.
 /// Complexity: O(1) per spawn: one small record besides the child's frame.
 /// Errors: `spawn` throws std::bad_alloc. An error of a child is rethrown by the scope's await.
 /// Example: examples/echo_server.cpp
@@ -141,8 +149,8 @@ public:
         group_->start(std::move(child));
     }
 
-    /// Calls `function(arguments...)`, which gives a task. The callable and its arguments are copied into the child,
-    /// so a lambda with captures is safe here.
+    /// Calls `function(arguments...)`, which gives a task. The callable and its arguments are
+    /// copied into the child, so a lambda with captures is safe here.
     template <class Function, class... Arguments>
         requires std::is_invocable_v<Function&, Arguments&...>
     void spawn(Function function, Arguments... arguments) {
@@ -179,7 +187,9 @@ class [[nodiscard]] scope_operation : private detail::completion {
 
 public:
     explicit scope_operation(Body body)
-        : completion(&body_done), joined_(&children_done), body_(std::move(body)) {}
+        : completion(&body_done)
+        , joined_(&children_done)
+        , body_(std::move(body)) {}
 
     scope_operation(scope_operation const&) = delete;
     scope_operation& operator=(scope_operation const&) = delete;
@@ -212,7 +222,7 @@ public:
         } else if (promise.outcome_ == detail::outcome::stopped) {
             rethrow_child_error();
             if constexpr (std::is_void_v<value_type>) {
-                return;  // stopped by its own request_stop(): the scope is over, and that is all it promises
+                return;  // stopped by its own request_stop(): it is over, and promises no more
             } else {
                 throw operation_cancelled();
             }
@@ -223,9 +233,10 @@ public:
 private:
     struct state {
         explicit state(detail::promise_base& owner)
-            : group(*owner.context_->sched, owner.context_->stop,
-                    detail::task_group::on_error::stop_siblings),
-              children(group) {}
+            : group(*owner.context_->sched,
+                    owner.context_->stop,
+                    detail::task_group::on_error::stop_siblings)
+            , children(group) {}
 
         detail::task_group group;
         nursery children;
@@ -241,6 +252,7 @@ private:
         union {
             state value;
         };
+
         bool alive = false;
     };
 
@@ -270,7 +282,8 @@ private:
     std::coroutine_handle<> finish(detail::promise_base& owner) noexcept {
         auto const& promise = detail::task_access::promise(state_.value.body);
         bool const failed = state_.value.group.error_count() != 0;
-        if (promise.outcome_ == detail::outcome::stopped && !failed && owner.stop().stop_requested()) {
+        if (promise.outcome_ == detail::outcome::stopped && !failed &&
+            owner.stop().stop_requested()) {
             return detail::pass_stop(owner);
         }
         return owner.handle();
@@ -289,17 +302,17 @@ private:
 
 /// Runs `body`, which gets a nursery, and joins every child before it returns, on every path.
 ///
-/// `body` is `task<T>(nursery&)`; the await yields its value. If the body or a child fails, the others are stopped
-/// and joined and the first error is rethrown.
+/// `body` is `task<T>(nursery&)`; the await yields its value. If the body or a child fails, the
+/// others are stopped and joined and the first error is rethrown.
 ///
 /// Thread safety: awaited like any task.
 /// Cancellation: a stop of the awaiting task stops the body and every child, and waits for them.
-/// Lifetime: the body and what it captures live until the await ends; children may refer to the body's captures, and
-///     to locals of the surrounding coroutine.
+/// Lifetime: the body and what it captures live until the await ends; children may refer to the
+///     body's captures, and to locals of the surrounding coroutine.
 /// Resumption: where the last child (or the body) ended.
 /// Complexity: no allocation besides the children's.
-/// Errors: the first error of the body or of a child. `operation_cancelled` when a body that yields a value was stopped
-///     by the nursery's own request_stop().
+/// Errors: the first error of the body or of a child. `operation_cancelled` when a body that yields
+///     a value was stopped by the nursery's own request_stop().
 /// Example: examples/echo_server.cpp
 template <class Body>
     requires std::is_invocable_v<Body&, nursery&>

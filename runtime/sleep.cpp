@@ -14,16 +14,16 @@ nanoseconds_u64 to_nanoseconds(clock::duration duration) noexcept {
 }  // namespace detail
 
 sleep_operation::sleep_operation(clock::duration duration) noexcept
-    : pinned_operation(&on_cancel),
-      worker_timer(&fired),
-      time_(detail::to_nanoseconds(duration)),
-      relative_(true) {}
+    : pinned_operation(&on_cancel)
+    , worker_timer(&fired)
+    , time_(detail::to_nanoseconds(duration))
+    , relative_(true) {}
 
 sleep_operation::sleep_operation(clock::time_point deadline) noexcept
-    : pinned_operation(&on_cancel),
-      worker_timer(&fired),
-      time_(detail::to_nanoseconds(deadline.time_since_epoch())),
-      relative_(false) {}
+    : pinned_operation(&on_cancel)
+    , worker_timer(&fired)
+    , time_(detail::to_nanoseconds(deadline.time_since_epoch()))
+    , relative_(false) {}
 
 void sleep_operation::start(detail::promise_base& waiter) noexcept {
     detail::worker& here = detail::require_worker("sleep_for");

@@ -13,7 +13,8 @@ using clock = std::chrono::steady_clock;
 
 namespace detail {
 
-/// Negative durations are over at once; the longest are beyond any uptime and do not overflow when added to now.
+/// Negative durations are over at once; the longest are beyond any uptime and do not overflow when
+/// added to now.
 [[nodiscard]] nanoseconds_u64 to_nanoseconds(clock::duration duration) noexcept;
 
 }  // namespace detail
@@ -79,7 +80,8 @@ private:
     static void requeue(detail::promise_base& waiter) noexcept;
 };
 
-/// Lets the other ready tasks of this worker run first. Unwinds the task when a stop has been requested.
+/// Lets the other ready tasks of this worker run first. Unwinds the task when a stop has been
+/// requested.
 ///
 /// Thread safety: awaited in a task that a runtime runs.
 /// Cancellation: a stop requested before the await unwinds the task.

@@ -62,8 +62,7 @@ public:
         if (outcome_ == outcome::value) {
             value().~stored();  // a local's destructor threw after co_return
         }
-        ::new (static_cast<void*>(&error_))
-            std::exception_ptr(std::current_exception());
+        ::new (static_cast<void*>(&error_)) std::exception_ptr(std::current_exception());
         outcome_ = outcome::error;
     }
 
@@ -85,7 +84,8 @@ public:
     }
 
 private:
-    // Over-aligned results are placed by hand: a coroutine frame guarantees no more than the heap does.
+    // Over-aligned results are placed by hand: a coroutine frame guarantees no more than the heap
+    // does.
     static constexpr std::size_t storage_size =
         over_aligned ? sizeof(stored) + alignof(stored) : sizeof(stored);
     static constexpr std::size_t storage_align =
@@ -132,8 +132,7 @@ public:
     void return_void() noexcept { outcome_ = outcome::value; }
 
     WEFT_COLD void unhandled_exception() noexcept {
-        ::new (static_cast<void*>(&error_))
-            std::exception_ptr(std::current_exception());
+        ::new (static_cast<void*>(&error_)) std::exception_ptr(std::current_exception());
         outcome_ = outcome::error;
     }
 
@@ -154,8 +153,10 @@ private:
     };
 };
 
-/// Starts a child on behalf of `parent` with the parent's context and nobody but the parent to tell.
-inline std::coroutine_handle<> begin_plain_await(promise_base& parent, promise_base& child,
+/// Starts a child on behalf of `parent` with the parent's context and nobody but the parent to
+/// tell.
+inline std::coroutine_handle<> begin_plain_await(promise_base& parent,
+                                                 promise_base& child,
                                                  std::coroutine_handle<>& slot) noexcept {
     child.context_ = parent.context_;
     child.parent_ = &parent;
@@ -167,17 +168,21 @@ inline std::coroutine_handle<> begin_plain_await(promise_base& parent, promise_b
 
 /// A coroutine that computes a `T` when awaited.
 ///
-/// A task is lazy: its body starts when it is awaited (or given to `spawn`, `when_all`, …), on the same thread, and
-/// its end resumes the awaiting coroutine by symmetric transfer, so that chains of awaits use no stack. It inherits
-/// stop state and scheduler from its awaiter.
+/// A task is lazy: its body starts when it is awaited (or given to `spawn`, `when_all`, …), on the
+/// same thread, and its end resumes the awaiting coroutine by symmetric transfer, so that chains of
+/// awaits use no stack. It inherits stop state and scheduler from its awaiter.
 ///
-/// Thread safety: a task object belongs to one thread at a time. The coroutine itself may be resumed on any worker.
-/// Cancellation: a stop reaches the operation that the task waits in; the frames from there up to the nearest
-///     handler (scope, when_all, timeout, as_result, root) are destroyed from the inside out. `catch` does not see it.
-/// Lifetime: arguments taken by reference must outlive the await. Destroying a task that was never awaited frees it.
+/// Thread safety: a task object belongs to one thread at a time. The coroutine itself may be
+///     resumed on any worker.
+/// Cancellation: a stop reaches the operation that the task waits in; the frames from there up to
+///     the nearest handler (scope, when_all, timeout, as_result, root) are destroyed from the
+///     inside out. `catch` does not see it.
+/// Lifetime: arguments taken by reference must outlive the await. Destroying a task that was never
+///     awaited frees it.
 /// Resumption: the awaiter continues where the task finished.
 /// Complexity: one frame from a per-thread pool; no atomics, no lock.
-/// Errors: an exception that leaves the body is rethrown by the await. Awaiting a task twice aborts.
+/// Errors: an exception that leaves the body is rethrown by the await. Awaiting a task twice
+///     aborts.
 /// Example: examples/hello.cpp
 template <class T>
 class [[nodiscard]] task {
@@ -208,7 +213,8 @@ public:
     class await_operation {
     public:
         explicit await_operation(std::coroutine_handle<promise_type> coroutine) noexcept
-            : promise_(&coroutine.promise()), owner_(coroutine) {}
+            : promise_(&coroutine.promise())
+            , owner_(coroutine) {}
 
         await_operation(await_operation const&) = delete;
         await_operation& operator=(await_operation const&) = delete;

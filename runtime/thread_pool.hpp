@@ -11,7 +11,8 @@ namespace weft {
 /// Example: examples/parallel_sum.cpp
 class thread_pool : public runtime_base {
 public:
-    /// 0 workers means one per available processor. Throws std::system_error when a thread cannot be started.
+    /// 0 workers means one per available processor. Throws std::system_error when a thread cannot
+    /// be started.
     explicit thread_pool(unsigned worker_count = 0);
     ~thread_pool() = default;
 };

@@ -6,17 +6,19 @@
 
 namespace weft::detail {
 
-timeout_state::timeout_state(promise_base& parent, promise_base& child,
-                             clock::duration limit, bool hide_stop) noexcept
-    : completion(&child_done),
-      worker_timer(&fired),
-      remote_request(&on_request),
-      hide_stop_(hide_stop),
-      context_(*parent.context_),
-      home_(&require_worker("timeout")),
-      parent_(&parent),
-      child_(&child),
-      deadline_(home_->now() + to_nanoseconds(limit)) {
+timeout_state::timeout_state(promise_base& parent,
+                             promise_base& child,
+                             clock::duration limit,
+                             bool hide_stop) noexcept
+    : completion(&child_done)
+    , worker_timer(&fired)
+    , remote_request(&on_request)
+    , hide_stop_(hide_stop)
+    , context_(*parent.context_)
+    , home_(&require_worker("timeout"))
+    , parent_(&parent)
+    , child_(&child)
+    , deadline_(home_->now() + to_nanoseconds(limit)) {
     child.context_ = &context_;
     child.parent_ = &parent;
     child.completion_ = this;

@@ -2,13 +2,18 @@
 
 /// Deadlines around a task.
 ///
-/// Protocol. The timer lives on the worker that started the wait, its home; the child may end on any worker.
+/// Protocol. The timer lives on the worker that started the wait, its home; the child may end on
+/// any worker.
 ///   child ends on the home: the timer is cancelled or has fired; the parent goes on
-///   child ends elsewhere:   a request travels to the home, which cancels the timer and makes the parent ready there
-/// I1 The timer is out of the wheel, and not being fired, when the parent goes on: the home's thread does both.
-/// I2 Success wins: a child that ends with a value or an error delivers it even if the timer has fired.
-/// I3 A child that was stopped ended by the deadline if the timer has fired and the surrounding task is not stopped
-///    itself; then the await fails with std::errc::timed_out. Otherwise the stop is passed on.
+///   child ends elsewhere:   a request travels to the home, which cancels the timer and makes the
+///                           parent ready there
+/// I1 The timer is out of the wheel, and not being fired, when the parent goes on: the home's
+///    thread does both.
+/// I2 Success wins: a child that ends with a value or an error delivers it even if the timer has
+///    fired.
+/// I3 A child that was stopped ended by the deadline if the timer has fired and the surrounding
+///    task is not stopped itself; then the await fails with std::errc::timed_out. Otherwise the
+///    stop is passed on.
 
 #include <weft/runtime/as_result.hpp>
 #include <weft/runtime/sleep.hpp>
@@ -27,7 +32,9 @@ namespace detail {
 class timeout_state : private completion, private worker_timer, private remote_request {
 public:
     /// `hide_stop`: a stop of the surrounding task resumes it instead of unwinding it.
-    timeout_state(promise_base& parent, promise_base& child, clock::duration limit,
+    timeout_state(promise_base& parent,
+                  promise_base& child,
+                  clock::duration limit,
                   bool hide_stop) noexcept;
     timeout_state(timeout_state const&) = delete;
     timeout_state& operator=(timeout_state const&) = delete;
@@ -57,13 +64,16 @@ private:
 
 }  // namespace detail
 
-/// What `co_await timeout(limit, task)` waits in; the result form gives a result<T> and hides the stop.
+/// What `co_await timeout(limit, task)` waits in; the result form gives a result<T> and hides the
+/// stop.
 template <class T, bool ResultForm = false>
 class [[nodiscard]] timeout_operation {
 public:
     timeout_operation(clock::duration limit, task<T> child) noexcept
-        : limit_(limit), child_(std::move(child)) {
-        WEFT_CHECK(static_cast<bool>(child_), "an empty task is awaited: a task can be awaited once");
+        : limit_(limit)
+        , child_(std::move(child)) {
+        WEFT_CHECK(static_cast<bool>(child_),
+                   "an empty task is awaited: a task can be awaited once");
     }
 
     timeout_operation(timeout_operation const&) = delete;
@@ -89,9 +99,9 @@ public:
     std::conditional_t<ResultForm, result<T>, T> await_resume() {
         auto& promise = detail::task_access::promise(child_);
         if constexpr (ResultForm) {
-            return detail::result_of(promise, state_.ended_by_limit()
-                                                  ? std::errc::timed_out
-                                                  : std::errc::operation_canceled);
+            return detail::result_of(
+                promise,
+                state_.ended_by_limit() ? std::errc::timed_out : std::errc::operation_canceled);
         } else {
             if (promise.outcome_ == detail::outcome::stopped) {
                 detail::throw_timed_out();
@@ -109,9 +119,11 @@ public:
 private:
     clock::duration limit_;
     task<T> child_;
+
     union {
         detail::timeout_state state_;
     };
+
     bool begun_ = false;
 };
 
@@ -122,7 +134,8 @@ private:
 /// Lifetime: takes the task over; what it refers to must outlive the await.
 /// Resumption: where the child ended, or on the worker that began the wait.
 /// Complexity: one timer; O(1), no allocation.
-/// Errors: std::system_error with std::errc::timed_out when the limit ended the task; else the task's own.
+/// Errors: std::system_error with std::errc::timed_out when the limit ended the task; else the
+///     task's own.
 /// Example: examples/timeout.cpp
 template <class T>
 [[nodiscard]] timeout_operation<T> timeout(clock::duration limit, task<T> child) noexcept {

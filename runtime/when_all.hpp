@@ -2,18 +2,21 @@
 
 /// The fork-join primitive.
 ///
-/// Protocol of a join of N children. The awaiting coroutine offers children N-1 … 1 to thieves on its worker's fork
-/// deque and runs child 0 itself. A *chain* is one thread of control that runs children one after the other.
-///   child i ends: the chain counts it (`carried_` + 1). Is child i+1 still the youngest fork of this worker? Then
-///   the chain claims it and goes on there, passing the count along. Else the chain ends:
+/// Protocol of a join of N children. The awaiting coroutine offers children N-1 … 1 to thieves on
+/// its worker's fork deque and runs child 0 itself. A *chain* is one thread of control that runs
+/// children one after the other.
+///   child i ends: the chain counts it (`carried_` + 1). Is child i+1 still the youngest fork of
+///   this worker? Then the chain claims it and goes on there, passing the count along. Else the
+///   chain ends:
 ///       count = N:  nobody else ever took part; resume the parent
 ///       otherwise:  remaining_ -= count; whoever brings it to 0 resumes the parent
-/// I1 While nothing is stolen, one chain runs all children: no atomic read-modify-write, no lock, and no allocation
-///    besides the children's frames.
+/// I1 While nothing is stolen, one chain runs all children: no atomic read-modify-write, no lock,
+///    and no allocation besides the children's frames.
 /// I2 A child is claimed exactly once: by the deque's pop or by its steal.
-/// I3 The subtraction is the chain's last access to the join unless it reached 0. Results are written before it
-///    (release) and read after it (acquire).
-/// I4 A failing child stops its siblings through the join's own stop state; all children are always awaited.
+/// I3 The subtraction is the chain's last access to the join unless it reached 0. Results are
+///    written before it (release) and read after it (acquire).
+/// I4 A failing child stops its siblings through the join's own stop state; all children are always
+///    awaited.
 
 #include <weft/runtime/task.hpp>
 #include <weft/runtime/worker.hpp>
@@ -38,11 +41,11 @@ namespace detail {
 class join_state : public completion {
 public:
     join_state(context const& parent, promise_base** children, std::size_t count) noexcept
-        : completion(&child_done),
-          context_(parent),
-          children_(children),
-          count_(static_cast<std::uint32_t>(count)),
-          remaining_(static_cast<std::uint32_t>(count)) {}
+        : completion(&child_done)
+        , context_(parent)
+        , children_(children)
+        , count_(static_cast<std::uint32_t>(count))
+        , remaining_(static_cast<std::uint32_t>(count)) {}
 
     join_state(join_state const&) = delete;
     join_state& operator=(join_state const&) = delete;
@@ -87,7 +90,8 @@ private:
         if (finished == self.count_) [[likely]] {
             return self.finish(parent);
         }
-        // acq_rel: count — publish this chain's results and observe the others' when last (I3); pairs with itself
+        // acq_rel: count — publish this chain's results and observe the others' when last (I3);
+        // pairs with itself
         if (self.remaining_.fetch_sub(finished, acq_rel) != finished) {
             return std::noop_coroutine();
         }
@@ -165,25 +169,29 @@ public:
         std::construct_at(&join_, *parent.promise().context_, promises_, sizeof...(T));
         forked_ = true;
         std::size_t i = 0;
-        std::apply([&](auto&... child) {
-            ((promises_[i++] = &detail::task_access::promise(child)), ...);
-        }, children_);
+        std::apply(
+            [&](auto&... child) { ((promises_[i++] = &detail::task_access::promise(child)), ...); },
+            children_);
         return join_.fork(parent.promise(), sizeof...(T));
     }
 
     std::tuple<detail::join_value_t<T>...> await_resume() {
-        return std::apply([](auto&... child) {
-            (detail::rethrow_error(child), ...);
-            return std::tuple<detail::join_value_t<T>...>{detail::take_value(child)...};
-        }, children_);
+        return std::apply(
+            [](auto&... child) {
+                (detail::rethrow_error(child), ...);
+                return std::tuple<detail::join_value_t<T>...>{detail::take_value(child)...};
+            },
+            children_);
     }
 
 private:
     std::tuple<task<T>...> children_;
     detail::promise_base* promises_[sizeof...(T)];
+
     union {
         detail::join_state join_;
     };
+
     bool forked_ = false;
 };
 
@@ -191,7 +199,8 @@ template <class T>
 class [[nodiscard]] when_all_range_operation {
 public:
     explicit when_all_range_operation(std::vector<task<T>> children)
-        : children_(std::move(children)), promises_(children_.size()) {}
+        : children_(std::move(children))
+        , promises_(children_.size()) {}
 
     when_all_range_operation(when_all_range_operation const&) = delete;
     when_all_range_operation& operator=(when_all_range_operation const&) = delete;
@@ -231,23 +240,28 @@ public:
 private:
     std::vector<task<T>> children_;
     std::vector<detail::promise_base*> promises_;
+
     union {
         detail::join_state join_;
     };
+
     bool forked_ = false;
 };
 
-/// Runs tasks concurrently and waits for all of them. Yields a tuple of their values; `unit` stands for void.
+/// Runs tasks concurrently and waits for all of them. Yields a tuple of their values; `unit` stands
+/// for void.
 ///
-/// The children may run in parallel on other workers; while no worker is idle they run one after the other on this
-/// one, at the cost of a call.
+/// The children may run in parallel on other workers; while no worker is idle they run one after
+/// the other on this one, at the cost of a call.
 ///
 /// Thread safety: awaited in one coroutine; children run on any worker.
-/// Cancellation: a stop of the awaiting task stops every child, and every child is waited for. If one child fails,
-///     the others are stopped.
-/// Lifetime: what the children refer to must outlive the await; locals of the awaiting coroutine do.
+/// Cancellation: a stop of the awaiting task stops every child, and every child is waited for. If
+///     one child fails, the others are stopped.
+/// Lifetime: what the children refer to must outlive the await; locals of the awaiting coroutine
+///     do.
 /// Resumption: where the last child finished.
-/// Complexity: no allocation besides the children's frames; no atomic read-modify-write while nothing is stolen.
+/// Complexity: no allocation besides the children's frames; no atomic read-modify-write while
+///     nothing is stolen.
 /// Errors: the error of the first failed child in argument order.
 /// Example: examples/parallel_sum.cpp
 template <class... T>
@@ -256,8 +270,8 @@ template <class... T>
     return when_all_operation<T...>(std::move(children)...);
 }
 
-/// The same for a number of tasks known at run time. Yields a vector of the values in the order of the tasks, or
-/// nothing for task<void>. An empty range is complete at once.
+/// The same for a number of tasks known at run time. Yields a vector of the values in the order of
+/// the tasks, or nothing for task<void>. An empty range is complete at once.
 template <class T>
 [[nodiscard]] when_all_range_operation<T> when_all(std::vector<task<T>> children) {
     return when_all_range_operation<T>(std::move(children));

@@ -29,14 +29,20 @@ WEFT_NOINLINE worker* current_worker() noexcept {
 worker& require_worker(char const* operation) noexcept {
     worker* const here = current_worker();
     if (here == nullptr) [[unlikely]] {
-        std::fprintf(stderr, "weft: %s needs a runtime: await it in a task that a runtime runs\n", operation);
+        std::fprintf(stderr,
+                     "weft: %s needs a runtime: await it in a task that a runtime runs\n",
+                     operation);
         std::abort();
     }
     return *here;
 }
 
 worker::worker(scheduler& owner, unsigned index, driver& waits_in) noexcept
-    : scheduler_(&owner), driver_(&waits_in), index_(index), shares_(owner.worker_count() > 1), random_(index * 2654435769U + 1U) {}
+    : scheduler_(&owner)
+    , driver_(&waits_in)
+    , index_(index)
+    , shares_(owner.worker_count() > 1)
+    , random_(index * 2654435769U + 1U) {}
 
 void worker::loop() noexcept {
     current = this;
@@ -200,7 +206,8 @@ void worker::post(remote_request& request) noexcept {
 }
 
 void worker::wake() noexcept {
-    // acq_rel: publish what was queued before, even over an earlier notification (I1); pairs with block() and park()
+    // acq_rel: publish what was queued before, even over an earlier notification (I1); pairs with
+    // block() and park()
     if (parker_.exchange(parker_state::notified, acq_rel) == parker_state::parked) {
         driver_->wake();
     }
@@ -225,7 +232,8 @@ void worker::expire_timers() noexcept {
     }
 }
 
-/// What became ready during a service is announced once, and only if there is more than this worker runs next.
+/// What became ready during a service is announced once, and only if there is more than this worker
+/// runs next.
 void worker::end_service() noexcept {
     while (runnable* const each = completed_.pop_front()) {
         enqueue(promise_base::from(*each));
@@ -255,8 +263,8 @@ void worker::park() noexcept {
     auto& idle = scheduler_->idle_;
     idle.begin_sleep(index_, searching_);
     searching_ = false;
-    // keeps idle_set I1, I3: whoever published before seeing us asleep is found here. A lone worker has no
-    // publisher that relies on the light fence, so a full fence does.
+    // keeps idle_set I1, I3: whoever published before seeing us asleep is found here. A lone worker
+    // has no publisher that relies on the light fence, so a full fence does.
     bool work = false;
     if (scheduler_->worker_count_ == 1) {
         fence_seq_cst();
@@ -279,8 +287,8 @@ void worker::park() noexcept {
 
 void worker::block() noexcept {
     parker_state expected = parker_state::running;
-    // acq_rel: claim the right to block, and observe what a waker queued; pairs with wake(). The loser (acquire) was
-    // notified: it only polls.
+    // acq_rel: claim the right to block, and observe what a waker queued; pairs with wake(). The
+    // loser (acquire) was notified: it only polls.
     if (parker_.compare_exchange_strong(expected, parker_state::parked, acq_rel, acquire)) {
         driver_->park(next_deadline(), completed_);
     } else {

@@ -2,18 +2,21 @@
 
 /// One worker: a thread, its queues, its timers and the driver in which it waits.
 ///
-/// The loop takes what runs next from, in this order: the ready ring (woken and yielded coroutines, FIFO), the fork
-/// deque (children of joins, LIFO), the global queue, other workers, and then parks in the driver. Every
-/// `poll_interval` runs it looks at the driver, the timers and the global queue even though it is busy, and takes
-/// from the fork deque first, so that neither side starves the other.
+/// The loop takes what runs next from, in this order: the ready ring (woken and yielded coroutines,
+/// FIFO), the fork deque (children of joins, LIFO), the global queue, other workers, and then parks
+/// in the driver. Every `poll_interval` runs it looks at the driver, the timers and the global
+/// queue even though it is busy, and takes from the fork deque first, so that neither side starves
+/// the other.
 ///
 /// Protocol of parking. Actors: the worker, and anybody who calls wake().
-///   parker_: running → parked (worker, before it blocks) ; any → notified (wake) ; any → running (worker, after)
-///   A wake that finds `parked` owes the driver one wake(); one that finds `running` or `notified` owes nothing,
-///   because the worker looks at the word before it blocks.
-/// I1 `notified` is always written, even over itself, so that the worker synchronises with the latest waker.
-/// I2 Work is published (queue, remote post) before wake(); after the worker has consumed a notification it looks at
-///    every source again.
+///   parker_: running → parked (worker, before it blocks); any → notified (wake);
+///            any → running (worker, after)
+///   A wake that finds `parked` owes the driver one wake(); one that finds `running` or `notified`
+///   owes nothing, because the worker looks at the word before it blocks.
+/// I1 `notified` is always written, even over itself, so that the worker synchronises with the
+///    latest waker.
+/// I2 Work is published (queue, remote post) before wake(); after the worker has consumed a
+///    notification it looks at every source again.
 
 #include <weft/runtime/base/function_ref.hpp>
 #include <weft/runtime/core/ready_queue.hpp>
@@ -30,7 +33,8 @@ namespace weft::detail {
 class scheduler;
 class worker;
 
-/// A request to a worker from any thread. Stands in at most one queue; `run` is called on the worker's thread.
+/// A request to a worker from any thread. Stands in at most one queue; `run` is called on the
+/// worker's thread.
 struct remote_request {
     using run_function = void (*)(remote_request&) noexcept;
 
@@ -43,7 +47,8 @@ struct remote_request {
     remote_request* next = nullptr;
 };
 
-/// A timer in a worker's wheel. `fire` is called on the worker's thread after the node has left the wheel.
+/// A timer in a worker's wheel. `fire` is called on the worker's thread after the node has left the
+/// wheel.
 struct worker_timer : timer_node {
     using fire_function = void (*)(worker_timer&) noexcept;
 
@@ -67,10 +72,12 @@ public:
     /// Runs until the scheduler stops.
     void loop() noexcept;
 
-    /// Makes a coroutine ready behind the others, and wakes a sleeper if there is one to share the work.
+    /// Makes a coroutine ready behind the others, and wakes a sleeper if there is one to share the
+    /// work.
     void push_ready(promise_base& promise) noexcept;
 
-    /// The same for the coroutine that is giving way: this worker takes it soon, so nobody is woken for it alone.
+    /// The same for the coroutine that is giving way: this worker takes it soon, so nobody is woken
+    /// for it alone.
     void push_yielded(promise_base& promise) noexcept;
 
     /// Offers a child of a join to thieves; the next pop_fork() of this worker takes the youngest.
@@ -81,12 +88,14 @@ public:
         }
     }
 
-    /// True when `expected` was the youngest forked child and has not been stolen; it is the caller's then.
+    /// True when `expected` was the youngest forked child and has not been stolen; it is the
+    /// caller's then.
     [[nodiscard]] bool pop_fork_if(promise_base& expected) noexcept {
         return forks_.pop_if(&expected);
     }
 
-    /// Counts a fork. False when the caller should go through the loop, which then serves I/O and timers.
+    /// Counts a fork. False when the caller should go through the loop, which then serves I/O and
+    /// timers.
     [[nodiscard]] bool spend_fork() noexcept {
         if (--fork_budget_ != 0) [[likely]] {
             return true;
@@ -95,7 +104,8 @@ public:
         return false;
     }
 
-    /// Counts an operation that completed without waiting. False when the caller should wait its turn instead.
+    /// Counts an operation that completed without waiting. False when the caller should wait its
+    /// turn instead.
     [[nodiscard]] bool spend_budget() noexcept {
         if (budget_ == 0) {
             return false;

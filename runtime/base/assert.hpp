@@ -1,9 +1,10 @@
 #pragma once
 
-/// Assertions. A violated precondition or invariant is a bug: it aborts with file, line and message, and is
-/// never turned into an error code.
+/// Assertions. A violated precondition or invariant is a bug: it aborts with file, line and
+/// message, and is never turned into an error code.
 ///
-/// WEFT_CHECK is always on. WEFT_ASSERT is on in debug and test builds (WEFT_ASSERTS=1) and free elsewhere.
+/// WEFT_CHECK is always on. WEFT_ASSERT is on in debug and test builds (WEFT_ASSERTS=1) and free
+/// elsewhere.
 
 #include <weft/runtime/base/config.hpp>
 
@@ -18,14 +19,16 @@
 namespace weft::detail {
 
 /// Prints "weft: file:line: message (expression)" to stderr and aborts.
-[[noreturn]] WEFT_COLD void panic(char const* file, int line, char const* expression,
+[[noreturn]] WEFT_COLD void panic(char const* file,
+                                  int line,
+                                  char const* expression,
                                   char const* message) noexcept;
 
 }  // namespace weft::detail
 
-#define WEFT_CHECK(condition, message)                                              \
-    (static_cast<bool>(condition)                                                   \
-         ? static_cast<void>(0)                                                     \
+#define WEFT_CHECK(condition, message) \
+    (static_cast<bool>(condition)      \
+         ? static_cast<void>(0)        \
          : ::weft::detail::panic(__FILE__, __LINE__, #condition, message))
 
 #if WEFT_ASSERTS

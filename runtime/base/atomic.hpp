@@ -1,7 +1,8 @@
 #pragma once
 
-/// The one switch point for atomics: every atomic of the library is a `detail::atomic<T>` and every fence one of
-/// the functions below, so that a sanitizer build or a model checker can put its own in their place.
+/// The one switch point for atomics: every atomic of the library is a `detail::atomic<T>` and every
+/// fence one of the functions below, so that a sanitizer build or a model checker can put its own
+/// in their place.
 
 #include <weft/runtime/base/config.hpp>
 
@@ -23,8 +24,8 @@ WEFT_ALWAYS_INLINE void compiler_fence() noexcept {
     std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 
-/// Full fence. ThreadSanitizer does not model fences, so its builds use a read-modify-write of one process-wide
-/// word, which it does model (and which orders at least as much).
+/// Full fence. ThreadSanitizer does not model fences, so its builds use a read-modify-write of one
+/// process-wide word, which it does model (and which orders at least as much).
 #if WEFT_TSAN
 inline atomic<int> tsan_fence_word{0};
 

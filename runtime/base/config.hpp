@@ -41,8 +41,8 @@ namespace weft::detail {
 /// (std::hardware_destructive_interference_size is not ABI-stable, so it is not used.)
 inline constexpr std::size_t cache_line = 64;
 
-/// True when a sanitizer that tracks synchronisation is compiled in: it cannot see fences, so code with
-/// asymmetric fences falls back to orderings on the atomics themselves.
+/// True when a sanitizer that tracks synchronisation is compiled in: it cannot see fences, so code
+/// with asymmetric fences falls back to orderings on the atomics themselves.
 inline constexpr bool tsan_enabled = WEFT_TSAN != 0;
 inline constexpr bool asan_enabled = WEFT_ASAN != 0;
 

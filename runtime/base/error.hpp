@@ -7,8 +7,8 @@
 namespace weft {
 
 enum class errc {
-    closed = 1,           ///< the object was closed by its owner
-    unexpected_eof = 2,   ///< the peer ended the stream before everything was there
+    closed = 1,          ///< the object was closed by its owner
+    unexpected_eof = 2,  ///< the peer ended the stream before everything was there
 };
 
 [[nodiscard]] std::error_category const& error_category() noexcept;

@@ -43,6 +43,7 @@ private:
         void* object_;
         void (*function_)();
     };
+
     Result (*invoke_)(function_ref const&, Arguments...);
 };
 

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Doubly linked list of nodes that carry the links themselves. Not thread safe; owns nothing. A node can leave its
-/// list without knowing which list it is in.
+/// Doubly linked list of nodes that carry the links themselves. Not thread safe; owns nothing. A
+/// node can leave its list without knowing which list it is in.
 
 #include <weft/runtime/base/assert.hpp>
 
@@ -59,9 +59,7 @@ public:
     [[nodiscard]] bool empty() const noexcept { return end_.next_ == &end_; }
 
     /// Null when empty.
-    [[nodiscard]] T* front() noexcept {
-        return empty() ? nullptr : static_cast<T*>(end_.next_);
-    }
+    [[nodiscard]] T* front() noexcept { return empty() ? nullptr : static_cast<T*>(end_.next_); }
 
     void push_back(T& node) noexcept { insert_before(end_, node); }
 

@@ -11,13 +11,14 @@ namespace weft::detail {
 template <auto Next>
 class intrusive_queue;
 
-template <class Node, Node* Node::*Next>
+template <class Node, Node* Node::* Next>
 class intrusive_queue<Next> {
 public:
     intrusive_queue() noexcept = default;
 
     intrusive_queue(intrusive_queue&& other) noexcept
-        : first_(std::exchange(other.first_, nullptr)), last_(std::exchange(other.last_, nullptr)) {}
+        : first_(std::exchange(other.first_, nullptr))
+        , last_(std::exchange(other.last_, nullptr)) {}
 
     intrusive_queue& operator=(intrusive_queue&& other) noexcept {
         WEFT_ASSERT(empty(), "a queue with nodes is overwritten");

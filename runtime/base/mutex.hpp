@@ -1,7 +1,7 @@
 #pragma once
 
-/// Mutex and condition for cold paths, without the weight of <mutex> and <condition_variable> in headers. The
-/// condition's clock is CLOCK_MONOTONIC.
+/// Mutex and condition for cold paths, without the weight of <mutex> and <condition_variable> in
+/// headers. The condition's clock is CLOCK_MONOTONIC.
 
 #include <cstdint>
 
@@ -14,6 +14,7 @@ public:
     mutex() noexcept = default;
     mutex(mutex const&) = delete;
     mutex& operator=(mutex const&) = delete;
+
     ~mutex() { ::pthread_mutex_destroy(&native_); }
 
     void lock() noexcept { ::pthread_mutex_lock(&native_); }

@@ -33,7 +33,8 @@ private:
 /// Cancellation: never suspends; a stopped operation's result holds std::errc::operation_canceled.
 /// Lifetime: owns its value.
 /// Complexity: no allocation.
-/// Errors: `value()` throws std::system_error when there is none; `operator*` and `error()` require what they give.
+/// Errors: `value()` throws std::system_error when there is none; `operator*` and `error()` require
+///     what they give.
 template <class T>
 class [[nodiscard]] result {
     static constexpr bool by_reference = std::is_reference_v<T>;
@@ -69,7 +70,8 @@ public:
         construct(std::move(other));
     }
 
-    /// Never leaves the result without an outcome: if the value's constructor throws, an error takes its place.
+    /// Never leaves the result without an outcome: if the value's constructor throws, an error
+    /// takes its place.
     result& operator=(result other) noexcept(std::is_nothrow_move_constructible_v<stored>) {
         destroy();
         has_value_ = false;
@@ -162,7 +164,8 @@ public:
 
     /// `function(value)` gives the new value; errors pass through.
     template <class Function>
-    [[nodiscard]] auto transform(Function&& function) && -> result<std::invoke_result_t<Function, T&&>> {
+    [[nodiscard]] auto transform(
+        Function&& function) && -> result<std::invoke_result_t<Function, T&&>> {
         using next = result<std::invoke_result_t<Function, T&&>>;
         if (!has_value_) {
             return next(failure(error_));
@@ -228,6 +231,7 @@ private:
         stored value_;
         std::error_code error_;
     };
+
     bool has_value_;
 };
 

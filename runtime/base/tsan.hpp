@@ -1,7 +1,8 @@
 #pragma once
 
-/// Happens-before edges that ThreadSanitizer cannot see, because the hand-over goes through the kernel (an SQE and
-/// its CQE, an eventfd). `tsan_release(p)` before the hand-over, `tsan_acquire(p)` after it. Nothing elsewhere.
+/// Happens-before edges that ThreadSanitizer cannot see, because the hand-over goes through the
+/// kernel (an SQE and its CQE, an eventfd). `tsan_release(p)` before the hand-over,
+/// `tsan_acquire(p)` after it. Nothing elsewhere.
 
 #include <weft/runtime/base/config.hpp>
 

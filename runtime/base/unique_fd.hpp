@@ -11,7 +11,8 @@ namespace weft {
 /// Thread safety: as for a plain value.
 /// Cancellation: never suspends.
 /// Lifetime: the descriptor is closed by the destructor unless released.
-/// Complexity: close(2) may block for descriptors of slow devices; sockets and files of weft are closed otherwise.
+/// Complexity: close(2) may block for descriptors of slow devices; sockets and files of weft are
+///     closed otherwise.
 /// Errors: those of close(2) are dropped: on Linux the descriptor is gone whatever it says.
 class unique_fd {
 public:

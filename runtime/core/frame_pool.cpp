@@ -54,8 +54,8 @@ struct free_list {
 
 using free_lists = std::array<free_list, frame_pool::class_count>;
 
-/// One per thread (I1). Zero-initialised, so that reading it needs no guard; `enrolled` is false until the first
-/// slow path has arranged for the thread's exit.
+/// One per thread (I1). Zero-initialised, so that reading it needs no guard; `enrolled` is false
+/// until the first slow path has arranged for the thread's exit.
 struct thread_cache {
     free_lists lists;
     bool enrolled;
@@ -152,7 +152,8 @@ WEFT_COLD void* refill(thread_cache& mine, std::size_t index) {
     return ::operator new((index + 1) * frame_pool::granularity);
 }
 
-/// The list is full or the thread is new here: hands a batch to the depot, or to the heap beyond its limit (I3).
+/// The list is full or the thread is new here: hands a batch to the depot, or to the heap beyond
+/// its limit (I3).
 WEFT_COLD void spill(thread_cache& mine, std::size_t index) noexcept {
     enroll(mine);
     free_list surplus;

@@ -5,7 +5,9 @@
 namespace weft::detail {
 
 idle_set::idle_set(unsigned worker_count)
-    : worker_count_(worker_count), word_(worker_count * one_awake), sleepers_(new unsigned[worker_count]) {
+    : worker_count_(worker_count)
+    , word_(worker_count * one_awake)
+    , sleepers_(new unsigned[worker_count]) {
     WEFT_CHECK(worker_count >= 1 && worker_count <= max_workers, "worker count out of range");
 }
 
@@ -24,11 +26,13 @@ unsigned idle_set::pick() noexcept {
 }
 
 bool idle_set::begin_search() noexcept {
-    // relaxed: hint — two workers that pass at the same time search together, which is only less thrifty
+    // relaxed: hint — two workers that pass at the same time search together, which is only less
+    // thrifty
     if (2 * searching(word_.load(relaxed)) >= worker_count_) {
         return false;
     }
-    // seq_cst: count, in the order of the publications that rely on a searcher (I2); pairs with wanted()
+    // seq_cst: count, in the order of the publications that rely on a searcher (I2); pairs with
+    // wanted()
     word_.fetch_add(one_searching, seq_cst);
     return true;
 }

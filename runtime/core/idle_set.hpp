@@ -2,23 +2,25 @@
 
 /// Who sleeps, who searches, and whom to wake: every wake-up decision of the scheduler.
 ///
-/// Protocol. One packed word counts workers that are awake and workers that search for work to steal; the list of
-/// sleepers stands under a mutex. Actors: workers, and any thread that publishes work.
+/// Protocol. One packed word counts workers that are awake and workers that search for work to
+/// steal; the list of sleepers stands under a mutex. Actors: workers, and any thread that publishes
+/// work.
 ///
-///   publish work → fence → wanted()?   nobody searches and somebody sleeps → pick() and unpark that worker
+///   publish work → fence → wanted()?   nobody searches and somebody sleeps → pick(), unpark that
+///          worker
 ///   park:  begin_sleep() (leaves the counts, joins the list) → fence → look at every queue again →
 ///          found something: end_sleep() : block
 ///
-/// I1 Dekker: a publisher writes its queue and then reads the word; a sleeper writes the word and then reads the
-///    queues, with a full fence on both sides (or the light/heavy pair). One sees the other, so no work is left
-///    behind with everybody asleep.
-/// I2 At most one worker is woken for one publication, and none while a searcher is awake: the searcher will find
-///    the work. A searcher that finds some calls end_search(); if it was the last one it wakes a successor, since
-///    there may be more.
-/// I3 The last searcher to give up looks at every queue again after it is counted out; hence a publisher that
-///    relied on it (I2) is served.
-/// I4 A worker that pick() has taken from the list is counted awake and searching before it runs, so that a second
-///    publisher does not wake a second worker for the same item.
+/// I1 Dekker: a publisher writes its queue and then reads the word; a sleeper writes the word and
+///    then reads the queues, with a full fence on both sides (or the light/heavy pair). One sees
+///    the other, so no work is left behind with everybody asleep.
+/// I2 At most one worker is woken for one publication, and none while a searcher is awake: the
+///    searcher will find the work. A searcher that finds some calls end_search(); if it was the
+///    last one it wakes a successor, since there may be more.
+/// I3 The last searcher to give up looks at every queue again after it is counted out; hence a
+///    publisher that relied on it (I2) is served.
+/// I4 A worker that pick() has taken from the list is counted awake and searching before it runs,
+///    so that a second publisher does not wake a second worker for the same item.
 
 #include <weft/runtime/base/atomic.hpp>
 #include <weft/runtime/base/mutex.hpp>
@@ -40,36 +42,37 @@ public:
     idle_set(idle_set const&) = delete;
     idle_set& operator=(idle_set const&) = delete;
 
-    /// Any thread, after a fence that follows the publication (I1). True when a worker should be woken.
+    /// Any thread, after a fence that follows the publication (I1). True when a worker should be
+    /// woken.
     [[nodiscard]] bool wanted() const noexcept {
         // relaxed: Dekker with begin_sleep() through the caller's fence (I1)
         std::uint32_t const word = word_.load(relaxed);
         return searching(word) == 0 && awake(word) < worker_count_;
     }
 
-    /// Any thread. Takes a sleeper from the list, or gives `nobody` when a searcher appeared or all are awake.
-    /// The caller unparks that worker.
+    /// Any thread. Takes a sleeper from the list, or gives `nobody` when a searcher appeared or all
+    /// are awake. The caller unparks that worker.
     [[nodiscard]] unsigned pick() noexcept;
 
     /// Worker. Asks to search; at most half of the workers do so at a time.
     [[nodiscard]] bool begin_search() noexcept;
 
-    /// Searching worker that found work. True when it was the last searcher and should wake a successor (I2).
+    /// Searching worker that found work. True when it was the last searcher and should wake a
+    /// successor (I2).
     [[nodiscard]] bool end_search() noexcept;
 
     /// Worker about to park. Afterwards it looks at all queues again (I1, I3).
     void begin_sleep(unsigned worker, bool is_searching) noexcept;
 
-    /// Worker that does not sleep any more. True when pick() had chosen it: it then counts as searching (I4).
+    /// Worker that does not sleep any more. True when pick() had chosen it: it then counts as
+    /// searching (I4).
     [[nodiscard]] bool end_sleep(unsigned worker) noexcept;
 
 private:
     static constexpr std::uint32_t one_awake = 1;
     static constexpr std::uint32_t one_searching = 1U << 16U;
 
-    [[nodiscard]] static std::uint32_t awake(std::uint32_t word) noexcept {
-        return word & 0xFFFFU;
-    }
+    [[nodiscard]] static std::uint32_t awake(std::uint32_t word) noexcept { return word & 0xFFFFU; }
 
     [[nodiscard]] static std::uint32_t searching(std::uint32_t word) noexcept {
         return word >> 16U;

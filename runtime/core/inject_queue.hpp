@@ -1,7 +1,8 @@
 #pragma once
 
-/// Global FIFO of work that comes from foreign threads or did not fit a worker's ring. Unbounded: its nodes carry
-/// the links. A mutex, because it is taken once per batch and never on a worker's hot path.
+/// Global FIFO of work that comes from foreign threads or did not fit a worker's ring. Unbounded:
+/// its nodes carry the links. A mutex, because it is taken once per batch and never on a worker's
+/// hot path.
 
 #include <weft/runtime/base/atomic.hpp>
 #include <weft/runtime/base/intrusive_queue.hpp>
@@ -15,7 +16,7 @@ namespace weft::detail {
 template <auto Next>
 class inject_queue;
 
-template <class Node, Node* Node::*Next>
+template <class Node, Node* Node::* Next>
 class inject_queue<Next> {
 public:
     using chain = intrusive_queue<Next>;
@@ -61,7 +62,8 @@ public:
 
 private:
     void add(std::size_t count) noexcept {
-        // relaxed: own — written under the mutex; readers take it as a hint or are ordered by fences
+        // relaxed: own — written under the mutex; readers take it as a hint or are ordered by
+        // fences
         size_.store(size_.load(relaxed) + count, relaxed);
     }
 

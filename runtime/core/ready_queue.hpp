@@ -2,16 +2,16 @@
 
 /// Bounded FIFO ring: its owner pushes, the owner and thieves take from the front.
 ///
-/// Protocol. `head_` is moved by CAS by whoever takes, `tail_` is written by the owner only. Indices are 64 bits
-/// wide and never wrap; slot i lives at `i mod capacity`.
+/// Protocol. `head_` is moved by CAS by whoever takes, `tail_` is written by the owner only.
+/// Indices are 64 bits wide and never wrap; slot i lives at `i mod capacity`.
 ///
 ///   push: h = head_ (acquire); t - h = capacity: full : slot[t] = x; tail_ = t + 1 (release)
 ///   take: h = head_; t = tail_ (acquire); read slots [h, h+n); CAS head_ h → h+n
 ///
-/// I1 What was read counts only if the CAS succeeds. While head_ = h the owner cannot reuse the slots [h, t), so a
-///    successful CAS proves that the reads saw those items.
-/// I2 The owner takes from the front like everybody, so the order is FIFO for all and no Dekker pair is needed:
-///    the only word that is contended is head_.
+/// I1 What was read counts only if the CAS succeeds. While head_ = h the owner cannot reuse the
+///    slots [h, t), so a successful CAS proves that the reads saw those items.
+/// I2 The owner takes from the front like everybody, so the order is FIFO for all and no Dekker
+///    pair is needed: the only word that is contended is head_.
 
 #include <weft/runtime/base/assert.hpp>
 #include <weft/runtime/base/atomic.hpp>
@@ -53,7 +53,8 @@ public:
         return take(&item, 1) == 1 ? item : nullptr;
     }
 
-    /// Any thread. Takes half of the items, rounded up, at most `limit`; returns how many were written to `items`.
+    /// Any thread. Takes half of the items, rounded up, at most `limit`; returns how many were
+    /// written to `items`.
     [[nodiscard]] std::size_t take_half(T** items, std::size_t limit) noexcept {
         // acquire: observe the newest items; pairs with try_push():publish
         std::uint64_t const t = tail_.load(acquire);
@@ -91,11 +92,13 @@ private:
             std::size_t const available = static_cast<std::size_t>(t - h);
             std::size_t const count = wanted < available ? wanted : available;
             for (std::size_t i = 0; i < count; ++i) {
-                // relaxed: observe — ordered by the acquire of tail_; counts only after the claim (I1)
+                // relaxed: observe — ordered by the acquire of tail_; counts only after the claim
+                // (I1)
                 items[i] = slots_[(h + i) % Capacity].load(relaxed);
             }
-            // acq_rel: claim the items and let the owner reuse the slots; pairs with try_push():observe. The loser
-            // (acquire: observe the winner) starts over from the head that it saw.
+            // acq_rel: claim the items and let the owner reuse the slots; pairs with
+            // try_push():observe. The loser (acquire: observe the winner) starts over from the head
+            // that it saw.
             if (head_.compare_exchange_weak(h, h + count, acq_rel, acquire)) {
                 return count;
             }

@@ -2,10 +2,11 @@
 
 /// Stack of nodes that any thread pushes to and one thread empties at once.
 ///
-/// Protocol: head_ points at the newest node. push: CAS head_ old → node, node.next = old. take_all: exchange head_
-/// with null and reverse, so that the consumer sees the nodes in the order of their pushes.
-/// I1 A node belongs to the queue from the push until take_all returns it; there is no ABA, because nodes are never
-///    taken one by one.
+/// Protocol: head_ points at the newest node. push: CAS head_ old → node, node.next = old.
+/// take_all: exchange head_ with null and reverse, so that the consumer sees the nodes in the order
+/// of their pushes.
+/// I1 A node belongs to the queue from the push until take_all returns it; there is no ABA, because
+///    nodes are never taken one by one.
 
 #include <weft/runtime/base/atomic.hpp>
 #include <weft/runtime/base/intrusive_queue.hpp>
@@ -15,7 +16,7 @@ namespace weft::detail {
 template <auto Next>
 class remote_queue;
 
-template <class Node, Node* Node::*Next>
+template <class Node, Node* Node::* Next>
 class remote_queue<Next> {
 public:
     remote_queue() noexcept = default;
@@ -28,8 +29,8 @@ public:
         Node* head = head_.load(relaxed);
         do {
             node.*Next = head;
-            // release: publish the node; pairs with take_all():observe. The loser (relaxed: hint) retries with the
-            // head that it saw.
+            // release: publish the node; pairs with take_all():observe. The loser (relaxed: hint)
+            // retries with the head that it saw.
         } while (!head_.compare_exchange_weak(head, &node, release, relaxed));
     }
 

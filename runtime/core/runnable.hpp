@@ -1,14 +1,15 @@
 #pragma once
 
-/// The link by which anything that a worker can run stands in a queue. Concurrent queues hold pointers to it and
-/// know nothing of coroutines.
+/// The link by which anything that a worker can run stands in a queue. Concurrent queues hold
+/// pointers to it and know nothing of coroutines.
 
 #include <weft/runtime/base/intrusive_queue.hpp>
 
 namespace weft::detail {
 
 struct runnable {
-    /// Owned by whoever holds the runnable: the one queue that contains it, or the thread that took it out.
+    /// Owned by whoever holds the runnable: the one queue that contains it, or the thread that took
+    /// it out.
     runnable* next = nullptr;
 
 protected:

@@ -8,7 +8,8 @@ namespace weft::detail {
 
 namespace {
 
-/// An address that differs between live threads; cheaper than a thread id and enough to recognise oneself.
+/// An address that differs between live threads; cheaper than a thread id and enough to recognise
+/// oneself.
 WEFT_NOINLINE std::uintptr_t this_thread_mark() noexcept {
     thread_local char mark = 0;
     return reinterpret_cast<std::uintptr_t>(&mark);
@@ -42,8 +43,8 @@ void stop_state::lock() noexcept {
             word = word_.load(relaxed);
             continue;
         }
-        // acquire: claim the lock and observe the list; pairs with unlock():publish. The loser retries with what
-        // it saw (relaxed: hint).
+        // acquire: claim the lock and observe the list; pairs with unlock():publish. The loser
+        // retries with what it saw (relaxed: hint).
         if (word_.compare_exchange_weak(word, word | locked_bit, acquire, relaxed)) {
             return;
         }
@@ -51,7 +52,8 @@ void stop_state::lock() noexcept {
 }
 
 void stop_state::unlock() noexcept {
-    // release: publish the list; pairs with lock():claim. A read-modify-write, since `linked` may be set meanwhile.
+    // release: publish the list; pairs with lock():claim. A read-modify-write, since `linked` may
+    // be set meanwhile.
     word_.fetch_and(~locked_bit, release);
 }
 
@@ -131,8 +133,9 @@ void stop_state::link_upwards() noexcept {
         if ((state->word_.load(acquire) & linked_bit) != 0) {
             return;  // whoever set the bit links, or has linked, the rest of the way
         }
-        // acq_rel: claim the right to link; pairs with itself. The loser leaves the rest to the winner: a stop
-        // that arrives meanwhile reaches this state as soon as the winner is through (I3).
+        // acq_rel: claim the right to link; pairs with itself. The loser leaves the rest to the
+        // winner: a stop that arrives meanwhile reaches this state as soon as the winner is through
+        // (I3).
         if ((state->word_.fetch_or(linked_bit, acq_rel) & linked_bit) != 0) {
             return;
         }

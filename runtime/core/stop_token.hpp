@@ -1,28 +1,31 @@
 #pragma once
 
-/// Cooperative stop: sources, tokens and callbacks that live inside their owners and never allocate.
+/// Cooperative stop: sources, tokens and callbacks that live inside their owners and never
+/// allocate.
 ///
-/// Protocol. A `stop_state` is one node of a tree that follows the structure of the program: a scope's state is the
-/// parent of its children's states. Actors: registrants (any thread), one requester that wins, the owner who
-/// destroys the state.
+/// Protocol. A `stop_state` is one node of a tree that follows the structure of the program: a
+/// scope's state is the parent of its children's states. Actors: registrants (any thread), one
+/// requester that wins, the owner who destroys the state.
 ///
 ///   word_:   requested (sticky) | locked (spin, a few instructions) | linked (the parent knows us)
 ///   first_:  callbacks not yet run, under the lock bit
-///   firing_: the winner's note of the callback that it is running, on its stack, under the lock bit
+///   firing_: the winner's note of the callback that it is running (on its stack), under the lock
 ///
 ///   request:    lock → set requested → { pop a callback, note it, unlock, run it, lock }* → unlock
 ///   register:   link to the parent if not yet linked → lock → requested? refuse : append → unlock
 ///   deregister: lock → in the list? unlink : running elsewhere? unlock and wait for it → unlock
 ///
 /// I1 A callback runs at most once, and never after its deregistration returned.
-/// I2 Deregistration returns only when the callback is not running, unless it is called from within the callback
-///    itself; then the callback's object is not touched after the callback returns.
-/// I3 Linking is lazy: a state joins its parent's list at the first registration or query. An unused state costs
-///    its four words of initialisation. Links are made from the leaf upwards; a parent that is already stopped
-///    stops the child during the link, so that no request is lost however the two race.
-/// I4 Lock order: a state's lock is never held while another's is taken; callbacks run with no lock held.
-/// I5 The state outlives its registrants, and the winner's loop: a parent's loop runs a child's link as a callback,
-///    so the child's destructor waits in `deregister` for it (I2).
+/// I2 Deregistration returns only when the callback is not running, unless it is called from within
+///    the callback itself; then the callback's object is not touched after the callback returns.
+/// I3 Linking is lazy: a state joins its parent's list at the first registration or query. An
+///    unused state costs its four words of initialisation. Links are made from the leaf upwards; a
+///    parent that is already stopped stops the child during the link, so that no request is lost
+///    however the two race.
+/// I4 Lock order: a state's lock is never held while another's is taken; callbacks run with no lock
+///    held.
+/// I5 The state outlives its registrants, and the winner's loop: a parent's loop runs a child's
+///    link as a callback, so the child's destructor waits in `deregister` for it (I2).
 
 #include <weft/runtime/base/assert.hpp>
 #include <weft/runtime/base/atomic.hpp>
@@ -39,7 +42,8 @@ namespace detail {
 
 class stop_state;
 
-/// A registration. Lives in the registrant; `run` is called at most once, on the thread that requests the stop.
+/// A registration. Lives in the registrant; `run` is called at most once, on the thread that
+/// requests the stop.
 class stop_node {
 public:
     using run_function = void (*)(stop_node&) noexcept;
@@ -49,10 +53,12 @@ public:
     stop_node(stop_node const&) = delete;
     stop_node& operator=(stop_node const&) = delete;
 
-    ~stop_node() { WEFT_ASSERT(state_ == nullptr, "a stop callback is destroyed while registered"); }
+    ~stop_node() {
+        WEFT_ASSERT(state_ == nullptr, "a stop callback is destroyed while registered");
+    }
 
-    /// Owner. Registers with `state`; null means "never stops". False when the stop was requested already; then
-    /// nothing is registered and `run` is not called.
+    /// Owner. Registers with `state`; null means "never stops". False when the stop was requested
+    /// already; then nothing is registered and `run` is not called.
     [[nodiscard]] bool enroll(stop_state* state) noexcept;
 
     /// Owner. Afterwards the callback has either run completely or never will (I1, I2). Idempotent.
@@ -84,12 +90,14 @@ public:
         WEFT_ASSERT(first_ == nullptr, "a stop state is destroyed while callbacks are registered");
     }
 
-    /// Any thread. Runs every registered callback on the calling thread. True for the caller that was first.
+    /// Any thread. Runs every registered callback on the calling thread. True for the caller that
+    /// was first.
     bool request_stop() noexcept;
 
     /// Any thread. Links to the ancestors on first use, hence not const.
     [[nodiscard]] bool stop_requested() noexcept {
-        // acquire: observe what the requester wrote before request_stop(); pairs with request_stop():publish
+        // acquire: observe what the requester wrote before request_stop(); pairs with
+        // request_stop():publish
         std::uint32_t const word = word_.load(acquire);
         if ((word & (requested_bit | linked_bit)) != 0 || parent_ == nullptr) {
             return (word & requested_bit) != 0;
@@ -112,7 +120,8 @@ private:
         std::uintptr_t thread;
     };
 
-    /// The registration with the parent. It exists from the link on, hence outside the constructor's work.
+    /// The registration with the parent. It exists from the link on, hence outside the
+    /// constructor's work.
     struct parent_link : stop_node {
         explicit parent_link(stop_state& child) noexcept : stop_node(&on_stop), child_(&child) {}
 
@@ -185,12 +194,14 @@ private:
     detail::stop_state* state_ = nullptr;
 };
 
-/// Requests a stop that its tokens see. May follow a parent: a stop of the parent stops this source too.
+/// Requests a stop that its tokens see. May follow a parent: a stop of the parent stops this source
+/// too.
 ///
-/// Thread safety: `request_stop` and `token` may be called from any thread at the same time; construction and
-///     destruction by the owner only.
+/// Thread safety: `request_stop` and `token` may be called from any thread at the same time;
+///     construction and destruction by the owner only.
 /// Cancellation: never suspends.
-/// Lifetime: must outlive every callback registered through its tokens and every running `request_stop`.
+/// Lifetime: must outlive every callback registered through its tokens and every running
+///     `request_stop`.
 /// Complexity: `request_stop` runs every registered callback on the calling thread.
 /// Errors: none.
 /// Example: examples/timeout.cpp
@@ -211,12 +222,14 @@ private:
     detail::stop_state state_;
 };
 
-/// Calls `Callback` once when a stop is requested: at once, on the constructing thread, if it already was.
+/// Calls `Callback` once when a stop is requested: at once, on the constructing thread, if it
+/// already was.
 ///
-/// Thread safety: constructed and destroyed by its owner; the callback runs on the thread that requests the stop.
+/// Thread safety: constructed and destroyed by its owner; the callback runs on the thread that
+///     requests the stop.
 /// Cancellation: never suspends.
-/// Lifetime: destruction waits for a callback that runs on another thread, so the callback may use what its owner
-///     owns. Destroying the object from within its own callback is allowed.
+/// Lifetime: destruction waits for a callback that runs on another thread, so the callback may use
+///     what its owner owns. Destroying the object from within its own callback is allowed.
 /// Complexity: O(1), no allocation.
 /// Errors: the callback must not throw.
 template <class Callback>
@@ -224,7 +237,8 @@ class stop_callback : private detail::stop_node {
 public:
     template <class F>
     stop_callback(stop_token token, F&& callback)
-        : detail::stop_node(&invoke), callback_(std::forward<F>(callback)) {
+        : detail::stop_node(&invoke)
+        , callback_(std::forward<F>(callback)) {
         if (!enroll(token.state())) {
             callback_();
         }

@@ -2,15 +2,16 @@
 
 /// Hierarchical timer wheel over ticks. It has no clock: time is what `advance` is told.
 ///
-/// Structure. Level L has 64 slots of 64^L ticks each. A timer's level is the position of the highest bit in which
-/// its deadline and the wheel's time differ, divided by 6; its slot is the deadline's digit at that level. Eleven
-/// levels cover every 64-bit deadline, so there is no horizon.
+/// Structure. Level L has 64 slots of 64^L ticks each. A timer's level is the position of the
+/// highest bit in which its deadline and the wheel's time differ, divided by 6; its slot is the
+/// deadline's digit at that level. Eleven levels cover every 64-bit deadline, so there is no
+/// horizon.
 ///
-/// I1 All timers of level L share with `now_` every digit above L, and their digit at L is greater than now_'s.
-///    Hence levels are ordered in time, slots of a level are ordered by index, and the first occupied slot of the
-///    lowest occupied level holds the earliest timer.
-/// I2 now_ never passes the start of an occupied slot without emptying the slot: due timers expire, the others fall
-///    to lower levels (their digit at L equals now_'s then). So I1 is kept.
+/// I1 All timers of level L share with `now_` every digit above L, and their digit at L is greater
+///    than now_'s. Hence levels are ordered in time, slots of a level are ordered by index, and the
+///    first occupied slot of the lowest occupied level holds the earliest timer.
+/// I2 now_ never passes the start of an occupied slot without emptying the slot: due timers expire,
+///    the others fall to lower levels (their digit at L equals now_'s then). So I1 is kept.
 /// I3 A timer that is due when it is inserted waits in `due_` for the next advance.
 ///
 /// Not thread safe: one per worker.
@@ -58,15 +59,16 @@ public:
     /// O(1). Requires: not inserted. A deadline that has passed expires at the next advance.
     void insert(timer_node& timer, std::uint64_t deadline) noexcept;
 
-    /// O(1). False when the timer is not in the wheel; a timer that has expired but was not yet taken from the list
-    /// that advance() filled is taken from there, which counts as cancelled.
+    /// O(1). False when the timer is not in the wheel; a timer that has expired but was not yet
+    /// taken from the list that advance() filled is taken from there, which counts as cancelled.
     bool cancel(timer_node& timer) noexcept;
 
-    /// Moves time to `now` (never backwards) and appends every timer with deadline ≤ now to `expired`, in the order
-    /// of their deadlines.
+    /// Moves time to `now` (never backwards) and appends every timer with deadline ≤ now to
+    /// `expired`, in the order of their deadlines.
     void advance(std::uint64_t now, timer_list& expired) noexcept;
 
-    /// The earliest deadline, or a lower bound of it when many timers share its slot; `never` when empty.
+    /// The earliest deadline, or a lower bound of it when many timers share its slot; `never` when
+    /// empty.
     [[nodiscard]] std::uint64_t next_expiry() const noexcept;
 
     [[nodiscard]] std::size_t size() const noexcept { return size_; }

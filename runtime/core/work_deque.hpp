@@ -2,26 +2,31 @@
 
 /// Work-stealing deque (Chase and Lev) whose owner executes no fence.
 ///
-/// Protocol. Actors: one owner, any number of thieves. The owner pushes and pops at `bottom_`, thieves take at
-/// `top_`. Slot i of a buffer of capacity c is `i mod c`.
+/// Protocol. Actors: one owner, any number of thieves. The owner pushes and pops at `bottom_`,
+/// thieves take at `top_`. Slot i of a buffer of capacity c is `i mod c`.
 ///
 ///   push:  slot[b] = x; bottom_ = b + 1 (release)
 ///   pop:   bottom_ = b - 1; LIGHT fence; t = top_;
 ///          t < b-1: x = slot[b-1]                          (no thief can reach it, I2)
 ///          t = b-1: the last item: race the thieves for it by CAS on top_, then bottom_ = b
 ///          t > b-1: empty: bottom_ = b
-///   steal: t = top_; empty by a glance? : HEAVY fence; b = bottom_; t < b: x = slot[t]; CAS top_ t → t+1
+///   steal: t = top_; empty by a glance? : HEAVY fence; b = bottom_;
+///          t < b: x = slot[t]; CAS top_ t → t+1
 ///
-/// I1 top_ only grows, and an item at index t is taken by whoever moves top_ past t, or by the owner below bottom_.
-/// I2 The light/heavy pair makes "bottom_ = b-1; load top_" and "CAS on top_ ... load bottom_" a Dekker pair:
-///    either the owner sees the thief's progress or the thief sees the reservation. With membarrier(2) the whole
-///    cost of it falls on the thief, who is about to pay for a cache miss anyway.
-/// I3 A thief reads the slot before the CAS that makes the item its own; a failed CAS discards what was read.
-/// I4 A grown buffer is published by release and read by acquire: a thief may learn of it without having seen the
-///    newer bottom_. Old buffers live until the deque dies; since capacities double, they add up to less than the
-///    newest one.
+/// I1 top_ only grows, and an item at index t is taken by whoever moves top_ past t, or by the
+///    owner below bottom_.
+/// I2 The light/heavy pair makes "bottom_ = b-1; load top_" and "CAS on top_ ... load bottom_" a
+///    Dekker pair: either the owner sees the thief's progress or the thief sees the reservation.
+///    With membarrier(2) the whole cost of it falls on the thief, who is about to pay for a cache
+///    miss anyway.
+/// I3 A thief reads the slot before the CAS that makes the item its own; a failed CAS discards what
+///    was read.
+/// I4 A grown buffer is published by release and read by acquire: a thief may learn of it without
+///    having seen the newer bottom_. Old buffers live until the deque dies; since capacities
+///    double, they add up to less than the newest one.
 ///
-/// A thief tells "empty" from "lost", so that losing a race is not mistaken for having nothing to do.
+/// A thief tells "empty" from "lost", so that losing a race is not mistaken for having nothing to
+/// do.
 
 #include <weft/runtime/base/assert.hpp>
 #include <weft/runtime/base/asymmetric_fence.hpp>
@@ -41,7 +46,8 @@ public:
     static constexpr std::size_t default_capacity = 256;
 
     explicit work_deque(std::size_t capacity = default_capacity)
-        : buffer_(buffer::create(std::bit_ceil(capacity < 2 ? std::size_t{2} : capacity), nullptr)) {}
+        : buffer_(
+              buffer::create(std::bit_ceil(capacity < 2 ? std::size_t{2} : capacity), nullptr)) {}
 
     work_deque(work_deque const&) = delete;
     work_deque& operator=(work_deque const&) = delete;
@@ -59,8 +65,8 @@ public:
     void push(T* item) {
         // relaxed: own — only the owner writes bottom_
         std::int64_t const b = bottom_.load(relaxed);
-        // acquire: observe how far the thieves are, so that a slot is reused only after its reader is done;
-        // pairs with steal():claim
+        // acquire: observe how far the thieves are, so that a slot is reused only after its reader
+        // is done; pairs with steal():claim
         std::int64_t const t = top_.load(acquire);
         // relaxed: own — only the owner replaces the buffer
         buffer* current = buffer_.load(relaxed);
@@ -92,8 +98,8 @@ public:
         if (t == b) {
             // relaxed: own — written by this thread
             item = current->slot(b).load(relaxed);
-            // seq_cst: claim the last item; pairs with steal():claim. The loser (relaxed: it reads nothing that the
-            // thief wrote) leaves the item to the thief.
+            // seq_cst: claim the last item; pairs with steal():claim. The loser (relaxed: it reads
+            // nothing that the thief wrote) leaves the item to the thief.
             if (!top_.compare_exchange_strong(t, t + 1, seq_cst, relaxed)) {
                 item = nullptr;
             }
@@ -107,7 +113,8 @@ public:
     [[nodiscard]] bool pop_if(T const* expected) noexcept {
         // relaxed: own — only the owner writes bottom_
         std::int64_t const b = bottom_.load(relaxed) - 1;
-        // relaxed: own — as above; the slot may hold a stale pointer when the deque is empty, and then pop() fails
+        // relaxed: own — as above; the slot may hold a stale pointer when the deque is empty, and
+        // then pop() fails
         if (buffer_.load(relaxed)->slot(b).load(relaxed) != expected) {
             return false;
         }
@@ -134,9 +141,11 @@ public:
         }
         // acquire: observe a grown buffer; pairs with grow():publish (I4)
         buffer* const current = buffer_.load(acquire);
-        // relaxed: observe — ordered by the acquire of bottom_; discarded unless the claim succeeds (I3)
+        // relaxed: observe — ordered by the acquire of bottom_; discarded unless the claim succeeds
+        // (I3)
         T* const item = current->slot(t).load(relaxed);
-        // seq_cst: claim the item; pairs with pop():claim and push():observe. The loser (relaxed) reports lost.
+        // seq_cst: claim the item; pairs with pop():claim and push():observe. The loser (relaxed)
+        // reports lost.
         if (!top_.compare_exchange_strong(t, t + 1, seq_cst, relaxed)) {
             return {steal_status::lost, nullptr};
         }
@@ -145,7 +154,8 @@ public:
 
     /// Any thread. May be stale unless the caller is ordered with the owner by fences.
     [[nodiscard]] bool looks_empty() const noexcept {
-        // relaxed: hint — a stale answer costs one steal attempt, or is excluded by the caller's fence
+        // relaxed: hint — a stale answer costs one steal attempt, or is excluded by the caller's
+        // fence
         std::int64_t const t = top_.load(relaxed);
         // relaxed: hint — as above
         return bottom_.load(relaxed) <= t;
@@ -184,7 +194,8 @@ private:
         auto const doubled = static_cast<std::size_t>(current->capacity()) * 2;
         buffer* const bigger = buffer::create(doubled, current);
         for (std::int64_t i = top; i < bottom; ++i) {
-            // relaxed: own — the new buffer is not shared yet, and only the owner writes the old one
+            // relaxed: own — the new buffer is not shared yet, and only the owner writes the old
+            // one
             bigger->slot(i).store(current->slot(i).load(relaxed), relaxed);
         }
         // release: publish the copied slots; pairs with steal():observe (I4)

@@ -100,7 +100,8 @@ TEST_SUITE("runtime/scope") {
             co_await weft::scope(body);
         };
         pool.block_on(work());
-        CHECK(seen.size() == 2 * std::string("captured, and long enough to live on the heap").size());
+        CHECK(seen.size() ==
+              2 * std::string("captured, and long enough to live on the heap").size());
     }
 
     TEST_CASE("a failing child stops its siblings and its error comes out of the scope") {
@@ -161,6 +162,7 @@ TEST_SUITE("runtime/scope") {
         std::string order;
         {
             weft::thread_pool pool(1);
+
             struct mark {
                 mark(std::string& text, char c) : out(text), name(c) {}
 
@@ -169,6 +171,7 @@ TEST_SUITE("runtime/scope") {
                 std::string& out;
                 char name;
             };
+
             auto work = [&]() -> task<> {
                 mark const outer(order, 'o');
                 auto body = [&](nursery& n) -> task<> {

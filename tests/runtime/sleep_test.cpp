@@ -60,8 +60,8 @@ TEST_SUITE("runtime/sleep") {
         weft::thread_pool pool(1);
         std::vector<int> order;
         auto work = [&]() -> task<> {
-            co_await weft::when_all(note_after(order, 3, 30ms), note_after(order, 1, 10ms),
-                                    note_after(order, 2, 20ms));
+            co_await weft::when_all(
+                note_after(order, 3, 30ms), note_after(order, 1, 10ms), note_after(order, 2, 20ms));
         };
         pool.block_on(work());
         CHECK(order == std::vector<int>{1, 2, 3});

@@ -1,7 +1,6 @@
-#include <weft/runtime/task.hpp>
-
 #include <weft/runtime/base/config.hpp>
 #include <weft/runtime/runtime_base.hpp>
+#include <weft/runtime/task.hpp>
 
 #include <doctest/doctest.h>
 
@@ -20,7 +19,8 @@ using weft::task;
 
 constexpr std::int64_t rounds = 10'000'000;
 
-/// GCC makes symmetric transfer a tail call only when it optimises and no sanitizer instruments the function.
+/// GCC makes symmetric transfer a tail call only when it optimises and no sanitizer instruments the
+/// function.
 constexpr bool tail_calls_are_promised() {
 #if defined(__clang__)
     return true;
@@ -43,20 +43,24 @@ task<std::int64_t> sum(std::int64_t count) {
     co_return total;
 }
 
-/// Runs `body` on a thread whose stack has 64 KiB; an overflow hits the guard page and ends the process.
+/// Runs `body` on a thread whose stack has 64 KiB; an overflow hits the guard page and ends the
+/// process.
 void on_small_stack(void (*body)(std::int64_t*), std::int64_t* result) {
     constexpr std::size_t size = 64 * 1024;
     pthread_attr_t attributes;
     ::pthread_attr_init(&attributes);
     ::pthread_attr_setstacksize(&attributes, size);
     ::pthread_attr_setguardsize(&attributes, 4096);
+
     struct call {
         void (*body)(std::int64_t*);
         std::int64_t* result;
     } argument{body, result};
+
     pthread_t thread{};
     int const rc = ::pthread_create(
-        &thread, &attributes,
+        &thread,
+        &attributes,
         [](void* raw) -> void* {
             auto const& made = *static_cast<call*>(raw);
             made.body(made.result);

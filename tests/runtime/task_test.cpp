@@ -126,6 +126,7 @@ TEST_SUITE("runtime/task") {
         struct bomb {
             ~bomb() noexcept(false) { throw std::runtime_error("late"); }
         };
+
         auto late = []() -> task<std::string> {
             bomb const armed{};
             co_return std::string("value that is dropped, long enough to be on the heap");

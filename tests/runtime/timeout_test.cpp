@@ -129,8 +129,8 @@ TEST_SUITE("runtime/timeout") {
     TEST_CASE("limits that race the end of their task leave no timer behind") {
         weft::thread_pool pool(2);
         auto one = [](int i) -> task<int> {
-            auto const ended = co_await weft::as_result(
-                weft::timeout(std::chrono::microseconds(i % 60), value_after(1, std::chrono::microseconds(30))));
+            auto const ended = co_await weft::as_result(weft::timeout(
+                std::chrono::microseconds(i % 60), value_after(1, std::chrono::microseconds(30))));
             co_return ended.has_value() || ended.error() == std::errc::timed_out ? 1 : 0;
         };
         auto work = [&]() -> task<int> {

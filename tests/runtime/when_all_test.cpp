@@ -107,7 +107,8 @@ TEST_SUITE("runtime/when_all") {
         std::atomic<int> finished = 0;
         weft::thread_pool pool(2);
         auto work = [&]() -> task<> {
-            (void)co_await when_all(sleeps_for_ever(finished), fails("broken"), sleeps_for_ever(finished));
+            (void)co_await when_all(
+                sleeps_for_ever(finished), fails("broken"), sleeps_for_ever(finished));
         };
         for (int round = 0; round < 50; ++round) {
             CHECK_THROWS_WITH(pool.block_on(work()), "broken");
@@ -121,7 +122,8 @@ TEST_SUITE("runtime/when_all") {
         auto work = []() -> task<long> {
             long total = 0;
             for (int round = 0; round < 500; ++round) {
-                auto [a, b, c] = co_await when_all(after_yields(1, round % 5), after_yields(2, round % 3), value(3));
+                auto [a, b, c] = co_await when_all(
+                    after_yields(1, round % 5), after_yields(2, round % 3), value(3));
                 total += a + b + c;
             }
             co_return total;

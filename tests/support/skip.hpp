@@ -1,12 +1,14 @@
 #pragma once
 
-/// Skipping: a test that cannot run here says why, and its program ends with the code that Meson shows as skipped.
+/// Skipping: a test that cannot run here says why, and its program ends with the code that Meson
+/// shows as skipped.
 
 #include <doctest/doctest.h>
 
 namespace weft::test {
 
-/// Exit code of a program with a skipped case and no failed one: what was not run never counts as passed.
+/// Exit code of a program with a skipped case and no failed one: what was not run never counts as
+/// passed.
 inline constexpr int exit_skipped = 77;
 
 /// Records that the running test case could not be run, and prints why. Called through WEFT_SKIP.

@@ -62,7 +62,9 @@ TEST_SUITE("runtime/core/ready_queue") {
         ready_queue<int, 8> queue;
         std::vector<int> items(count);
         std::vector<std::atomic<int>> taken(count);
-        auto const take = [&](int const* item) { ++taken[static_cast<std::size_t>(item - items.data())]; };
+        auto const take = [&](int const* item) {
+            ++taken[static_cast<std::size_t>(item - items.data())];
+        };
         std::atomic<bool> done = false;
         std::vector<std::thread> thieves;
         for (int i = 0; i < 3; ++i) {

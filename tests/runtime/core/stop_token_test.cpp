@@ -40,7 +40,9 @@ TEST_SUITE("runtime/core/stop_token") {
         int kept = 0;
         int withdrawn = 0;
         stop_callback const keeps(source.token(), [&] { ++kept; });
-        { stop_callback const goes(source.token(), [&] { ++withdrawn; }); }
+        {
+            stop_callback const goes(source.token(), [&] { ++withdrawn; });
+        }
         source.request_stop();
         source.request_stop();
         CHECK(kept == 1);
@@ -57,12 +59,14 @@ TEST_SUITE("runtime/core/stop_token") {
 
     TEST_CASE("a callback may destroy itself") {
         stop_source source;
+
         struct self_destroying {
             std::unique_ptr<self_destroying>* owner;
             std::optional<stop_callback<std::reference_wrapper<self_destroying>>> callback;
 
             void operator()() const { owner->reset(); }
         };
+
         std::unique_ptr<self_destroying> object(new self_destroying{&object, std::nullopt});
         object->callback.emplace(source.token(), std::ref(*object));
         source.request_stop();

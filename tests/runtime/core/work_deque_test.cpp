@@ -16,12 +16,15 @@ struct enable_fences {
     enable_fences() { weft::detail::init_asymmetric_fence(); }
 } const enabled;
 
-/// Owner pushes `count` items in bursts and pops what it can; thieves take the rest. Every item exactly once.
+/// Owner pushes `count` items in bursts and pops what it can; thieves take the rest. Every item
+/// exactly once.
 void conserve(std::size_t capacity, unsigned thief_count, int count, int burst) {
     work_deque<int> deque(capacity);
     std::vector<int> items(static_cast<std::size_t>(count));
     std::vector<std::atomic<int>> taken(static_cast<std::size_t>(count));
-    auto const take = [&](int const* item) { ++taken[static_cast<std::size_t>(item - items.data())]; };
+    auto const take = [&](int const* item) {
+        ++taken[static_cast<std::size_t>(item - items.data())];
+    };
     std::atomic<bool> done = false;
     std::vector<std::thread> thieves;
     for (unsigned i = 0; i < thief_count; ++i) {

@@ -1,0 +1,26 @@
+#!/usr/bin/env python3
+"""Every header compiles on its own, and twice in a row. usage: self_contained.py ROOT COMPILER..."""
+
+import sys
+
+import headers
+import source_tree
+
+WARNINGS = ('-Wall', '-Wextra', '-Wpedantic', '-Wshadow', '-Werror')
+
+
+def twice(header):
+    return f'#include <weft/{header}>\n' * 2
+
+
+def judge(report, header, result):
+    if result.returncode != 0:
+        report.add(header, 1, 'does not compile on its own, twice:\n' + result.stderr)
+
+
+def check(root, compiler):
+    return headers.for_each(root, compiler, ['-fsyntax-only', *WARNINGS], twice, judge)
+
+
+if __name__ == '__main__':
+    sys.exit(check(source_tree.root_argument(), sys.argv[2:] or ['c++']).finish())
