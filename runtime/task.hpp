@@ -95,9 +95,9 @@ private:
         if constexpr (over_aligned) {
             auto const address = reinterpret_cast<std::uintptr_t>(&storage_);
             auto const aligned = (address + alignof(stored) - 1) & ~(alignof(stored) - 1);
-            return reinterpret_cast<void*>(aligned);
+            return storage_ + (aligned - address);
         } else {
-            return &storage_;
+            return storage_;
         }
     }
 

@@ -16,7 +16,6 @@ class intrusive_list;
 template <class T, class Tag = default_list_tag>
 class intrusive_list_hook {
 public:
-    intrusive_list_hook() noexcept = default;
     intrusive_list_hook(intrusive_list_hook const&) = delete;
     intrusive_list_hook& operator=(intrusive_list_hook const&) = delete;
 
@@ -32,6 +31,8 @@ public:
     }
 
 protected:
+    intrusive_list_hook() noexcept = default;
+
     ~intrusive_list_hook() { WEFT_ASSERT(!is_linked(), "a node is destroyed while in a list"); }
 
 private:

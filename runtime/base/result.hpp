@@ -44,11 +44,11 @@ public:
     using value_type = T;
     using error_type = std::error_code;
 
+    // A value and a failure become a result without a word, so that `return` takes either.
     template <class U = T>
         requires(!std::same_as<std::remove_cvref_t<U>, result> &&
                  !std::same_as<std::remove_cvref_t<U>, failure> && std::is_constructible_v<T, U &&>)
-    result(U&& value) noexcept(std::is_nothrow_constructible_v<T, U&&>)  // NOLINT: as std::expected
-        : has_value_(true) {
+    result(U&& value) noexcept(std::is_nothrow_constructible_v<T, U&&>) : has_value_(true) {
         if constexpr (by_reference) {
             T reference = static_cast<U&&>(value);
             ::new (static_cast<void*>(&value_)) stored(__builtin_addressof(reference));
@@ -57,7 +57,7 @@ public:
         }
     }
 
-    result(failure error) noexcept : error_(error.error()), has_value_(false) {}  // NOLINT
+    result(failure error) noexcept : error_(error.error()), has_value_(false) {}
 
     result(result const& other) noexcept(std::is_nothrow_copy_constructible_v<stored>)
         requires std::copy_constructible<stored>
@@ -244,7 +244,7 @@ public:
 
     result() noexcept = default;
 
-    result(failure error) noexcept : error_(error.error()), has_value_(false) {}  // NOLINT
+    result(failure error) noexcept : error_(error.error()), has_value_(false) {}
 
     [[nodiscard]] bool has_value() const noexcept { return has_value_; }
 
