@@ -20,7 +20,7 @@
 #include <concepts>
 #include <cstddef>
 #include <exception>
-#include <memory>
+#include <new>
 #include <type_traits>
 #include <utility>
 
@@ -196,7 +196,7 @@ public:
 
     ~scope_operation() {
         if (state_.alive) {
-            std::destroy_at(&state_.value);
+            state_.value.~state();
         }
     }
 
@@ -205,7 +205,7 @@ public:
     template <std::derived_from<detail::promise_base> Promise>
     [[nodiscard]] std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> parent) {
         detail::promise_base& owner = parent.promise();
-        state& made = *std::construct_at(&state_.value, owner);
+        state& made = *::new (static_cast<void*>(&state_.value)) state(owner);
         state_.alive = true;
         made.body = body_(made.children);
         promise_type& promise = detail::task_access::promise(made.body);

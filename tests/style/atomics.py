@@ -22,8 +22,10 @@ USE = re.compile(
     r'|fetch_(?:add|sub|and|or|xor))\s*\(')
 ORDER = re.compile(r'\b(?:memory_order(?:_|::))?(' + '|'.join(ORDERS) + r')\b')
 FORM = re.compile(r'//[/!<]*\s*(' + '|'.join(ORDERS) + r')\b[^:]*:\s')
-VERB = re.compile(r'\b(?:' + '|'.join(verb.replace(' ', r'(?:s|ed|ing)?\s+') for verb in VERBS) + r')')
-DECLARATION = re.compile(r'\batomic(?:<[^;{}()]*>|_flag|_bool|_int)\s+(\w+)\s*(?:[;={\[(]|$)', re.MULTILINE)
+VERB = re.compile(
+    r'\b(?:' + '|'.join(verb.replace(' ', r'(?:s|ed|ing)?\s+') for verb in VERBS) + r')')
+DECLARATION = re.compile(
+    r'\batomic(?:<[^;{}()]*>|_flag|_bool|_int)\s+(\w+)\s*(?:[;={\[(]|$)', re.MULTILINE)
 
 # Spelling → what to write instead.
 BANNED = {

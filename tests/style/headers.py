@@ -10,22 +10,22 @@ import source_tree
 
 
 def headers(root):
-    return [path for path in source_tree.find(root, source_tree.LIBRARY, ('.hpp',))]
+    return source_tree.find(root, source_tree.LIBRARY, ('.hpp',))
 
 
-def for_each(root, compiler, arguments, text_of, judge):
-    """Compiles text_of(header) for every header and returns the Report that judge(report, header, result) filled."""
+def for_each(root, paths, compiler, arguments, text_of, judge):
+    """Compiles text_of(path) for every path; gives the Report that judge(report, path, result)
+    filled."""
     report = source_tree.Report()
     with tempfile.TemporaryDirectory() as scratch:
         (pathlib.Path(scratch) / 'weft').symlink_to(root)
 
-        def compile_one(header):
+        def compile_one(path):
             return subprocess.run(
                 [*compiler, '-std=c++20', *arguments, '-I', scratch, '-x', 'c++', '-'],
-                input=text_of(header), capture_output=True, text=True)
+                input=text_of(path), capture_output=True, text=True)
 
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            paths = headers(root)
-            for header, result in zip(paths, pool.map(compile_one, paths)):
-                judge(report, header, result)
+            for path, result in zip(paths, pool.map(compile_one, paths)):
+                judge(report, path, result)
     return report

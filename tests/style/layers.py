@@ -55,7 +55,8 @@ PRIVATE = ('io/ring.hpp', 'io/uring_driver.hpp', 'io/epoll_driver.hpp', 'io/urin
 
 # Header of the runtime → system headers it may show, and why.
 SYSTEM_IN_HEADER = {
-    'runtime/base/mutex.hpp': ({'pthread.h'}, 'wraps the mutex, so that <mutex> stays out of the public headers'),
+    'runtime/base/mutex.hpp': (
+        {'pthread.h'}, 'wraps the mutex, so that <mutex> stays out of the public headers'),
 }
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:<([^>\n]*)>|"([^"\n]*)")', re.MULTILINE)
@@ -79,29 +80,35 @@ def check_ours(source, line, target, files, report):
         return
     own, other = folder_of(source.path), folder_of(target)
     if LAYERS[other] > LAYERS[own]:
-        report.add(source.path, line, f'{own or "weft.hpp"} lies below {other or "weft.hpp"}: <weft/{target}>')
+        report.add(source.path, line,
+                   f'{own or "weft.hpp"} lies below {other or "weft.hpp"}: <weft/{target}>')
     top, other_top = own.partition('/')[0], other.partition('/')[0]
     if (top, other_top) in SIBLINGS or (other_top, top) in SIBLINGS:
-        report.add(source.path, line, f'{top} and {other_top} never include each other: <weft/{target}>')
+        report.add(source.path, line,
+                   f'{top} and {other_top} never include each other: <weft/{target}>')
     allowed = CONFINED.get(source.path)
     if allowed is not None and not target.startswith(allowed or ('//',)):
-        report.add(source.path, line, f'may include only {", ".join(allowed) or "the standard library"}')
+        report.add(source.path, line,
+                   f'may include only {", ".join(allowed) or "the standard library"}')
     if top == 'examples' and (target in PRIVATE or target.startswith('runtime/core/')):
-        report.add(source.path, line, f'an example includes public headers only: <weft/{target}>')
+        report.add(source.path, line,
+                   f'an example includes public headers only: <weft/{target}>')
 
 
 def check_foreign(source, line, target, report):
     own = folder_of(source.path)
     top = own.partition('/')[0]
     in_library_header = top in source_tree.LIBRARY and source.path.endswith('.hpp')
-    if target == 'liburing.h' and source.path not in SEES_LIBURING and top not in ('tests', 'bench'):
-        if top != 'io' or in_library_header:
+    if target == 'liburing.h' and top not in ('tests', 'bench'):
+        if source.path not in SEES_LIBURING and (top != 'io' or in_library_header):
             report.add(source.path, line, '<liburing.h> is for io/*.cpp and io/ring.hpp')
     if in_library_header and source.path not in PRIVATE and target in BANNED_IN_HEADERS:
-        report.add(source.path, line, f'no <{target}> in a header: {BANNED_IN_HEADERS[target]}')
+        report.add(source.path, line,
+                   f'no <{target}> in a header: {BANNED_IN_HEADERS[target]}')
     if top == 'runtime' and in_library_header and '.' in target:
         if target not in SYSTEM_IN_HEADER.get(source.path, ((), ''))[0]:
-            report.add(source.path, line, f'system header <{target}> in the runtime: only in a .cpp')
+            report.add(source.path, line,
+                       f'system header <{target}> in the runtime: only in a .cpp')
     banned, reason = BANNED_STANDARD.get(own, ((), ''))
     if target in banned:
         report.add(source.path, line, f'no <{target}>: {reason}')

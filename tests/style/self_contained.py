@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Every header compiles on its own, and twice in a row. usage: self_contained.py ROOT COMPILER..."""
+"""Every header compiles on its own, and twice in a row.
+usage: self_contained.py ROOT COMPILER..."""
 
 import sys
 
@@ -19,7 +20,8 @@ def judge(report, header, result):
 
 
 def check(root, compiler):
-    return headers.for_each(root, compiler, ['-fsyntax-only', *WARNINGS], twice, judge)
+    arguments = ['-fsyntax-only', *WARNINGS]
+    return headers.for_each(root, headers.headers(root), compiler, arguments, twice, judge)
 
 
 if __name__ == '__main__':

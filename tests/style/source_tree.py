@@ -1,4 +1,5 @@
-"""What the style tests share: finding files, reading code without its comments, telling what is wrong."""
+"""What the style tests share: finding files, reading code without its comments, telling what is
+wrong."""
 
 import pathlib
 import re
@@ -7,6 +8,9 @@ import sys
 LIBRARY = ('runtime', 'sync', 'io')
 FOLDERS = LIBRARY + ('examples', 'tests', 'bench')
 UMBRELLA = 'weft.hpp'
+
+# What a line of allow.txt can make an exception of.
+RULES = ('columns', 'file-length', 'function-length', 'header-budget', 'banned', 'nolint')
 
 _TOKEN = re.compile(
     r'''(?P<comment>//[^\n]*|/\*.*?\*/)
@@ -31,9 +35,57 @@ class Report:
         return 1 if self.lines else 0
 
 
+class Allowed:
+    """The reasoned exceptions of tests/style/allow.txt, whose head describes the form of a line.
+
+    A line that excuses nothing is wrong itself: the limits only ever get tighter.
+    """
+
+    PATH = 'tests/style/allow.txt'
+
+    def __init__(self, root, rules):
+        self._lines = {}  # (rule, path, item) -> line number
+        self._used = set()
+        self.malformed = []
+        if not (root / self.PATH).is_file():
+            return
+        for number, text in enumerate((root / self.PATH).read_text().split('\n'), 1):
+            if not text.strip() or text.startswith('#'):
+                continue
+            words = text.split(None, 3)
+            if len(words) < 4:
+                self.malformed.append((number, 'not of the form: rule path item reason'))
+            elif words[0] not in RULES:
+                self.malformed.append((number, f'no rule is called {words[0]}'))
+            elif words[0] in rules:
+                self._lines[tuple(words[:3])] = number
+
+    def excuses(self, rule, path, item):
+        key = (rule, path, str(item))
+        if key in self._lines:
+            self._used.add(key)
+        return key in self._lines
+
+    def limit(self, rule, path, measured, default):
+        """The limit that counts for what was measured: the default, unless that is exceeded."""
+        if measured <= default:
+            return default
+        for key in self._lines:
+            if key[:2] == (rule, path) and key[2].isdigit():
+                self._used.add(key)
+                return int(key[2])
+        return default
+
+    def finish(self, report):
+        for number, message in self.malformed:
+            report.add(self.PATH, number, message)
+        for key in sorted(self._lines.keys() - self._used, key=self._lines.get):
+            report.add(self.PATH, self._lines[key], f'excuses nothing: {" ".join(key)}')
+
+
 class Source:
-    """One file: `path` relative to the root, `text`, and `code`: as long as the text, line for line and column
-    for column, with comments and the insides of strings blanked out."""
+    """One file: `path` relative to the root, `text`, and `code`: as long as the text, line for line
+    and column for column, with comments and the insides of strings blanked out."""
 
     def __init__(self, root, path):
         self.path = path

@@ -1,0 +1,284 @@
+#!/usr/bin/env python3
+"""Every style test finds what it is there to find. usage: selftest.py COMPILER...
+
+Each case is a small tree with one thing wrong, the test that looks at it, and what that must say, or
+None where nothing is wrong. A tree with nothing wrong passes every test.
+"""
+
+import pathlib
+import sys
+import tempfile
+
+import atomics
+import header_budget
+import layers
+import self_contained
+import snippets
+import source_tree
+import tidy
+
+GOOD = {
+    'README.md': '''# weft
+
+<!-- snippet: examples/hello.cpp body -->
+```cpp
+int answer() {
+    return 42;
+}
+```
+''',
+    'examples/hello.cpp': '''#include <weft/runtime/task.hpp>
+
+// [begin:body]
+int answer() {
+    return 42;
+}
+// [end:body]
+''',
+    'runtime/base/atomic.hpp': '''#pragma once
+
+#include <atomic>
+
+namespace weft::detail {
+
+template <class T>
+using atomic = std::atomic<T>;
+
+inline constexpr auto release = std::memory_order_release;
+
+}  // namespace weft::detail
+''',
+    'runtime/task.hpp': '''#pragma once
+
+#include <weft/runtime/base/atomic.hpp>
+
+namespace weft {
+
+/// Counts.
+///
+/// Example: examples/hello.cpp body
+class task {
+public:
+    void end() noexcept;
+
+private:
+    detail::atomic<int> ended_ = 0;
+};
+
+}  // namespace weft
+''',
+    'runtime/task.cpp': '''#include <weft/runtime/task.hpp>
+
+namespace weft {
+
+void task::end() noexcept {
+    // release: publish what was done; pairs with join
+    ended_.store(1, detail::release);
+}
+
+}  // namespace weft
+''',
+    'io/ring.hpp': '#pragma once\n\n#include <liburing.h>\n',
+    'io/ring.cpp': '#include <weft/io/ring.hpp>\n',
+    'sync/mutex.hpp': '#pragma once\n\n#include <weft/runtime/task.hpp>\n',
+    'tests/runtime/task_test.cpp': '''#include <weft/runtime/task.hpp>
+
+#include <doctest/doctest.h>
+
+TEST_CASE("a task that has ended says so") {}
+''',
+}
+
+STORE = '    // release: publish what was done; pairs with join\n    ended_.store(1, detail::release);\n'
+HEADER = '#pragma once\n'
+PLAIN = '#include <weft/runtime/task.hpp>\n\n'
+LONG_BODY = 'int f() {\n' + '    g();\n' * 70 + '}\n'
+
+
+def changed(path, old, new):
+    assert old in GOOD[path], f'{old!r} is not in {path}'
+    return {path: GOOD[path].replace(old, new)}
+
+
+def in_task(new):
+    return changed('runtime/task.cpp', STORE, new)
+
+
+def include_in(path, name):
+    return {path: HEADER + f'\n#include <{name}>\n'}
+
+
+CASES = {
+    layers: [
+        ('the base includes a higher layer', include_in('runtime/base/config.hpp', 'weft/runtime/task.hpp'),
+         
+         'runtime/base/config.hpp:3: runtime/base lies below runtime'),
+        ('io includes sync', include_in('io/tcp.hpp', 'weft/sync/mutex.hpp'),
+         'never include each other'),
+        ('a file that does not exist', include_in('io/tcp.hpp', 'weft/io/none.hpp'),
+         'does not exist'),
+        ('quotes', {'io/tcp.hpp': HEADER + '#include "op.hpp"\n'}, 'not "op.hpp"'),
+        ('a cycle', {**include_in('sync/a.hpp', 'weft/sync/b.hpp'),
+                     **include_in('sync/b.hpp', 'weft/sync/a.hpp')}, 'include cycle: sync/a.hpp'),
+        ('liburing in a public header', include_in('io/tcp.hpp', 'liburing.h'),
+         '<liburing.h> is for'),
+        ('liburing outside io', {'runtime/x.cpp': '#include <liburing.h>\n'},
+         '<liburing.h> is for'),
+        ('a heavy header', include_in('sync/latch.hpp', 'functional'),
+         'no <functional> in a header'),
+        ('a system header in a header', include_in('runtime/x.hpp', 'poll.h'),
+         'system header <poll.h>'),
+        ('a thread in the core', {'runtime/core/x.cpp': '#include <thread>\n'}, 'no <thread>'),
+        ('the own header is not first',
+         {'runtime/task.cpp': '#include <atomic>\n#include <weft/runtime/task.hpp>\n'},
+         'runtime/task.cpp:1: the first include is <weft/runtime/task.hpp>'),
+        ('the subject of a test is not first',
+         {'tests/runtime/task_test.cpp': '#include <doctest/doctest.h>\n'},
+         'the first include is <weft/runtime/task.hpp>'),
+        ('an example looks inside',
+         {**include_in('runtime/core/x.hpp', 'cstddef'),
+          'examples/hello.cpp': '#include <weft/runtime/core/x.hpp>\n'}, 'public headers only'),
+    ],
+    atomics: [
+        ('no order', in_task('    ended_.store(1);\n'), 'store without a memory order'),
+        ('no comment', in_task('    ended_.store(1, detail::release);\n'),
+         'store without its comment "// release: <verb>'),
+        ('a comment without a verb',
+         in_task('    // release: because\n    ended_.store(1, detail::release);\n'),
+         'store without its comment'),
+        ('a comment of another order',
+         in_task('    // relaxed: own\n    ended_.store(1, detail::release);\n'),
+         'store without its comment'),
+        ('one order for two',
+         in_task('    // release: claim it\n'
+                 '    ended_.compare_exchange_strong(old, 1, detail::release);\n'),
+         'without both memory orders'),
+        ('an operator', in_task('    ++ended_;\n'), 'an operator on the atomic ended_'),
+        ('a fence', in_task('    std::atomic_thread_fence(detail::release);\n'),
+         'use fence_seq_cst()'),
+        ('std::atomic', in_task('    static std::atomic<int> x;\n'),
+         'no std::atomic: use detail::atomic'),
+        ('volatile', in_task('    volatile int x;\n'), 'no volatile'),
+    ],
+    tidy: [
+        ('a long line', {'io/x.cpp': '// ' + 'x' * 98 + '\n'}, 'io/x.cpp:1: 101 columns'),
+        ('a tab', {'io/x.cpp': '\tint a;\n'}, 'io/x.cpp:1: a tab'),
+        ('blanks', {'io/x.cpp': 'int a; \n'}, 'blanks at the end'),
+        ('no newline', {'io/x.cpp': 'int a;'}, 'does not end in a newline'),
+        ('an empty line at the end', {'io/x.cpp': 'int a;\n\n'}, 'an empty line ends the file'),
+        ('a long header', {'io/x.hpp': HEADER + '\n' * 399 + 'int a;\n'}, '401 lines, the limit'),
+        ('a long source', {'io/x.cpp': 'int a;\n' * 601}, '601 lines, the limit'),
+        ('a long example', {'examples/x.cpp': 'int a;\n' * 121}, 'the limit for an example is 120'),
+        ('a long function', {'io/x.cpp': LONG_BODY}, 'io/x.cpp:1: a function of 72 lines'),
+        ('a long member function', {'io/x.cpp': 'a::a()\n    : b_(1)\n    , c_{2} {\n' +
+                                    '    g();\n' * 70 + '}\n'}, 'io/x.cpp:3: a function of 72'),
+        ('a long case in a suite',
+         {'tests/x.cpp': 'TEST_SUITE("x") {\nTEST_CASE("one holds two") {\n' +
+                         '    g();\n' * 70 + '}\n}\n'}, 'tests/x.cpp:2: a function of 72'),
+        ('no pragma once', {'io/x.hpp': 'int a;\n'}, 'without #pragma once'),
+        ('std::function', {'io/x.cpp': 'std::function<void()> f;\n'}, 'use function_ref'),
+        ('assert', {'io/x.cpp': 'void f() { assert(true); }\n'}, 'use WEFT_ASSERT'),
+        ('west const', {'io/x.cpp': 'const auto a = 1;\n'}, 'write the const behind the type'),
+        ('get_', {'io/x.hpp': HEADER + 'int get_size() const;\n'}, 'without get_'),
+        ('sleeping in a test',
+         {'tests/x.cpp': 'void f() { std::this_thread::sleep_for(x); }\n'}, 'no sleep_for: wait for'),
+        ('using namespace in an example', {'examples/x.cpp': 'using namespace weft;\n'},
+         'no using namespace weft;'),
+        ('open work', {'io/x.cpp': '// TODO: more\n'}, 'open work names its issue'),
+        ('a machine path in a script', {'tests/x.py': "path = '/home/me/x'\n"},
+         'no path of one machine'),
+        ('a machine path in the README', {'README.md': 'See /tmp/notes.\n'},
+         'no path of one machine'),
+        ('history', {'io/x.cpp': '// previously an int\n'}, 'comments say what is true now'),
+        ('a bare NOLINT', {'io/x.cpp': 'int a;  // NOLINT\n'}, 'a NOLINT names its check'),
+        ('an empty test name', {'tests/x.cpp': 'TEST_CASE("a basic example holds") {}\n'},
+         'without "basic"'),
+        ('a test name that is no sentence', {'tests/x.cpp': 'TEST_CASE("push") {}\n'},
+         'is a sentence'),
+        ('a test name twice', {'tests/x.cpp': 'TEST_CASE("one holds two") {}\n' * 2},
+         'tests/x.cpp:2: the case of line 1 has the same name'),
+        ('an exception that excuses nothing',
+         {'tests/style/allow.txt': 'banned io/ring.cpp std::abort because\n'},
+         'allow.txt:1: excuses nothing'),
+        ('an exception without a reason',
+         {'tests/style/allow.txt': 'banned io/ring.cpp std::abort\n'}, 'not of the form'),
+        ('an exception from no rule',
+         {'tests/style/allow.txt': 'taste io/ring.cpp x because\n'}, 'no rule is called taste'),
+        ('an exception that is not wide enough',
+         {'tests/style/allow.txt': 'function-length io/x.cpp 71 because\n', 'io/x.cpp': LONG_BODY},
+         'a function of 72 lines, the limit is 71'),
+        ('an exception that is wide enough',
+         {'tests/style/allow.txt': 'function-length io/x.cpp 72 because\n', 'io/x.cpp': LONG_BODY},
+         None),
+    ],
+    snippets: [
+        ('other code', changed('README.md', '42', '43'),
+         "README.md:6: differs from examples/hello.cpp"),
+        ('code from nowhere', {'README.md': '```cpp\nint a;\n```\n'}, 'code that no test checks'),
+        ('a cut that does not exist', changed('README.md', ' body', ' head'), 'no [begin:head]'),
+        ('an example that does not exist', changed('README.md', 'hello', 'bye'), 'does not exist'),
+        ('a whole file',
+         {'README.md': '<!-- snippet: examples/x.cpp -->\n```cpp\nint a;\n```\n',
+          'examples/x.cpp': '// [begin:all]\nint a;\n// [end:all]\n'}, None),
+        ('a reference without code',
+         {'README.md': '<!-- snippet: examples/hello.cpp -->\n'}, 'no block of C++ follows'),
+        ('an unfinished cut', changed('examples/hello.cpp', '// [end:body]\n', ''),
+         '[begin:body] without [end:body]'),
+        ('a cut without begin', changed('examples/hello.cpp', '// [begin:body]\n', ''),
+         '[end:body] without [begin:body]'),
+        ('a header names a lost example', changed('runtime/task.hpp', 'hello', 'bye'),
+         'runtime/task.hpp:9: examples/bye.cpp does not exist'),
+        ('a header shows other code',
+         changed('runtime/task.hpp', ' body\n', ' body\n/// ```cpp\n/// int x;\n/// ```\n'),
+         'runtime/task.hpp:11: differs'),
+    ],
+    header_budget: [
+        ('a heavy header', include_in('runtime/awaitable.hpp', 'chrono'), 'the limit is 8000'),
+        ('a header that cannot be read', include_in('runtime/x.hpp', 'weft/none.hpp'),
+         'cannot be preprocessed'),
+    ],
+    self_contained: [
+        ('a missing include', {'runtime/x.hpp': HEADER + 'std::size_t f();\n'},
+         'does not compile on its own'),
+        ('no guard', {'runtime/x.hpp': 'struct x {};\n'}, 'redefinition'),
+    ],
+}
+NEEDS_COMPILER = (header_budget, self_contained)
+
+
+def lines_of(module, files, compiler):
+    with tempfile.TemporaryDirectory() as scratch:
+        root = pathlib.Path(scratch).resolve()
+        for path, text in files.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(text, encoding='utf-8')
+        more = [compiler] if module in NEEDS_COMPILER else []
+        return module.check(root, *more).lines
+
+
+def without_liburing(module, files):
+    """The compiler need not find a system header to try the tests that run it."""
+    if module not in NEEDS_COMPILER:
+        return files
+    return {path: text for path, text in files.items() if not path.startswith('io/')}
+
+
+def main(compiler):
+    report = source_tree.Report()
+    for module, cases in CASES.items():
+        good = without_liburing(module, GOOD)
+        for line in lines_of(module, good, compiler):
+            report.add(f'{module.__name__}.py', 1, f'finds fault with a good tree: {line}')
+        for name, files, wanted in cases:
+            found = lines_of(module, {**good, **files}, compiler)
+            if wanted is None and found:
+                report.add(f'{module.__name__}.py', 1, f'{name}: finds fault: {found}')
+            elif wanted is not None and not any(wanted in line for line in found):
+                report.add(f'{module.__name__}.py', 1,
+                           f'{name}: nothing says "{wanted}"; found: {found}')
+    print(sum(len(cases) for cases in CASES.values()), 'trees judged')
+    return report.finish()
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:] or ['c++']))
