@@ -35,9 +35,8 @@ public:
         for (auto const& each : connections_) {
             begin_round(*each);
         }
-        loop_.run([this](std::uint64_t tag, int result) {
-            complete(*reinterpret_cast<connection*>(tag), result);
-        });
+        loop_.run(
+            [this](void* tag, int result) { complete(*static_cast<connection*>(tag), result); });
     }
 
 private:
@@ -85,17 +84,13 @@ private:
     void send(connection& peer) {
         peer.sending = true;
         auto const rest = peer.messages.unsent();
-        loop_.send(peer.socket.value(), rest.data(), rest.size(), tag_of(peer));
+        loop_.send(peer.socket.value(), rest.data(), rest.size(), &peer);
     }
 
     void recv(connection& peer) {
         peer.sending = false;
         auto const room = peer.messages.missing();
-        loop_.recv(peer.socket.value(), room.data(), room.size(), tag_of(peer));
-    }
-
-    static std::uint64_t tag_of(connection& peer) {
-        return reinterpret_cast<std::uintptr_t>(&peer);
+        loop_.recv(peer.socket.value(), room.data(), room.size(), &peer);
     }
 
     baseline::measured_run& run_;

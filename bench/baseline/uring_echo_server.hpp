@@ -6,8 +6,6 @@
 #include <weft/bench/baseline/uring_loop.hpp>
 
 #include <cerrno>
-#include <cstddef>
-#include <cstdint>
 
 namespace baseline {
 
@@ -18,16 +16,13 @@ public:
     uring_echo_server(int listener, int end) : listener_(listener), end_(end) {}
 
     void run() {
-        loop_.poll_readable(end_, end_tag);
-        loop_.accept(listener_, accept_tag);
-        loop_.run([this](std::uint64_t tag, int result) { complete(tag, result); });
+        // Their own addresses tell these two apart from the connections.
+        loop_.poll_readable(end_, &end_tag_);
+        loop_.accept(listener_, &accept_tag_);
+        loop_.run([this](void* tag, int result) { complete(tag, result); });
     }
 
 private:
-    // Smaller than any connection's address, which is the tag of its operations.
-    static constexpr std::uint64_t end_tag = 0;
-    static constexpr std::uint64_t accept_tag = 1;
-
     struct connection {
         explicit connection(int fd) : socket(fd) {}
 
@@ -38,13 +33,13 @@ private:
         char buffer[buffer_size_bytes];
     };
 
-    void complete(std::uint64_t tag, int result) {
-        if (tag == end_tag) {
+    void complete(void* tag, int result) {
+        if (tag == &end_tag_) {
             loop_.stop();
-        } else if (tag == accept_tag) {
+        } else if (tag == &accept_tag_) {
             complete_accept(result);
         } else {
-            complete_transfer(*reinterpret_cast<connection*>(tag), result);
+            complete_transfer(*static_cast<connection*>(tag), result);
         }
     }
 
@@ -54,7 +49,7 @@ private:
         } else if (result != -ECONNABORTED && result != -EINTR) {
             fail("accept", -result);
         }
-        loop_.accept(listener_, accept_tag);
+        loop_.accept(listener_, &accept_tag_);
     }
 
     void complete_transfer(connection& peer, int result) {
@@ -76,7 +71,7 @@ private:
 
     void recv(connection& peer) {
         peer.sending = false;
-        loop_.recv(peer.socket.value(), peer.buffer, sizeof peer.buffer, tag_of(peer));
+        loop_.recv(peer.socket.value(), peer.buffer, sizeof peer.buffer, &peer);
     }
 
     void send(connection& peer) {
@@ -84,15 +79,13 @@ private:
         loop_.send(peer.socket.value(),
                    peer.buffer + peer.sent_bytes,
                    peer.received_bytes - peer.sent_bytes,
-                   tag_of(peer));
-    }
-
-    static std::uint64_t tag_of(connection& peer) {
-        return reinterpret_cast<std::uintptr_t>(&peer);
+                   &peer);
     }
 
     int const listener_;
     int const end_;
+    char end_tag_ = 0;
+    char accept_tag_ = 0;
     // Destroyed after the ring: until that is gone the kernel may write to the buffers.
     connection_table<connection> connections_;
     uring_loop loop_;

@@ -4,7 +4,6 @@
 
 #include <cerrno>
 #include <cstddef>
-#include <cstdint>
 
 #include <liburing.h>
 #include <poll.h>
@@ -35,31 +34,31 @@ public:
     uring_loop(uring_loop const&) = delete;
     uring_loop& operator=(uring_loop const&) = delete;
 
-    void accept(int listener, std::uint64_t tag) {
+    void accept(int listener, void* tag) {
         auto* const sqe = next_sqe();
         ::io_uring_prep_accept(sqe, listener, nullptr, nullptr, SOCK_CLOEXEC);
-        sqe->user_data = tag;
+        ::io_uring_sqe_set_data(sqe, tag);
     }
 
     /// The answer to what was just sent cannot have arrived yet, so the kernel is told to wait for
     /// it before it tries to read.
-    void recv(int socket, void* target, std::size_t size_bytes, std::uint64_t tag) {
+    void recv(int socket, void* target, std::size_t size_bytes, void* tag) {
         auto* const sqe = next_sqe();
         ::io_uring_prep_recv(sqe, socket, target, size_bytes, 0);
         sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
-        sqe->user_data = tag;
+        ::io_uring_sqe_set_data(sqe, tag);
     }
 
-    void send(int socket, void const* source, std::size_t size_bytes, std::uint64_t tag) {
+    void send(int socket, void const* source, std::size_t size_bytes, void* tag) {
         auto* const sqe = next_sqe();
         ::io_uring_prep_send(sqe, socket, source, size_bytes, MSG_NOSIGNAL);
-        sqe->user_data = tag;
+        ::io_uring_sqe_set_data(sqe, tag);
     }
 
-    void poll_readable(int fd, std::uint64_t tag) {
+    void poll_readable(int fd, void* tag) {
         auto* const sqe = next_sqe();
         ::io_uring_prep_poll_add(sqe, fd, POLLIN);
-        sqe->user_data = tag;
+        ::io_uring_sqe_set_data(sqe, tag);
     }
 
     /// Submits what has been prepared and hands each completion to `complete(tag, result)`, until
@@ -75,7 +74,7 @@ public:
             unsigned reaped_count = 0;
             ::io_uring_cqe* cqe = nullptr;
             io_uring_for_each_cqe(&ring_, head, cqe) {
-                complete(cqe->user_data, cqe->res);
+                complete(::io_uring_cqe_get_data(cqe), cqe->res);
                 ++reaped_count;
             }
             ::io_uring_cq_advance(&ring_, reaped_count);
