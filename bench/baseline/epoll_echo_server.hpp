@@ -13,9 +13,9 @@
 
 namespace baseline {
 
-/// Echoes on every connection to `listener`, a nonblocking socket, until `end` is readable. What has
-/// been read is written at once; only if the socket takes less than all of it does the connection
-/// wait until it is writable, and it reads nothing meanwhile.
+/// Echoes on every connection to `listener`, a nonblocking socket, until `end` is readable. What
+/// has been read is written at once; only if the socket takes less than all of it does the
+/// connection wait until it is writable, and it reads nothing meanwhile.
 class epoll_echo_server {
 public:
     epoll_echo_server(int listener, int end) : listener_(listener), end_(end) {}
@@ -82,9 +82,9 @@ private:
         }
     }
 
-    /// Reads and writes until the socket is empty. A read that leaves room in the buffer has emptied
-    /// it, and what arrives later is a new edge; but the end of the stream, if it is part of this
-    /// event (`to_the_end`), shows only in one more read.
+    /// Reads and writes until the socket is empty. A read that leaves room in the buffer has
+    /// emptied it, and what arrives later is a new edge; but the end of the stream, if it is part
+    /// of this event (`to_the_end`), shows only in one more read.
     outcome echo_all(connection& peer, bool to_the_end) {
         for (;;) {
             auto const count = ::recv(peer.socket.value(), peer.buffer, sizeof peer.buffer, 0);

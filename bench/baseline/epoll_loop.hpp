@@ -26,8 +26,8 @@ public:
         control(EPOLL_CTL_MOD, fd, interest, tag);
     }
 
-    /// Hands each event to `handle(tag, events)` until `stop` is called from there. A descriptor has
-    /// at most one event in a batch, so its handler may destroy what the tag points to.
+    /// Hands each event to `handle(tag, events)` until `stop` is called from there. A descriptor
+    /// has at most one event in a batch, so its handler may destroy what the tag points to.
     template <class Handle>
     void run(Handle handle) {
         std::array<::epoll_event, 256> events;
