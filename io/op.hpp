@@ -27,7 +27,7 @@ struct sockaddr;
 namespace weft::detail {
 
 enum class io_kind : std::uint8_t {
-    accept,        ///< result: a new descriptor
+    accept,        ///< data, address_length: where the peer's address goes; result: a descriptor
     connect,       ///< address, address_length
     recv,          ///< data, length; result: bytes, 0 at the end of the stream
     recv_exact,    ///< data, length; result: length, or unexpected end
@@ -99,6 +99,7 @@ public:
         0;  ///< completions still expected: the operation's own and its cancellation's
     bool cancel_wanted = false;  ///< asked to cancel; do not ask the kernel again
     bool is_over = false;        ///< absorb() has returned true
+    std::uint8_t stage = 0;      ///< what the back end has done so far; 0: nothing
 
 private:
     static void on_cancel(pinned_operation& base) noexcept;

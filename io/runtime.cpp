@@ -93,7 +93,7 @@ detail::uring_options ring_options(runtime_options const& options) {
     return ring;
 }
 
-unsigned worker_count(runtime_options const& options) {
+unsigned wanted_workers(runtime_options const& options) {
     return options.workers != 0 ? options.workers : available_processors();
 }
 
@@ -137,7 +137,7 @@ public:
 private:
     bool make_rings(runtime_options const& options, std::string& report) {
         detail::uring_options const ring = ring_options(options);
-        for (unsigned i = worker_count(options); i != 0; --i) {
+        for (unsigned i = wanted_workers(options); i != 0; --i) {
             auto made = detail::uring_driver::create(ring, report);
             if (!made) {
                 error_ = made.error();
@@ -151,7 +151,7 @@ private:
     }
 
     void make_epoll_sets(runtime_options const& options) {
-        for (unsigned i = worker_count(options); i != 0; --i) {
+        for (unsigned i = wanted_workers(options); i != 0; --i) {
             auto made = detail::epoll_driver::create();
             if (!made) {
                 throw std::system_error(made.error(), "cannot start the runtime on epoll");

@@ -24,12 +24,16 @@ socket_state::~socket_state() {
 }
 
 bool socket_state::enter() noexcept {
-    // acquire: observe a close that has begun; pairs with begin_close():claim
-    if ((word_.fetch_add(1, acquire) & closing_bit) == 0) [[likely]] {
-        return true;
-    }
-    leave();  // keeps I1: the closer waits for this short visit too
-    return false;
+    // relaxed: hint — the exchange decides
+    std::uint32_t seen = word_.load(relaxed);
+    do {
+        if ((seen & closing_bit) != 0) {
+            return false;  // keeps I1: once closing is set the count only falls
+        }
+        // acquire: observe a close that has begun; pairs with begin_close():claim. The loser
+        // (relaxed) looks again.
+    } while (!word_.compare_exchange_weak(seen, seen + 1, acquire, relaxed));
+    return true;
 }
 
 void socket_state::leave() noexcept {

@@ -10,8 +10,8 @@
 ///   close:    set closing; shutdown(2) makes every operation in flight end, on whichever worker it
 ///             is; wait until the count is 0; only then close(2), so that no operation ever meets a
 ///             reused number
-/// I1 The descriptor is closed when the count is 0 and stays 0, because enter() fails once closing
-///    is set.
+/// I1 Once closing is set the count only falls, so that it reaches 0 once, one operation (or the
+///    closer) sees it do so, and the descriptor is closed when nobody uses it.
 /// I2 An operation that ends while closing is set reports weft::errc::closed, not what shutdown
 ///    made of it.
 
@@ -57,6 +57,9 @@ public:
     /// After begin_close(), nothing in flight: closes. Errors of close(2) are of no use to anybody
     /// and are dropped.
     void finish_close() noexcept { fd_.reset(); }
+
+    /// The same where a back end has closed the descriptor.
+    void note_closed() noexcept { (void)fd_.release(); }
 
     // --- one reader, one writer (see tcp_stream: Overlap) ---------------------------
     /// The last receive drained the socket, so the next one will have to wait: a hint for the back

@@ -322,7 +322,11 @@ void uring_driver::prepare(::io_uring_sqe& sqe, io_op& op) noexcept {
     int const fd = op.socket->fd();
     switch (op.kind) {
         case io_kind::accept:
-            ::io_uring_prep_accept(&sqe, fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+            ::io_uring_prep_accept(&sqe,
+                                   fd,
+                                   reinterpret_cast<::sockaddr*>(op.data),
+                                   op.data != nullptr ? &op.address_length : nullptr,
+                                   SOCK_CLOEXEC | SOCK_NONBLOCK);
             break;
         case io_kind::connect:
             ::io_uring_prep_connect(&sqe, fd, op.address, op.address_length);

@@ -1,0 +1,401 @@
+#include <weft/io/tcp.hpp>
+
+#include <weft/runtime/base/error.hpp>
+#include <weft/runtime/sleep.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <initializer_list>
+#include <utility>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+namespace weft {
+
+namespace {
+
+using detail::box;
+using detail::io_kind;
+using detail::tcp_socket;
+using detail::transfer_request;
+
+[[nodiscard]] failure last_error() noexcept {
+    return failure(std::error_code(errno, std::system_category()));
+}
+
+/// The socket of an operation that is about to start.
+[[nodiscard]] tcp_socket& opened(box<tcp_socket> const& socket) noexcept {
+    WEFT_CHECK(static_cast<bool>(socket),
+               "a socket that was never opened, or was moved from, is used");
+    return *socket;
+}
+
+/// Waits for one operation and yields its outcome.
+class plain_step {
+public:
+    plain_step(io_kind kind, tcp_socket& socket) noexcept : op(kind, socket.state) {}
+
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<detail::promise_base> Promise>
+    [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> waiter) noexcept {
+        return op.start(waiter.promise());
+    }
+
+    result<std::size_t> await_resume() const noexcept { return op.outcome(); }
+
+    detail::io_op op;
+};
+
+/// An accept together with room for the peer's address.
+class accept_step : public plain_step {
+public:
+    explicit accept_step(tcp_socket& listener) noexcept : plain_step(io_kind::accept, listener) {
+        op.data = reinterpret_cast<unsigned char*>(&peer_);
+        op.address_length = sizeof peer_;
+    }
+
+    /// Requires: the accept succeeded.
+    [[nodiscard]] result<address> peer() const noexcept {
+        return address::from_sockaddr(reinterpret_cast<::sockaddr const*>(&peer_),
+                                      op.address_length);
+    }
+
+private:
+    ::sockaddr_in6 peer_{};
+};
+
+[[nodiscard]] bool is_any_of(std::error_code error, std::initializer_list<int> numbers) noexcept {
+    return error.category() == std::system_category() &&
+           std::find(numbers.begin(), numbers.end(), error.value()) != numbers.end();
+}
+
+/// The connection is gone; the next one may be well. Linux reports its pending network errors here.
+[[nodiscard]] bool lost_before_accepted(std::error_code error) noexcept {
+    return is_any_of(error,
+                     {ECONNABORTED,
+                      EPROTO,
+                      EPERM,
+                      ENETDOWN,
+                      ENETUNREACH,
+                      EHOSTDOWN,
+                      EHOSTUNREACH,
+                      ENOPROTOOPT,
+                      ENONET});
+}
+
+[[nodiscard]] bool out_of_resources(std::error_code error) noexcept {
+    return is_any_of(error, {EMFILE, ENFILE, ENOBUFS, ENOMEM});
+}
+
+[[nodiscard]] task<> close_socket(tcp_socket& socket) {
+    if (socket.state.is_closing()) {
+        co_return;
+    }
+    co_await detail::drain_operation(socket.state);
+    plain_step step(io_kind::close, socket);
+    step.op.resume_when_stopped();
+    auto const closed = co_await step;
+    if (closed) {
+        socket.state.note_closed();
+    } else {
+        socket.state.finish_close();  // the stop was faster
+    }
+}
+
+[[nodiscard]] result<bool> flag(int fd, int level, int name) noexcept {
+    auto const value = detail::option(fd, level, name);
+    if (!value) {
+        return failure(value.error());
+    }
+    return *value != 0;
+}
+
+[[nodiscard]] result<box<tcp_socket>> bind_and_listen(address const& local,
+                                                      listen_options const& options) {
+    auto opened = detail::open_socket(local);
+    if (!opened) {
+        return failure(opened.error());
+    }
+    int const fd = opened->value();
+    auto const set = [fd](int level, int name, bool on) noexcept {
+        return detail::set_option(fd, level, name, on ? 1 : 0);
+    };
+    auto done = set(SOL_SOCKET, SO_REUSEADDR, options.reuse_address)
+                    .and_then([&] { return set(SOL_SOCKET, SO_REUSEPORT, options.reuse_port); })
+                    .and_then([&] { return detail::apply(fd, options.accepted); });
+    if (done && local.is_v6()) {
+        done = set(IPPROTO_IPV6, IPV6_V6ONLY, options.v6_only);
+    }
+    if (!done) {
+        return failure(done.error());
+    }
+    if (::bind(fd, local.data(), local.size()) != 0 || ::listen(fd, options.backlog) != 0) {
+        return last_error();
+    }
+    auto const bound = detail::local_address(fd);
+    if (!bound) {
+        return failure(bound.error());
+    }
+    return box<tcp_socket>::make(std::move(*opened), *bound);
+}
+
+}  // namespace
+
+// --- tcp_stream -------------------------------------------------------------------------
+
+tcp_stream::tcp_stream(box<tcp_socket> socket) noexcept : socket_(std::move(socket)) {}
+
+basic_connect<false> tcp_stream::connect(address const& peer, stream_options const& options) {
+    return basic_connect<false>(peer, options);
+}
+
+result<tcp_stream> tcp_stream::adopt(unique_fd connected) noexcept {
+    ::sockaddr_storage storage{};
+    ::socklen_t length = sizeof storage;
+    auto* const generic = reinterpret_cast<::sockaddr*>(&storage);
+    if (::getpeername(connected.value(), generic, &length) != 0) {
+        return last_error();
+    }
+    auto const peer = address::from_sockaddr(generic, length);
+    if (!peer) {
+        return failure(peer.error());
+    }
+    return tcp_stream(box<tcp_socket>::make(std::move(connected), *peer));
+}
+
+transfer_operation tcp_stream::read_some(mutable_buffer into) noexcept {
+    return transfer_operation(
+        transfer_request(io_kind::recv, opened(socket_), into.data(), into.size()));
+}
+
+vectored_transfer_operation tcp_stream::read_some(mutable_buffers into) {
+    return vectored_transfer_operation(
+        transfer_request(io_kind::recv_vec, opened(socket_), nullptr, 0),
+        detail::vector_list(into));
+}
+
+transfer_operation tcp_stream::read_exact(mutable_buffer into) noexcept {
+    return transfer_operation(
+        transfer_request(io_kind::recv_exact, opened(socket_), into.data(), into.size()));
+}
+
+transfer_operation tcp_stream::write_all(const_buffer from) noexcept {
+    return transfer_operation(
+        transfer_request(io_kind::send_all, opened(socket_), from.data(), from.size()));
+}
+
+vectored_transfer_operation tcp_stream::write_all(const_buffers from) {
+    return vectored_transfer_operation(
+        transfer_request(io_kind::send_vec_all, opened(socket_), nullptr, 0),
+        detail::vector_list(from));
+}
+
+result<void> tcp_stream::shutdown_write() noexcept {
+    if (::shutdown(opened(socket_).state.fd(), SHUT_WR) != 0) {
+        return last_error();
+    }
+    return {};
+}
+
+task<> tcp_stream::close() {
+    return close_socket(opened(socket_));
+}
+
+bool tcp_stream::is_open() const noexcept {
+    return socket_ && !socket_->state.is_closing();
+}
+
+address const& tcp_stream::peer_address() const noexcept {
+    return opened(socket_).address;
+}
+
+result<address> tcp_stream::local_address() const noexcept {
+    return detail::local_address(native_handle());
+}
+
+result<void> tcp_stream::set_no_delay(bool on) noexcept {
+    return detail::set_option(native_handle(), IPPROTO_TCP, TCP_NODELAY, on ? 1 : 0);
+}
+
+result<void> tcp_stream::set_keepalive(std::optional<keepalive_options> const& options) noexcept {
+    return detail::set_keepalive(native_handle(), options);
+}
+
+result<void> tcp_stream::set_send_buffer_size(int bytes) noexcept {
+    return detail::set_option(native_handle(), SOL_SOCKET, SO_SNDBUF, bytes);
+}
+
+result<void> tcp_stream::set_receive_buffer_size(int bytes) noexcept {
+    return detail::set_option(native_handle(), SOL_SOCKET, SO_RCVBUF, bytes);
+}
+
+result<void> tcp_stream::set_linger(std::optional<int> seconds) noexcept {
+    ::linger const value{seconds ? 1 : 0, seconds.value_or(0)};
+    if (::setsockopt(native_handle(), SOL_SOCKET, SO_LINGER, &value, sizeof value) != 0) {
+        return last_error();
+    }
+    return {};
+}
+
+result<bool> tcp_stream::no_delay() const noexcept {
+    return flag(native_handle(), IPPROTO_TCP, TCP_NODELAY);
+}
+
+result<bool> tcp_stream::keepalive() const noexcept {
+    return flag(native_handle(), SOL_SOCKET, SO_KEEPALIVE);
+}
+
+result<int> tcp_stream::send_buffer_size() const noexcept {
+    return detail::option(native_handle(), SOL_SOCKET, SO_SNDBUF);
+}
+
+result<int> tcp_stream::receive_buffer_size() const noexcept {
+    return detail::option(native_handle(), SOL_SOCKET, SO_RCVBUF);
+}
+
+int tcp_stream::native_handle() const noexcept {
+    return opened(socket_).state.fd();
+}
+
+// --- connecting -------------------------------------------------------------------------
+
+namespace detail {
+
+namespace {
+
+/// A socket that is ready to connect; one without a descriptor when that fails.
+[[nodiscard]] box<tcp_socket> prepare(address const& peer,
+                                      stream_options const& options,
+                                      std::error_code& failed) {
+    auto opened = open_socket(peer);
+    if (!opened) {
+        failed = opened.error();
+        return box<tcp_socket>::make(unique_fd(), peer);
+    }
+    failed = apply(opened->value(), options).error();
+    return box<tcp_socket>::make(std::move(*opened), peer);
+}
+
+}  // namespace
+
+connect_step::connect_step(address const& peer, stream_options const& options)
+    : socket(prepare(peer, options, failed))
+    , op(io_kind::connect, socket->state) {
+    op.address = socket->address.data();
+    op.address_length = socket->address.size();
+}
+
+connect_step::connect_step(box<tcp_socket> prepared, std::error_code known) noexcept
+    : failed(known)
+    , socket(std::move(prepared))
+    , op(io_kind::connect, socket->state) {
+    op.address = socket->address.data();
+    op.address_length = socket->address.size();
+}
+
+result<box<tcp_socket>> connect_step::take() noexcept {
+    if (failed) {
+        return failure(failed);
+    }
+    if (auto const connected = op.outcome(); !connected) {
+        return failure(connected.error());
+    }
+    return std::move(socket);
+}
+
+box<tcp_socket> connect_step::take_or_throw() {
+    auto connected = take();
+    if (!connected) {
+        throw_io_error(connected.error(), "connect to", socket->address);
+    }
+    return std::move(*connected);
+}
+
+}  // namespace detail
+
+// --- tcp_listener -----------------------------------------------------------------------
+
+tcp_listener::tcp_listener(box<tcp_socket> socket) noexcept : socket_(std::move(socket)) {}
+
+tcp_listener::tcp_listener(address const& local, listen_options const& options) {
+    auto made = bind_and_listen(local, options);
+    if (!made) {
+        detail::throw_io_error(made.error(), "listen on", local);
+    }
+    socket_ = std::move(*made);
+}
+
+result<tcp_listener> tcp_listener::listen(address const& local, listen_options const& options) {
+    auto made = bind_and_listen(local, options);
+    if (!made) {
+        return failure(made.error());
+    }
+    return tcp_listener(std::move(*made));
+}
+
+accept_operation tcp_listener::accept() {
+    return accept_operation(opened(socket_));
+}
+
+task<result<tcp_stream>> tcp_listener::accept_next(tcp_socket& socket) {
+    using namespace std::chrono_literals;
+    constexpr clock::duration shortest_pause = 5ms;
+    constexpr clock::duration longest_pause = 50ms;
+    clock::duration pause = shortest_pause;
+    for (;;) {
+        accept_step step(socket);
+        auto const ended = co_await step;
+        if (ended) {
+            auto accepted = step.op.take_descriptor();
+            auto const peer = step.peer();
+            if (!peer) {
+                co_return failure(peer.error());
+            }
+            co_return tcp_stream(box<tcp_socket>::make(std::move(*accepted), *peer));
+        }
+        if (out_of_resources(ended.error())) {
+            co_await sleep_for(pause);
+            pause = std::min(2 * pause, longest_pause);
+        } else if (!lost_before_accepted(ended.error())) {
+            co_return failure(ended.error());
+        }
+    }
+}
+
+task<> tcp_listener::close() {
+    return close_socket(opened(socket_));
+}
+
+bool tcp_listener::is_open() const noexcept {
+    return socket_ && !socket_->state.is_closing();
+}
+
+address const& tcp_listener::local_address() const noexcept {
+    return opened(socket_).address;
+}
+
+int tcp_listener::native_handle() const noexcept {
+    return opened(socket_).state.fd();
+}
+
+tcp_stream accept_operation::plain_form::await_resume() {
+    auto accepted = inner_.await_resume();
+    if (!accepted) {
+        detail::throw_io_error(accepted.error(), "accept on", socket_->address);
+    }
+    return std::move(*accepted);
+}
+
+result<tcp_stream> accept_operation::result_form::await_resume() {
+    auto ended = inner_.await_resume();
+    if (!ended) {
+        return failure(ended.error());
+    }
+    return std::move(*ended);
+}
+
+}  // namespace weft

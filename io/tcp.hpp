@@ -1,0 +1,291 @@
+#pragma once
+
+#include <weft/io/address.hpp>
+#include <weft/io/buffer.hpp>
+#include <weft/io/socket_options.hpp>
+#include <weft/io/tcp_socket.hpp>
+#include <weft/io/transfer.hpp>
+#include <weft/runtime/as_result.hpp>
+#include <weft/runtime/task.hpp>
+
+#include <cstddef>
+#include <optional>
+
+namespace weft {
+
+namespace detail {
+
+/// What closing waits in first: that no operation is in flight.
+class drain_operation {
+public:
+    explicit drain_operation(socket_state& socket) noexcept : socket_(&socket) {}
+
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<promise_base> Promise>
+    [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> closer) noexcept {
+        return !socket_->begin_close(closer.promise());
+    }
+
+    void await_resume() const noexcept {}
+
+private:
+    socket_state* socket_;
+};
+
+}  // namespace detail
+
+template <bool ResultForm>
+class basic_connect;
+
+/// A TCP connection.
+///
+/// Thread safety: one task reads and one task writes at a time, on any workers; nothing else is shared.
+/// Cancellation: a stop ends a waiting operation and unwinds its task. If the transfer was complete
+///     before the stop reached it, its result is delivered. read_some then has taken nothing; a
+///     stopped read_exact or write_all may have transferred a part.
+/// Lifetime: must outlive its operations; it may be moved while they wait. The destructor closes the
+///     socket and aborts if an operation is in flight; `close` waits for them.
+/// Resumption: on the pool, through the ready queue of the worker that started the operation; at
+///     once when the answer is there already.
+/// Complexity: one allocation per connection, none per operation.
+/// Errors: std::system_error that names the operation and the peer; with `as_result` the
+///     std::error_code, without a throw. A closed peer gives 0 bytes (reading) or
+///     std::errc::broken_pipe, std::errc::connection_reset (writing); SIGPIPE is never raised.
+/// Buffer: belongs to the kernel from the start of an operation to its end. Whoever awaits is
+///     resumed, or unwound, only after that.
+/// Overlap: one read and one write may be in flight together.
+/// Example: examples/echo_client.cpp
+class tcp_stream {
+public:
+    /// Not connected; operations abort.
+    tcp_stream() noexcept = default;
+
+    /// Connects to `peer`. A stop closes the socket.
+    [[nodiscard]] static basic_connect<false> connect(
+        address const& peer, stream_options const& options = stream_options());
+
+    /// Takes over a connected socket.
+    [[nodiscard]] static result<tcp_stream> adopt(unique_fd connected) noexcept;
+
+    /// Reads what is there, at least one byte; 0 at the end of the stream, and for an empty buffer.
+    [[nodiscard]] transfer_operation read_some(mutable_buffer into) noexcept;
+    [[nodiscard]] vectored_transfer_operation read_some(mutable_buffers into);
+
+    /// Fills the buffer. The end of the stream before that is weft::errc::unexpected_eof.
+    [[nodiscard]] transfer_operation read_exact(mutable_buffer into) noexcept;
+
+    /// Writes everything.
+    [[nodiscard]] transfer_operation write_all(const_buffer from) noexcept;
+    [[nodiscard]] vectored_transfer_operation write_all(const_buffers from);
+
+    /// Tells the peer that nothing more will be written. Reading goes on.
+    result<void> shutdown_write() noexcept;
+
+    /// Ends what is in flight with weft::errc::closed, waits for it, and closes the socket. Later
+    /// operations end with weft::errc::closed, and a second close() does nothing. A stop does not
+    /// interrupt it.
+    [[nodiscard]] task<> close();
+
+    [[nodiscard]] bool is_open() const noexcept;
+
+    [[nodiscard]] address const& peer_address() const noexcept;
+    [[nodiscard]] result<address> local_address() const noexcept;
+
+    // --- options -----------------------------------------------------------------------
+    result<void> set_no_delay(bool on) noexcept;
+    result<void> set_keepalive(std::optional<keepalive_options> const& options) noexcept;
+    result<void> set_send_buffer_size(int bytes) noexcept;
+    result<void> set_receive_buffer_size(int bytes) noexcept;
+
+    /// How long close(2) lets unsent data linger; 0 resets the connection. Nothing: the default.
+    result<void> set_linger(std::optional<int> seconds) noexcept;
+
+    [[nodiscard]] result<bool> no_delay() const noexcept;
+    [[nodiscard]] result<bool> keepalive() const noexcept;
+
+    /// As the kernel accounts for them: about twice what was asked for.
+    [[nodiscard]] result<int> send_buffer_size() const noexcept;
+    [[nodiscard]] result<int> receive_buffer_size() const noexcept;
+
+    /// The descriptor, for options that have no member here. It stays ours.
+    [[nodiscard]] int native_handle() const noexcept;
+
+private:
+    friend class tcp_listener;
+    template <bool ResultForm>
+    friend class basic_connect;
+
+    explicit tcp_stream(detail::box<detail::tcp_socket> socket) noexcept;
+
+    detail::box<detail::tcp_socket> socket_;
+};
+
+namespace detail {
+
+/// The part of connecting that does not depend on its form.
+class connect_step {
+public:
+    connect_step(address const& peer, stream_options const& options);
+    connect_step(box<tcp_socket> socket, std::error_code failed) noexcept;
+
+    [[nodiscard]] result<box<tcp_socket>> take() noexcept;
+    [[nodiscard]] box<tcp_socket> take_or_throw();
+
+    // --- in this order: the operation ends before its socket does -------------------------
+    std::error_code failed;  // the socket cannot be connected
+    box<tcp_socket> socket;
+    io_op op;
+};
+
+}  // namespace detail
+
+/// What connect waits in. Yields the stream, or with `as_result` a result of it.
+template <bool ResultForm>
+class [[nodiscard]] basic_connect {
+public:
+    basic_connect(address const& peer, stream_options const& options) : step_(peer, options) {}
+
+    basic_connect(detail::box<detail::tcp_socket> socket, std::error_code failed) noexcept
+        : step_(std::move(socket), failed) {
+        step_.op.resume_when_stopped();
+    }
+
+    [[nodiscard]] bool await_ready() const noexcept { return static_cast<bool>(step_.failed); }
+
+    template <std::derived_from<detail::promise_base> Promise>
+    [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> waiter) noexcept {
+        return step_.op.start(waiter.promise());
+    }
+
+    auto await_resume() {
+        if constexpr (ResultForm) {
+            auto connected = step_.take();
+            return connected ? result<tcp_stream>(tcp_stream(std::move(*connected)))
+                             : result<tcp_stream>(failure(connected.error()));
+        } else {
+            return tcp_stream(step_.take_or_throw());
+        }
+    }
+
+    [[nodiscard]] basic_connect<true> as_result() && noexcept
+        requires(!ResultForm)
+    {
+        return basic_connect<true>(std::move(step_.socket), step_.failed);
+    }
+
+private:
+    detail::connect_step step_;
+};
+
+class accept_operation;
+
+/// Takes TCP connections.
+///
+/// Thread safety: any number of tasks may accept at the same time, on any workers; the rest as for
+///     tcp_stream.
+/// Cancellation: a stop ends a waiting accept and unwinds its task. A connection that was accepted
+///     before the stop arrived is delivered, or closed if nobody takes it.
+/// Lifetime: must outlive its operations; it may be moved while they wait.
+/// Resumption: as for tcp_stream.
+/// Complexity: one allocation and one pooled frame per connection.
+/// Errors: std::system_error that names the operation and the address. A connection that broke
+///     before it was accepted is passed over. Where the process or the system is out of
+///     descriptors or memory, accept tries again after a pause of 5 to 50 ms: connections wait in
+///     the kernel's queue meanwhile.
+/// Example: examples/echo_server.cpp
+class tcp_listener {
+public:
+    /// Not listening; operations abort.
+    tcp_listener() noexcept = default;
+
+    /// Listens on `local`; port 0 lets the kernel choose. Throws std::system_error.
+    explicit tcp_listener(address const& local, listen_options const& options = listen_options());
+
+    /// The same, with the error as a value.
+    [[nodiscard]] static result<tcp_listener> listen(
+        address const& local, listen_options const& options = listen_options());
+
+    /// Waits for the next connection.
+    [[nodiscard]] accept_operation accept();
+
+    /// As for tcp_stream: accepts in flight end with weft::errc::closed.
+    [[nodiscard]] task<> close();
+
+    [[nodiscard]] bool is_open() const noexcept;
+
+    /// With the port that the kernel chose.
+    [[nodiscard]] address const& local_address() const noexcept;
+
+    [[nodiscard]] int native_handle() const noexcept;
+
+private:
+    friend class accept_operation;
+
+    explicit tcp_listener(detail::box<detail::tcp_socket> socket) noexcept;
+
+    [[nodiscard]] static task<result<tcp_stream>> accept_next(detail::tcp_socket& socket);
+
+    detail::box<detail::tcp_socket> socket_;
+};
+
+/// What accept waits in. Yields the stream, or with `as_result` a result of it.
+class [[nodiscard]] accept_operation {
+    using inner_task = task<result<tcp_stream>>;
+
+public:
+    explicit accept_operation(detail::tcp_socket& socket)
+        : socket_(&socket)
+        , accepting_(tcp_listener::accept_next(socket)) {}
+
+    class plain_form {
+    public:
+        plain_form(detail::tcp_socket& socket, inner_task&& accepting) noexcept
+            : socket_(&socket)
+            , inner_(std::move(accepting).operator co_await()) {}
+
+        [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+        template <std::derived_from<detail::promise_base> Promise>
+        [[nodiscard]] std::coroutine_handle<> await_suspend(
+            std::coroutine_handle<Promise> waiter) noexcept {
+            return inner_.await_suspend(waiter);
+        }
+
+        tcp_stream await_resume();
+
+    private:
+        detail::tcp_socket* socket_;
+        inner_task::await_operation inner_;
+    };
+
+    class result_form {
+    public:
+        explicit result_form(inner_task&& accepting) noexcept : inner_(std::move(accepting)) {}
+
+        [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+        template <std::derived_from<detail::promise_base> Promise>
+        [[nodiscard]] std::coroutine_handle<> await_suspend(
+            std::coroutine_handle<Promise> waiter) noexcept {
+            return inner_.await_suspend(waiter);
+        }
+
+        result<tcp_stream> await_resume();
+
+    private:
+        task_result_operation<result<tcp_stream>> inner_;
+    };
+
+    [[nodiscard]] plain_form operator co_await() && noexcept {
+        return plain_form(*socket_, std::move(accepting_));
+    }
+
+    [[nodiscard]] result_form as_result() && noexcept { return result_form(std::move(accepting_)); }
+
+private:
+    detail::tcp_socket* socket_;
+    inner_task accepting_;
+};
+
+}  // namespace weft

@@ -1,0 +1,56 @@
+#include <weft/io/transfer.hpp>
+
+#include <weft/io/tcp_socket.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace weft::detail {
+
+namespace {
+
+[[nodiscard]] char const* name_of(io_kind kind) noexcept {
+    return kind == io_kind::send_all || kind == io_kind::send_vec_all ? "write to" : "read from";
+}
+
+}  // namespace
+
+transfer::transfer(transfer_request const& request) noexcept
+    : io_op(request.kind, request.socket->state)
+    , stream_(request.socket) {
+    data = request.data;
+    length = request.length;
+}
+
+transfer_request transfer::request() const noexcept {
+    return {kind, *stream_, data, length};
+}
+
+std::size_t transfer::count_or_throw() const {
+    auto const count = outcome();
+    if (!count) [[unlikely]] {
+        throw_io_error(count.error(), name_of(kind), stream_->address);
+    }
+    return *count;
+}
+
+vector_list::vector_list(vector_list&& other) noexcept
+    : heap_(std::exchange(other.heap_, nullptr))
+    , count_(std::exchange(other.count_, 0)) {
+    std::copy_n(other.inline_, inline_count, inline_);
+}
+
+void vector_list::append(void const* data, std::size_t size) noexcept {
+    if (size != 0) {
+        begin()[count_++] = {const_cast<void*>(data), size};  // a send only reads
+    }
+}
+
+vectored_transfer::vectored_transfer(transfer_request const& request, vector_list&& taken) noexcept
+    : transfer(request)
+    , list_(std::move(taken)) {
+    vectors = list_.begin();
+    vector_count = list_.size();
+}
+
+}  // namespace weft::detail
