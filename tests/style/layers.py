@@ -6,7 +6,7 @@ import sys
 
 import source_tree
 
-# Folder → layer. A file includes its own layer and lower ones; the longest matching folder counts.
+# Folder -> layer. A file includes its own layer and lower ones; the longest matching folder counts.
 LAYERS = {
     'runtime/base': 0,
     'runtime/core': 1,
@@ -22,7 +22,7 @@ LAYERS = {
 # Neither may include the other, though they share a layer.
 SIBLINGS = [('sync', 'io'), ('examples', 'tests'), ('examples', 'bench'), ('bench', 'tests')]
 
-# File → folders and files it is confined to, where that is less than its layer allows.
+# File -> folders and files it is confined to, where that is less than its layer allows.
 CONFINED = {
     'runtime/awaitable.hpp': ('runtime/base/',),
     'runtime/driver.hpp': ('runtime/base/', 'runtime/core/'),
@@ -32,7 +32,7 @@ CONFINED = {
     'runtime/base/tsan.hpp': ('runtime/base/config.hpp',),
 }
 
-# Folder → standard headers its files do without, and why.
+# Folder -> standard headers its files do without, and why.
 BANNED_STANDARD = {
     'runtime/base': ({'thread', 'coroutine'}, 'the base knows neither threads nor coroutines'),
     'runtime/core': ({'thread', 'coroutine'}, 'the core knows neither threads nor coroutines'),
@@ -52,8 +52,10 @@ BANNED_IN_HEADERS = {
 # Files that see liburing; every .cpp of io may as well.
 SEES_LIBURING = ('io/ring.hpp',)
 PRIVATE = ('io/ring.hpp', 'io/uring_driver.hpp', 'io/epoll_driver.hpp', 'io/uring_abi.hpp')
+# Reached from no public header: what a program includes that brings its own pool.
+NOT_IN_UMBRELLA = ('runtime/thread_driver.hpp',)
 
-# Header of the runtime → system headers it may show, and why.
+# Header of the runtime -> system headers it may show, and why.
 SYSTEM_IN_HEADER = {
     'runtime/base/mutex.hpp': (
         {'pthread.h'}, 'wraps the mutex, so that <mutex> stays out of the public headers'),
@@ -146,6 +148,22 @@ def check_cycles(graph, report):
         visit(path)
 
 
+def check_umbrella(graph, report):
+    """Whoever includes <weft/weft.hpp> has every public header."""
+    if source_tree.UMBRELLA not in graph:
+        return
+    reached, waiting = set(), [source_tree.UMBRELLA]
+    while waiting:
+        path = waiting.pop()
+        if path not in reached:
+            reached.add(path)
+            waiting.extend(graph.get(path, ()))
+    for path in sorted(graph.keys() - reached):
+        if path.endswith('.hpp') and path.rpartition('/')[0] in source_tree.LIBRARY and \
+                path not in PRIVATE + NOT_IN_UMBRELLA:
+            report.add(path, 1, 'public, but <weft/weft.hpp> does not include it')
+
+
 def check(root):
     report = source_tree.Report()
     all_sources = source_tree.sources(root)
@@ -165,6 +183,7 @@ def check(root):
                 check_foreign(source, line, system, report)
         check_first(source, files, report)
     check_cycles(graph, report)
+    check_umbrella(graph, report)
     return report
 
 

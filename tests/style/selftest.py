@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Every style test finds what it is there to find. usage: selftest.py COMPILER...
 
-Each case is a small tree with one thing wrong, the test that looks at it, and what that must say, or
-None where nothing is wrong. A tree with nothing wrong passes every test.
+Each case is a small tree with one thing wrong, the test that looks at it, and what that must say,
+or None where nothing is wrong. A tree with nothing wrong passes every test.
 """
 
 import pathlib
@@ -78,6 +78,11 @@ void task::end() noexcept {
 
 }  // namespace weft
 ''',
+    'weft.hpp': '''#pragma once
+
+#include <weft/runtime/task.hpp>
+#include <weft/sync/mutex.hpp>
+''',
     'io/ring.hpp': '#pragma once\n\n#include <liburing.h>\n',
     'io/ring.cpp': '#include <weft/io/ring.hpp>\n',
     'sync/mutex.hpp': '#pragma once\n\n#include <weft/runtime/task.hpp>\n',
@@ -89,7 +94,9 @@ TEST_CASE("a task that has ended says so") {}
 ''',
 }
 
-STORE = '    // release: publish what was done; pairs with join\n    ended_.store(1, detail::release);\n'
+STORE = '''    // release: publish what was done; pairs with join
+    ended_.store(1, detail::release);
+'''
 HEADER = '#pragma once\n'
 PLAIN = '#include <weft/runtime/task.hpp>\n\n'
 LONG_BODY = 'int f() {\n' + '    g();\n' * 70 + '}\n'
@@ -110,8 +117,8 @@ def include_in(path, name):
 
 CASES = {
     layers: [
-        ('the base includes a higher layer', include_in('runtime/base/config.hpp', 'weft/runtime/task.hpp'),
-         
+        ('the base includes a higher layer',
+         include_in('runtime/base/config.hpp', 'weft/runtime/task.hpp'),
          'runtime/base/config.hpp:3: runtime/base lies below runtime'),
         ('io includes sync', include_in('io/tcp.hpp', 'weft/sync/mutex.hpp'),
          'never include each other'),
@@ -135,6 +142,8 @@ CASES = {
         ('the subject of a test is not first',
          {'tests/runtime/task_test.cpp': '#include <doctest/doctest.h>\n'},
          'the first include is <weft/runtime/task.hpp>'),
+        ('a header that the umbrella forgets', include_in('sync/event.hpp', 'cstddef'),
+         'sync/event.hpp:1: public, but <weft/weft.hpp> does not include it'),
         ('an example looks inside',
          {**include_in('runtime/core/x.hpp', 'cstddef'),
           'examples/hello.cpp': '#include <weft/runtime/core/x.hpp>\n'}, 'public headers only'),
@@ -181,7 +190,7 @@ CASES = {
         ('west const', {'io/x.cpp': 'const auto a = 1;\n'}, 'write the const behind the type'),
         ('get_', {'io/x.hpp': HEADER + 'int get_size() const;\n'}, 'without get_'),
         ('sleeping in a test',
-         {'tests/x.cpp': 'void f() { std::this_thread::sleep_for(x); }\n'}, 'no sleep_for: wait for'),
+         {'tests/x.cpp': 'void f() { sleep_for(x); }\n'}, 'no sleep_for: wait for'),
         ('using namespace in an example', {'examples/x.cpp': 'using namespace weft;\n'},
          'no using namespace weft;'),
         ('open work', {'io/x.cpp': '// TODO: more\n'}, 'open work names its issue'),

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""A stranger's program builds against the library and runs.
+usage: run_packaging.py subproject|installed ROOT COMPILER...
+
+  subproject  a Meson project finds the library in its subprojects folder
+  installed   the library is installed, and a compiler finds it through pkg-config
+
+The program's own folders are called io, sync and runtime and hold headers that must not be read in
+place of the library's. Nothing outside a temporary folder is written, and no network is used.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'style'))
+from layers import PRIVATE
+
+USER = pathlib.Path(__file__).resolve().parent / 'user'
+PROCESSES = os.environ.get('JOBS', '2')
+INCLUDE = re.compile(r'^#include <weft/([^>]+)>', re.MULTILINE)
+
+
+def run(*command, **environment):
+    """Runs a command; what it printed is shown, and this program ends, when it fails."""
+    words = [str(word) for word in command]
+    done = subprocess.run(words, env={**os.environ, **environment}, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode != 0:
+        sys.exit(f'{" ".join(words)}\n{done.stdout}\nexit code {done.returncode}')
+    return done.stdout
+
+
+def configure(source, build, compiler, *options):
+    run('meson', 'setup', build, source, '--wrap-mode=nodownload', '-Doptimization=0', *options,
+        CXX=' '.join(compiler))
+
+
+def test_subproject(root, compiler, scratch):
+    project = scratch / 'user'
+    shutil.copytree(USER, project)
+    (project / 'subprojects').mkdir()
+    # A copy of what is needed, as somebody who vendors the library has it.
+    (project / 'subprojects/weft').mkdir()
+    for part in ('runtime', 'sync', 'io', 'meson.build', 'meson_options.txt', 'weft.hpp'):
+        (project / 'subprojects/weft' / part).symlink_to(root / part)
+    configure(project, scratch / 'build', compiler, '--force-fallback-for=weft')
+    run('ninja', '-C', scratch / 'build', '-j', PROCESSES)
+    run(scratch / 'build/user')
+
+
+def check_installed_headers(folder):
+    for path in sorted(folder.rglob('*.hpp')):
+        name = path.relative_to(folder).as_posix()
+        if name in PRIVATE:
+            sys.exit(f'{name} is private, and yet it is installed')
+        for included in INCLUDE.findall(path.read_text(encoding='utf-8')):
+            if not (folder / included).is_file():
+                sys.exit(f'{name} includes <weft/{included}>, which is not installed')
+
+
+def test_installed(root, compiler, scratch):
+    prefix, build = scratch / 'prefix', scratch / 'build'
+    configure(root, build, compiler, f'--prefix={prefix}', '--libdir=lib', '-Dtests=disabled',
+              '-Dexamples=disabled')
+    run('ninja', '-C', build, '-j', PROCESSES)
+    run('meson', 'install', '-C', build, '--no-rebuild')
+    check_installed_headers(prefix / 'include/weft')
+    shutil.rmtree(build)
+    flags = run('pkg-config', '--cflags', '--libs', 'weft',
+                PKG_CONFIG_PATH=str(prefix / 'lib/pkgconfig')).split()
+    run(*compiler, '-Wall', '-Wextra', '-Werror', '-I', USER, USER / 'main.cpp', '-o',
+        scratch / 'user', *flags)
+    run(scratch / 'user')
+
+
+def main(kind, root, *compiler):
+    with tempfile.TemporaryDirectory() as scratch:
+        test = {'subproject': test_subproject, 'installed': test_installed}[kind]
+        test(pathlib.Path(root).resolve(), compiler, pathlib.Path(scratch))
+    print(f'{kind}: the program was built and ran')
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])

@@ -1,0 +1,3 @@
+#pragma once
+
+#error "a header of the user stands in front of one of the library"
