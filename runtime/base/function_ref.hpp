@@ -23,13 +23,13 @@ public:
             function_ = reinterpret_cast<void (*)()>(&callable);
             invoke_ = [](function_ref const& self, Arguments... arguments) -> Result {
                 auto* const target = reinterpret_cast<callable_type*>(self.function_);
-                return target(std::forward<Arguments>(arguments)...);
+                return static_cast<Result>(target(std::forward<Arguments>(arguments)...));
             };
         } else {
             object_ = const_cast<void*>(static_cast<void const*>(&callable));
             invoke_ = [](function_ref const& self, Arguments... arguments) -> Result {
                 auto& target = *static_cast<callable_type*>(self.object_);
-                return target(std::forward<Arguments>(arguments)...);
+                return static_cast<Result>(target(std::forward<Arguments>(arguments)...));
             };
         }
     }

@@ -48,7 +48,9 @@ public:
     template <class U = T>
         requires(!std::same_as<std::remove_cvref_t<U>, result> &&
                  !std::same_as<std::remove_cvref_t<U>, failure> && std::is_constructible_v<T, U &&>)
-    result(U&& value) noexcept(std::is_nothrow_constructible_v<T, U&&>) : has_value_(true) {
+    explicit(!std::is_convertible_v<U&&, T>)
+        result(U&& value) noexcept(std::is_nothrow_constructible_v<T, U&&>)
+        : has_value_(true) {
         if constexpr (by_reference) {
             T reference = static_cast<U&&>(value);
             ::new (static_cast<void*>(&value_)) stored(__builtin_addressof(reference));

@@ -63,7 +63,7 @@ TEST_SUITE("runtime/base/function_ref") {
         CHECK(function_ref<int(std::unique_ptr<int>)>(take)(std::make_unique<int>(5)) == 5);
     }
 
-    TEST_CASE("results are converted, and a reference stays one") {
+    TEST_CASE("results are converted or dropped, and a reference stays one") {
         int target = 0;
         auto reach = [&target]() -> int& { return target; };
         function_ref<int&()> const reference = reach;
@@ -71,5 +71,9 @@ TEST_SUITE("runtime/base/function_ref") {
         CHECK(target == 9);
         function_ref<long()> const widened = reach;
         CHECK(widened() == 9L);
+        auto count_up = [&target] { return ++target; };
+        function_ref<void()> const dropped = count_up;
+        dropped();
+        CHECK(target == 10);
     }
 }

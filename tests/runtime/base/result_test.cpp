@@ -26,6 +26,14 @@ static_assert(std::is_copy_constructible_v<result<std::string>>);
 static_assert(!std::is_nothrow_copy_constructible_v<result<std::string>>);
 static_assert(!std::is_convertible_v<std::error_code, result<int>>);
 
+// What the value type converts from by request only is no result without a request: a failed result
+// must not turn into a successful result<bool>.
+static_assert(std::is_convertible_v<char const*, result<std::string>>);
+static_assert(!std::is_convertible_v<result<int>, result<bool>>);
+static_assert(!std::is_convertible_v<std::unique_ptr<int>, result<bool>>);
+static_assert(!std::is_convertible_v<int*, result<std::unique_ptr<int>>>);
+static_assert(std::is_constructible_v<result<std::unique_ptr<int>>, int*>);
+
 /// Copies throw when told to.
 struct throws_on_copy {
     throws_on_copy() = default;
