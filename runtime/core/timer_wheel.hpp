@@ -64,11 +64,12 @@ public:
     bool cancel(timer_node& timer) noexcept;
 
     /// Moves time to `now` (never backwards) and appends every timer with deadline ≤ now to
-    /// `expired`, in the order of their deadlines.
+    /// `expired`: first those that were overdue when inserted, in the order of their insertion,
+    /// then the others in the order of their deadlines.
     void advance(std::uint64_t now, timer_list& expired) noexcept;
 
-    /// The earliest deadline, or a lower bound of it when many timers share its slot; `never` when
-    /// empty.
+    /// The earliest deadline, or a lower bound of it when many timers share its slot; now() when
+    /// some timer is overdue; `never` when empty.
     [[nodiscard]] std::uint64_t next_expiry() const noexcept;
 
     [[nodiscard]] std::size_t size() const noexcept { return size_; }

@@ -30,10 +30,10 @@ bool membarrier_is_forbidden() {
 
 /// Two sides that count rounds without waiting for each other.
 ///
-/// The light side stores k = 1, 2, … to `light_` and reads `heavy_`; the heavy side stores j = 1, 2,
-/// … to `heavy_` and reads `light_`. If the heavy side read x in round j, it missed the store of
-/// x + 1; hence the light side, after that store, must not miss j: the first k after which it read
-/// at least j is at most x + 1.
+/// The light side stores k = 1, 2, … to `light_` and reads `heavy_`; the heavy side stores
+/// j = 1, 2, … to `heavy_` and reads `light_`. If the heavy side read x in round j, it missed the
+/// store of x + 1; hence the light side, after that store, must not miss j: the first k after which
+/// it read at least j is at most x + 1.
 class dekker_rounds {
 public:
     explicit dekker_rounds(std::size_t rounds)
@@ -66,8 +66,8 @@ private:
         }
     }
 
-    /// A round says most when the light side is running at the same time, so each waits a little for
-    /// a sign of it. Without a processor to run on, the light side gives none.
+    /// A round says most when the light side is running at the same time, so each waits a little
+    /// for a sign of it. Without a processor to run on, the light side gives none.
     void run_heavy() noexcept {
         for (std::size_t j = 1; j <= rounds_; ++j) {
             for (int i = 0; i < 50 && light_.load(relaxed) == light_seen_[j - 1]; ++i) {
