@@ -53,12 +53,12 @@ public:
 
     template <detail::byte_like Byte, std::size_t Size>
         requires(!std::is_const_v<Byte>)
-    mutable_buffer(Byte (&array)[Size]) noexcept : mutable_buffer(array, Size) {}  // NOLINT
+    mutable_buffer(Byte (&array)[Size]) noexcept : mutable_buffer(array, Size) {}
 
     template <class Range>
         requires(detail::mutable_byte_range<std::remove_reference_t<Range>> &&
                  !std::same_as<std::remove_cvref_t<Range>, mutable_buffer>)
-    mutable_buffer(Range&& range) noexcept  // NOLINT: as std::span
+    mutable_buffer(Range&& range) noexcept  // implicit, as std::span
         : mutable_buffer(range.data(), static_cast<std::size_t>(range.size())) {}
 
     [[nodiscard]] unsigned char* data() const noexcept { return data_; }
@@ -93,16 +93,16 @@ public:
 
     template <class Byte, std::size_t Size>
         requires detail::byte_like<std::remove_const_t<Byte>>
-    const_buffer(Byte (&array)[Size]) noexcept : const_buffer(array, Size) {}  // NOLINT
+    const_buffer(Byte (&array)[Size]) noexcept : const_buffer(array, Size) {}
 
     template <std::size_t Size>
-    const_buffer(char const (&text)[Size]) noexcept  // NOLINT: a literal's terminator is no data
+    const_buffer(char const (&text)[Size]) noexcept  // a literal's terminator is no data
         : const_buffer(text, text[Size - 1] == '\0' ? Size - 1 : Size) {}
 
     template <class Range>
         requires(detail::byte_range<std::remove_reference_t<Range>> &&
                  !std::same_as<std::remove_cvref_t<Range>, const_buffer>)
-    const_buffer(Range&& range) noexcept  // NOLINT: as std::span
+    const_buffer(Range&& range) noexcept  // implicit, as std::span
         : const_buffer(range.data(), static_cast<std::size_t>(range.size())) {}
 
     [[nodiscard]] unsigned char const* data() const noexcept { return data_; }
@@ -134,12 +134,12 @@ public:
     buffer_sequence(Buffer const* data, std::size_t count) noexcept : data_(data), count_(count) {}
 
     template <std::size_t Count>
-    buffer_sequence(Buffer const (&array)[Count]) noexcept  // NOLINT: as std::span
+    buffer_sequence(Buffer const (&array)[Count]) noexcept  // implicit, as std::span
         : buffer_sequence(array, Count) {}
 
     template <detail::range_of<Buffer> Range>
         requires(!std::same_as<Range, buffer_sequence>)
-    buffer_sequence(Range const& range) noexcept  // NOLINT: as std::span
+    buffer_sequence(Range const& range) noexcept  // implicit, as std::span
         : buffer_sequence(range.data(), static_cast<std::size_t>(range.size())) {}
 
     [[nodiscard]] Buffer const* begin() const noexcept { return data_; }

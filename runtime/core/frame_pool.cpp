@@ -74,7 +74,8 @@ struct depot {
 
 /// Never destroyed: threads may exit after static destructors ran.
 depot& the_depot() noexcept {
-    static depot* const instance = new depot;
+    alignas(depot) static unsigned char place[sizeof(depot)];
+    static depot* const instance = ::new (static_cast<void*>(place)) depot;
     return *instance;
 }
 

@@ -156,7 +156,7 @@ TEST_SUITE("io/ring") {
         tested.retire();
     }
 
-    TEST_CASE("each mask steps down to a ring that works without the feature") {
+    TEST_CASE("each mask steps down to a ring that answers without the feature") {
         WEFT_NEEDS_URING();
         for (unsigned i = 0; i < weft::detail::uring_feature_count; ++i) {
             auto const feature = static_cast<uring_feature>(i);

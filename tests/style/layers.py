@@ -51,7 +51,8 @@ BANNED_IN_HEADERS = {
 
 # Files that see liburing; every .cpp of io may as well.
 SEES_LIBURING = ('io/ring.hpp',)
-PRIVATE = ('io/ring.hpp', 'io/uring_driver.hpp', 'io/epoll_driver.hpp', 'io/uring_abi.hpp')
+PRIVATE = ('io/epoll_driver.hpp', 'io/ring.hpp', 'io/uring_abi.hpp', 'io/uring_driver.hpp',
+           'io/uring_options.hpp')
 # Reached from no public header: what a program includes that brings its own pool.
 NOT_IN_UMBRELLA = ('runtime/thread_driver.hpp',)
 
