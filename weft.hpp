@@ -3,7 +3,10 @@
 /// Everything that is public.
 
 #include <weft/io/address.hpp>
+#include <weft/io/buffer.hpp>
 #include <weft/io/runtime.hpp>
+#include <weft/io/socket_options.hpp>
+#include <weft/io/tcp.hpp>
 #include <weft/runtime/as_result.hpp>
 #include <weft/runtime/base/error.hpp>
 #include <weft/runtime/base/result.hpp>
