@@ -15,8 +15,7 @@ std::coroutine_handle<> pass_stop(promise_base& waiter) noexcept {
 void thread_event::signal() noexcept {
     scoped_lock const lock(mutex_);
     signalled_ = true;
-    condition_
-        .notify_all();  // under the lock: the waiter cannot return, and destroy us, before it
+    condition_.notify_all();  // under the lock: the waiter cannot return, and destroy us, before it
 }
 
 void thread_event::wait() noexcept {

@@ -1,5 +1,6 @@
-#include <io/settings.hpp>
 #include <weft/weft.hpp>
+
+#include <io/settings.hpp>
 
 // A program of somebody who uses the library: it runs a task on a runtime and leaves with 0.
 
