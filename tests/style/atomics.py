@@ -15,6 +15,8 @@ import source_tree
 
 ORDERS = ('relaxed', 'acquire', 'release', 'acq_rel', 'seq_cst')
 VERBS = ('publish', 'observe', 'claim', 'hand back', 'Dekker', 'count', 'hint', 'own')
+# An order that means something only together with its partner's.
+PAIRED = ('acquire', 'release', 'acq_rel')
 LINES_ABOVE = 4
 
 USE = re.compile(
@@ -68,7 +70,8 @@ def explained(lines, number, order):
         # A comment block may hold several explanations, each opening with its order.
         pieces = FORM.split(comment)
         for named, text in zip(pieces[1::2], pieces[2::2]):
-            if named == order and VERB.search(re.sub(r'\s*\n\s*//\s*', ' ', text)):
+            text = re.sub(r'\s*\n\s*//\s*', ' ', text)
+            if named == order and VERB.search(text) and (order not in PAIRED or 'pairs with' in text):
                 return True
     return False
 
@@ -85,7 +88,8 @@ def check_uses(source, report):
             report.add(source.path, line, f'{operation} without {wanted}')
         elif not explained(lines, line - 1, orders[0]):
             report.add(source.path, line,
-                       f'{operation} without its comment "// {orders[0]}: <verb> …"; verbs: '
+                       f'{operation} without its comment "// {orders[0]}: <verb> …'
+                       + ('; pairs with …' if orders[0] in PAIRED else '') + '"; verbs: '
                        + ', '.join(VERBS))
 
 
