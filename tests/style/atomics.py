@@ -71,7 +71,8 @@ def explained(lines, number, order):
         pieces = FORM.split(comment)
         for named, text in zip(pieces[1::2], pieces[2::2]):
             text = re.sub(r'\s*\n\s*//\s*', ' ', text)
-            if named == order and VERB.search(text) and (order not in PAIRED or 'pairs with' in text):
+            paired = order not in PAIRED or 'pairs with' in text
+            if named == order and VERB.search(text) and paired:
                 return True
     return False
 
