@@ -144,6 +144,14 @@ address::address(::sockaddr_in6 const& source) noexcept {
     std::memcpy(bytes_.data(), &kept, sizeof kept);
 }
 
+address::address(std::string_view text) {
+    auto const parsed = parse(text);
+    if (!parsed) {
+        throw std::system_error(parsed.error(), "address \"" + std::string(text) + '"');
+    }
+    *this = *parsed;
+}
+
 result<address> address::parse(std::string_view text) noexcept {
     std::size_t const colon = text.rfind(':');
     if (colon == std::string_view::npos) {

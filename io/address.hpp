@@ -26,7 +26,7 @@ namespace weft {
 /// Lifetime: owns its bytes; trivially copyable. `data` points into the object.
 /// Complexity: no allocation but `to_string`'s. Only parsing a scope given by name makes system
 ///     calls, to look the interface up; they do not wait.
-/// Errors: given as results. Text that is no address is `std::errc::invalid_argument`. A scope's
+/// Errors: given as results, or thrown by the constructor. Text that is no address is `std::errc::invalid_argument`. A scope's
 ///     name that cannot be looked up is what the lookup said: `std::errc::no_such_device` when no
 ///     interface has it, `std::errc::too_many_files_open` when no descriptor was left to ask with.
 class address {
@@ -35,6 +35,9 @@ public:
     /// no host names, no spaces, no missing part. The port is decimal without leading zeros. A
     /// scope that can be read as an index is one, even where an interface of that name exists.
     [[nodiscard]] static result<address> parse(std::string_view text) noexcept;
+
+    /// The same for text that ought to be right; throws std::system_error, which quotes it.
+    explicit address(std::string_view text);
 
     /// Reads the host alone: "127.0.0.1", "::1" or "fe80::1%eth0", without brackets.
     [[nodiscard]] static result<address> parse(std::string_view host, std::uint16_t port) noexcept;

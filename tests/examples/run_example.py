@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Runs an example and checks what it prints.
+
+usage: run_example.py output PROGRAM EXPECTED    PROGRAM prints just what the file EXPECTED holds
+       run_example.py echo SERVER CLIENT         CLIENT gets back what it sends; a refused connection
+                                                 and a wrong address are told by name
+Exits with 77 where the example needs io_uring and the machine refuses it.
+"""
+
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+SKIPPED = 77
+
+
+def fail(message):
+    print(message)
+    sys.exit(1)
+
+
+def run(*command):
+    return subprocess.run(command, capture_output=True, text=True, timeout=30)
+
+
+def check_output(program, expected):
+    done = run(program)
+    wanted = pathlib.Path(expected).read_text(encoding='utf-8')
+    if done.returncode != 0 or done.stdout != wanted:
+        fail(f'exit {done.returncode}, printed:\n{done.stdout}{done.stderr}expected:\n{wanted}')
+
+
+def check_echo(server, client):
+    with subprocess.Popen([server, '0'], stdout=subprocess.PIPE, text=True) as serving:
+        try:
+            first = serving.stdout.readline()
+            if not first.startswith('listening on '):
+                fail(f'the server printed {first!r}')
+            port = first.rsplit(':', 1)[1].strip()
+            address = f'127.0.0.1:{port}'
+            long_text = 'long ' * 10_000
+            done = run(client, address, 'hello', 'world', long_text)
+            if done.returncode != 0 or done.stdout != f'hello\nworld\n{long_text}\n':
+                fail(f'exit {done.returncode}, printed {done.stdout[:200]!r} {done.stderr!r}')
+        finally:
+            serving.terminate()
+    with socket.socket() as silent:
+        silent.bind(('127.0.0.1', 0))  # and does not listen
+        address = f'127.0.0.1:{silent.getsockname()[1]}'
+        refused = run(client, address, 'anybody?')
+        if refused.returncode != 1 or f'connect to {address}' not in refused.stderr:
+            fail(f'a refused connection was told as {refused.stderr!r}')
+    wrong = run(client, 'nowhere', 'anybody?')
+    if wrong.returncode != 1 or 'nowhere' not in wrong.stderr:
+        fail(f'a wrong address was told as {wrong.stderr!r}')
+
+
+def uring_is_refused(program):
+    """A program that was told to use io_uring names it when it cannot."""
+    if os.environ.get('WEFT_DRIVER') != 'uring':
+        return False
+    probe = run(program, '127.0.0.1:1')
+    return probe.returncode != 0 and 'io_uring' in probe.stderr
+
+
+def main():
+    mode, first, second = sys.argv[1:]
+    if uring_is_refused(first if mode == 'output' else second):
+        print('this machine refuses io_uring')
+        sys.exit(SKIPPED)
+    {'output': check_output, 'echo': check_echo}[mode](first, second)
+
+
+if __name__ == '__main__':
+    main()
