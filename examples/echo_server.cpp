@@ -1,4 +1,4 @@
-// Sends every byte back. Run: echo_server [PORT]; then connect with `nc localhost 7777`.
+// Sends every byte back. Run: echo_server [PORT]; then talk to it with `nc localhost 7777`.
 #include <weft/weft.hpp>
 
 #include <array>
@@ -8,13 +8,8 @@
 
 weft::task<> serve(weft::tcp_stream peer) {
     std::array<std::byte, 4096> data;
-    for (;;) {
-        auto const got = co_await (peer.read_some(data) | weft::as_result);
-        if (!got || *got == 0)
-            co_return;  // the peer left
-        auto const sent = co_await (peer.write_all(std::span(data).first(*got)) | weft::as_result);
-        if (!sent)
-            co_return;
+    while (std::size_t const count = co_await peer.read_some(data)) {
+        co_await peer.write_all(std::span(data).first(count));
     }
 }
 
@@ -22,8 +17,9 @@ weft::task<> listen(std::uint16_t port) {
     weft::tcp_listener listener(weft::address::any_v4(port));
     std::printf("listening on %s\n", listener.local_address().to_string().c_str());
     std::fflush(stdout);
-    for (;;)
+    for (;;) {
         weft::spawn(serve(co_await listener.accept()));
+    }
 }
 
 int main(int argc, char** argv) {

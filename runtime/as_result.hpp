@@ -88,7 +88,7 @@ private:
 /// Complexity: operations of the library hand out their code without a throw; a task's exception is
 ///     caught once.
 /// Errors: exceptions that are not std::system_error are rethrown: they carry no code.
-/// Example: examples/echo_server.cpp
+/// Example: examples/timeout.cpp
 inline constexpr struct as_result_fn {
     template <detail::has_as_result Operation>
     [[nodiscard]] auto operator()(Operation&& operation) const {

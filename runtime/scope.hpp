@@ -138,7 +138,7 @@ private:
 ///     runs them.
 /// Complexity: O(1) per spawn: one small record besides the child's frame.
 /// Errors: `spawn` throws std::bad_alloc. An error of a child is rethrown by the scope's await.
-/// Example: examples/echo_server.cpp
+/// Example: examples/hello.cpp
 class nursery {
 public:
     nursery(nursery const&) = delete;
@@ -313,7 +313,7 @@ private:
 /// Complexity: no allocation besides the children's.
 /// Errors: the first error of the body or of a child. `operation_cancelled` when a body that yields
 ///     a value was stopped by the nursery's own request_stop().
-/// Example: examples/echo_server.cpp
+/// Example: examples/hello.cpp
 template <class Body>
     requires std::is_invocable_v<Body&, nursery&>
 [[nodiscard]] scope_operation<Body> scope(Body body) {
