@@ -110,7 +110,7 @@ void io_op::finish() noexcept {
 void io_op::leave() noexcept {
     if (entered_) {
         entered_ = false;
-        bool const nothing_done = answer_ < 0 || (answer_ == 0 && done == 0);
+        bool const nothing_done = answer_ < 0 || at_end_ || (answer_ == 0 && done == 0);
         if (nothing_done && answer_ != -ECANCELED && socket->is_closing()) {
             refused_ = true;  // keeps socket_state I2
         }

@@ -63,8 +63,10 @@ bool socket_state::begin_close(promise_base& closer) noexcept {
     // acq_rel: claim — set closing and publish closer_; pairs with enter() and leave()
     std::uint32_t const before = word_.fetch_add(closing_bit | 1, acq_rel);
     WEFT_CHECK((before & closing_bit) == 0, "a socket is closed twice");
-    ::shutdown(
-        fd(), SHUT_RDWR);  // fails on a socket that is not connected, where there is nothing to end
+    if (before != 0) {
+        // Fails on a socket that is not connected, where there is nothing to end.
+        ::shutdown(fd(), SHUT_RDWR);
+    }
     // acq_rel: count — give the share back; pairs with leave()
     return word_.fetch_sub(1, acq_rel) == (closing_bit | 1);
 }

@@ -7,9 +7,10 @@
 ///   word_: in-flight count (low bits) | closing
 ///   enter():  count + 1 unless closing                    (an operation is about to start)
 ///   leave():  count - 1; the last one out after closing wakes the closer
-///   close:    set closing; shutdown(2) makes every operation in flight end, on whichever worker it
-///             is; wait until the count is 0; only then close(2), so that no operation ever meets a
-///             reused number
+///   close:    set closing; if the count is not 0, shutdown(2) makes every operation in flight end,
+///             on whichever worker it is; wait until the count is 0; only then close(2), so that no
+///             operation ever meets a reused number. An idle socket is not shut down, so that
+///             SO_LINGER alone decides whether its peer sees an end or a reset
 /// I1 Once closing is set the count only falls, so that it reaches 0 once, one operation (or the
 ///    closer) sees it do so, and the descriptor is closed when nobody uses it.
 /// I2 An operation that ends while closing is set reports weft::errc::closed, not what shutdown
@@ -50,8 +51,8 @@ public:
 
     [[nodiscard]] std::uint32_t in_flight() const noexcept;
 
-    /// Any thread, once: sets closing and shuts the descriptor down. True when nothing is in
-    /// flight, else `closer` is scheduled when the last operation has left.
+    /// Any thread, once: sets closing and shuts the descriptor down if it is in use. True when
+    /// nothing is in flight, else `closer` is scheduled when the last operation has left.
     [[nodiscard]] bool begin_close(promise_base& closer) noexcept;
 
     /// After begin_close(), nothing in flight: closes. Errors of close(2) are of no use to anybody

@@ -40,12 +40,13 @@ class basic_connect;
 
 /// A TCP connection.
 ///
-/// Thread safety: one task reads and one task writes at a time, on any workers; nothing else is shared.
+/// Thread safety: one task reads and one task writes at a time, on any workers; nothing else is
+///     shared.
 /// Cancellation: a stop ends a waiting operation and unwinds its task. If the transfer was complete
 ///     before the stop reached it, its result is delivered. read_some then has taken nothing; a
 ///     stopped read_exact or write_all may have transferred a part.
-/// Lifetime: must outlive its operations; it may be moved while they wait. The destructor closes the
-///     socket and aborts if an operation is in flight; `close` waits for them.
+/// Lifetime: must outlive its operations; it may be moved while they wait. The destructor closes
+///     the socket and aborts if an operation is in flight; `close` waits for them.
 /// Resumption: on the pool, through the ready queue of the worker that started the operation; at
 ///     once when the answer is there already.
 /// Complexity: one allocation per connection, none per operation.
@@ -99,6 +100,7 @@ public:
     result<void> set_receive_buffer_size(int bytes) noexcept;
 
     /// How long close(2) lets unsent data linger; 0 resets the connection. Nothing: the default.
+    /// A `close` that has to end operations in flight ends the stream before it resets.
     result<void> set_linger(std::optional<int> seconds) noexcept;
 
     [[nodiscard]] result<bool> no_delay() const noexcept;
