@@ -17,7 +17,8 @@ DRIVERS = ('uring', 'epoll')
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('build', type=pathlib.Path, help='a build folder with examples and benchmarks')
+    parser.add_argument('build', type=pathlib.Path,
+                        help='a build folder with examples and benchmarks')
     parser.add_argument('--connections', type=int, default=50)
     parser.add_argument('--size', type=int, default=512, help='bytes per message')
     parser.add_argument('--seconds', type=float, default=2.0, help='measured per run')
@@ -38,9 +39,9 @@ def measure(options):
             print(f'round {number} of {options.rounds}: {driver}', file=sys.stderr, flush=True)
             try:
                 with echo_run.EchoServer(server, {'WEFT_DRIVER': driver}) as running:
-                    runs[driver].append(echo_run.run_load(load, running, options.connections, options.size,
-                                                          options.seconds, 0.5,
-                                                          quiet=not sys.stderr.isatty()))
+                    runs[driver].append(echo_run.run_load(
+                        load, running, options.connections, options.size, options.seconds, 0.5,
+                        quiet=not sys.stderr.isatty()))
                 reports[driver] = running.log.strip().removeprefix('weft: ')
             except echo_run.RunFailed as failed:
                 if driver == 'epoll' or runs[driver]:
@@ -60,9 +61,9 @@ def show(options, runs, reports):
         ratios = [echo_run.median(runs['uring'], key) / echo_run.median(runs['epoll'], key)
                   for key, *_ in echo_run.FIGURES]
         rows.append(['uring / epoll'] + [f'{ratio:.2f}' for ratio in ratios])
-    print(f'\nEcho over loopback TCP: {options.connections} connections, {options.size} B messages, '
-          f'{os.cpu_count()} CPUs, Linux {platform.release()};\nmedians of {options.rounds} runs '
-          f'of {options.seconds:g} s each, the drivers in turn.\n')
+    print(f'\nEcho over loopback TCP: {options.connections} connections, {options.size} B '
+          f'messages, {os.cpu_count()} CPUs, Linux {platform.release()};\n'
+          f'medians of {options.rounds} runs of {options.seconds:g} s each, the drivers in turn.\n')
     print(echo_run.table(['driver'] + [heading for _, heading, _, _ in echo_run.FIGURES], rows))
     for driver in DRIVERS:
         if reports.get(driver):

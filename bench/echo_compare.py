@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Echo servers side by side: server CPU per request and latency of weft on both drivers, the hand-written
-baselines and, where it was found, asio. Servers run one at a time, in an order that changes every round.
+"""Echo servers side by side: server CPU per request and latency of weft on both drivers, the
+hand-written baselines and, where it was found, asio. Servers run one at a time, in an order that
+changes every round.
 
-Server and load get a CPU each (--no-pin leaves them to the kernel). Ratios are to the first server of the
-same system call interface: weft_uring to baseline_uring, weft_epoll and asio to baseline_epoll.
+Server and load get a CPU each (--no-pin leaves them to the kernel).
 """
 
 import argparse
@@ -68,8 +68,8 @@ def report(runs, chosen, connections):
                      f'{figure(name, "p50_us"):.0f}', f'{figure(name, "p99_us"):.0f}',
                      f'{figure(name, "requests_per_s"):,.0f}'])
     print(f'\n{connections} connections')
-    print(echo_run.table(['server', 'CPU µs/request', 'min–max', '/ baseline', '/ asio', 'p50 µs', 'p99 µs',
-                          'requests/s'], rows), flush=True)
+    print(echo_run.table(['server', 'CPU µs/request', 'min–max', '/ baseline', '/ asio', 'p50 µs',
+                          'p99 µs', 'requests/s'], rows), flush=True)
 
 
 def main():

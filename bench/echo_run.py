@@ -21,12 +21,13 @@ class RunFailed(Exception):
 
 
 class EchoServer:
-    """A server process. `command` is followed by the port 0; the server says where it listens in its first line."""
+    """A server process that says in its first line where it listens."""
 
     def __init__(self, command, environment=None):
         self.command = command
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                        env={**os.environ, 'WEFT_LOG': '1', **(environment or {})})
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, 'WEFT_LOG': '1', **(environment or {})})
         first = self.process.stdout.readline()
         if not first.startswith('listening on '):
             self.process.kill()
@@ -49,8 +50,8 @@ class EchoServer:
 def run_load(load, server, connections, size, seconds, warmup, quiet=True, pin=None):
     """One run of echo_load; its figures as a dictionary."""
     command = [load, '--port', server.port, '--connections', str(connections), '--size', str(size),
-               '--duration', str(seconds), '--warmup', str(warmup), '--server-pid', str(server.process.pid),
-               '--json'] + (['--quiet'] if quiet else [])
+               '--duration', str(seconds), '--warmup', str(warmup),
+               '--server-pid', str(server.process.pid), '--json'] + (['--quiet'] if quiet else [])
     done = subprocess.run((pin or []) + command, stdout=subprocess.PIPE, text=True, check=False,
                           stderr=subprocess.PIPE if quiet else None)
     if done.returncode != 0:

@@ -26,9 +26,10 @@ namespace weft {
 /// Lifetime: owns its bytes; trivially copyable. `data` points into the object.
 /// Complexity: no allocation but `to_string`'s. Only parsing a scope given by name makes system
 ///     calls, to look the interface up; they do not wait.
-/// Errors: given as results, or thrown by the constructor. Text that is no address is `std::errc::invalid_argument`. A scope's
-///     name that cannot be looked up is what the lookup said: `std::errc::no_such_device` when no
-///     interface has it, `std::errc::too_many_files_open` when no descriptor was left to ask with.
+/// Errors: given as results, or thrown by the constructor. Text that is no address is
+///     `std::errc::invalid_argument`. A scope's name that cannot be looked up is what the lookup
+///     said: `std::errc::no_such_device` when no interface has it, `std::errc::too_many_files_open`
+///     when no descriptor was left to ask with.
 class address {
 public:
     /// Reads "127.0.0.1:80", "[::1]:80", "[fe80::1%eth0]:80" or "[fe80::1%2]:80", and nothing else:

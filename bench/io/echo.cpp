@@ -1,7 +1,7 @@
-// Question: how fast is weft's echo server, on io_uring and on epoll? It answers on the same command
-// line as bench/baseline/{uring,epoll}_echo.cpp and bench/peers/asio/echo.cpp; WEFT_DRIVER chooses
-// the driver. Excluded: the load, which bench/echo_load makes from another process. Would invalidate
-// it: comparing it on two workers with a server on one thread.
+// Question: how fast is weft's echo server, on io_uring and on epoll? It answers on the same
+// command line as bench/baseline/{uring,epoll}_echo.cpp and bench/peers/asio/echo.cpp; WEFT_DRIVER
+// chooses the driver. Excluded: the load, which bench/echo_load makes from another process. Would
+// invalidate it: comparing it on two workers with a server on one thread.
 //
 // Usage: echo [--port P] [--threads N]. Says where it listens; ends on SIGTERM or SIGINT.
 

@@ -1,9 +1,9 @@
 // Question: what do request and reply cost when both ends are weft tasks? A client and a server
 // runtime with a worker each keep one message in flight on each of 20 loopback connections.
 // WEFT_DRIVER chooses the driver. Excluded: connection set-up, the warm-up, clock reads (a third,
-// sleeping thread takes the times). Would invalidate it: fewer than two idle CPUs; comparing the CPU
-// time per request of runs with different message sizes or connection counts, for both change how
-// much is batched.
+// sleeping thread takes the times). Would invalidate it: fewer than two idle CPUs; comparing the
+// CPU time per request of runs with different message sizes or connection counts, for both change
+// how much is batched.
 
 #include <weft/bench/baseline/pingpong.hpp>
 

@@ -2,8 +2,8 @@
 """Runs an example and checks what it prints.
 
 usage: run_example.py output PROGRAM EXPECTED    PROGRAM prints just what the file EXPECTED holds
-       run_example.py echo SERVER CLIENT         CLIENT gets back what it sends; a refused connection
-                                                 and a wrong address are told by name
+       run_example.py echo SERVER CLIENT         CLIENT gets back what it sends; a refused
+                                                 connection and a wrong address are named
 Exits with 77 where the example needs io_uring and the machine refuses it.
 """
 
