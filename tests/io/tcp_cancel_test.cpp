@@ -1,5 +1,7 @@
 // Every wait of a TCP program, stopped before, while and after it waits.
 
+#include <weft/io/tcp.hpp>
+
 #include <weft/io/runtime.hpp>
 #include <weft/runtime/when_all.hpp>
 #include <weft/tests/support/fd_count.hpp>
@@ -13,6 +15,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <ostream>
@@ -150,8 +153,10 @@ void receive_until(int fd, std::vector<std::byte>& into, std::size_t size) {
 void receive_all_of(int sender, int fd, std::vector<std::byte>& into) {
     auto const give_up = weft::clock::now() + 10s;
     int unsent = 1;
+    ::pollfd readable{fd, POLLIN, 0};
     while (unsent != 0 && weft::clock::now() < give_up) {
         require_call(::ioctl(sender, TIOCOUTQ, &unsent) == 0, "ioctl");
+        (void)::poll(&readable, 1, unsent != 0 ? 1 : 0);
         receive_what_is_there(fd, into);
     }
     CHECK(unsent == 0);
@@ -239,7 +244,9 @@ private:
             caller_ = plain_connect(site_.listener.local_address());
             reset_on_close(caller_.value());
         } else if (is_write(kind_)) {
+            ::pollfd readable{site_.far.value(), POLLIN, 0};
             while (!over_ && arrived_.size() < wait_site::write_size) {
+                (void)::poll(&readable, 1, 1);
                 receive_what_is_there(site_.far.value(), arrived_);
             }
         } else if (is_read(kind_)) {
@@ -352,6 +359,11 @@ private:
     std::atomic<bool> over_{false};
 };
 
+/// 10,240 altogether. A write between small windows takes milliseconds.
+constexpr int rounds_of(wait_kind kind) noexcept {
+    return is_write(kind) ? 40 : 200;
+}
+
 task<> wait_and_count(wait_site& site, wait_kind kind, wait_form form, std::atomic<int>& ended) {
     co_await site.wait(kind, form);
     ++ended;
@@ -416,7 +428,6 @@ TEST_SUITE("io/tcp_cancel") {
         auto const seed = fresh_seed();
         CAPTURE(seed);
         random_numbers random(seed);
-        constexpr int rounds_per_wait = 160;  // 10,240 altogether
         int values = 0;
         int stops = 0;
         for (unsigned const workers : {1U, 2U}) {
@@ -428,7 +439,7 @@ TEST_SUITE("io/tcp_cancel") {
                     CAPTURE(name_of(form));
                     race each(runtime, kind, form, random.next());
                     baseline before(runtime);
-                    for (int round = 0; round < rounds_per_wait; ++round) {
+                    for (int round = 0; round < rounds_of(kind); ++round) {
                         each.run_round();
                     }
                     before.check(each.site());
