@@ -107,7 +107,7 @@ task<> use_the_network() {
 }  // namespace
 
 TEST_SUITE("io/runtime/driver") {
-    TEST_CASE("the runtime of this run's environment says what it waits in, and works") {
+    TEST_CASE("the runtime of this run's environment says what it waits in, and serves") {
         for (unsigned const workers : {1U, 2U}) {
             runtime rt(with_workers(workers));
             CHECK(rt.worker_count() == workers);
