@@ -1,7 +1,8 @@
 // Stops operations in flight at random moments, and destroys runtimes that are full of them.
 //
-// WEFT_STRESS_STOPS and WEFT_STRESS_RUNTIMES in the environment say how many; the defaults are those
-// of the long form. WEFT_SEED repeats the choices of a run, though not how its threads interleave.
+// WEFT_STRESS_STOPS and WEFT_STRESS_RUNTIMES in the environment say how many; the defaults are
+// those of the long form. WEFT_SEED repeats the choices of a run, though not how its threads
+// interleave.
 
 #include <weft/io/runtime.hpp>
 #include <weft/tests/support/fd_count.hpp>
