@@ -38,6 +38,9 @@ using microseconds = std::chrono::duration<double, std::micro>;
 /// A stop that takes longer than this is lost, however busy the machine is.
 constexpr auto latency_limit = 1s;
 
+/// What a machine with time to spare keeps by far; more is reported and decides nothing.
+constexpr auto latency_expected = 100ms;
+
 int number_from_environment(char const* variable, int otherwise) {
     char const* const text = std::getenv(variable);
     return text != nullptr ? std::atoi(text) : otherwise;
@@ -219,6 +222,7 @@ void report_latencies(targets const& all, std::uint64_t seed, std::string const&
                    << " of a wait that had begun), " << answered
                    << " answers; from the request to the end of the task: median " << at(50)
                    << " us, p99 " << at(99) << " us, max " << at(100) << " us");
+    WARN(sorted.back() < latency_expected);
     CHECK(sorted.back() < latency_limit);
 }
 
