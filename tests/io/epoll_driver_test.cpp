@@ -34,6 +34,8 @@ using weft::detail::socket_state;
 
 using bytes = std::vector<unsigned char>;
 
+constexpr std::size_t mebibyte = 1024UL * 1024;
+
 epoll_driver* make_driver() {
     auto made = epoll_driver::create();
     if (!made) {
@@ -297,7 +299,7 @@ TEST_SUITE("io/epoll_driver/readiness") {
     TEST_CASE("a reader and a writer wait on one socket without disturbing each other") {
         epoll_pool pool;
         socket_states const pair;
-        bytes much(4U * 1024U * 1024U, 'm');
+        bytes much(4 * mebibyte, 'm');
         bytes taken(much.size());
         auto write = [&]() -> task<> {
             auto const sent = co_await operation(io_kind::send_all, *pair.a, std::span(much));
@@ -335,9 +337,9 @@ TEST_SUITE("io/epoll_driver/readiness") {
     TEST_CASE("more sockets than one wait reports are all served") {
         constexpr std::size_t count = 300;
         epoll_pool pool;
-        std::vector<std::unique_ptr<socket_states>> pairs;
-        for (std::size_t i = 0; i < count; ++i) {
-            pairs.push_back(std::make_unique<socket_states>());
+        std::vector<std::unique_ptr<socket_states>> pairs(count);
+        for (auto& each : pairs) {
+            each = std::make_unique<socket_states>();
         }
         auto send_to_all = [&]() -> task<> {
             co_await let_others_run();

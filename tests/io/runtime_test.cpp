@@ -36,6 +36,8 @@ using weft::tcp_listener;
 using weft::tcp_stream;
 using weft::unique_fd;
 
+constexpr std::size_t mebibyte = 1024UL * 1024;
+
 /// Sets a variable of the environment, and puts back what was there.
 class variable {
 public:
@@ -222,7 +224,7 @@ task<> read_for_ever(tcp_stream stream, std::atomic<int>& started) {
 
 task<> write_for_ever(tcp_stream stream, std::atomic<int>& started) {
     ++started;
-    std::vector<char> const much(64U * 1024U * 1024U);
+    std::vector<char> const much(64 * mebibyte);
     (void)co_await stream.write_all(much);
     FAIL_CHECK("nobody reads");
 }

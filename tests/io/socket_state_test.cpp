@@ -16,7 +16,6 @@
 #include <coroutine>
 #include <memory>
 #include <thread>
-#include <vector>
 
 #include <sys/socket.h>
 
@@ -245,9 +244,9 @@ TEST_SUITE("io/socket_state") {
             std::atomic<int> inside = 0;
             std::atomic<int> passes = 0;
             std::atomic<bool> drained = false;
-            std::vector<std::thread> users;
-            for (int i = 0; i < 2; ++i) {
-                users.emplace_back([&] {
+            std::array<std::thread, 2> users;
+            for (std::thread& each : users) {
+                each = std::thread([&] {
                     while (pair.near->enter()) {
                         ++inside;
                         ++passes;

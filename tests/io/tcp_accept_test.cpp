@@ -141,14 +141,14 @@ TEST_SUITE("io/tcp/accept") {
             constexpr std::size_t count = 10;
             tcp_listener listener(address::loopback_v4(0));
             std::vector<tcp_stream> taken(count);
-            std::vector<unique_fd> clients;
+            std::vector<unique_fd> clients(count);
             auto body = [&](nursery& children) -> task<> {
                 for (std::size_t i = 0; i < count; ++i) {
                     children.spawn(accept_one(listener, taken, i));
                 }
                 co_await let_others_run();
-                for (std::size_t i = 0; i < count; ++i) {
-                    clients.push_back(connect_foreign(listener.local_address()));
+                for (unique_fd& each : clients) {
+                    each = connect_foreign(listener.local_address());
                 }
             };
             co_await weft::scope(body);
@@ -163,9 +163,9 @@ TEST_SUITE("io/tcp/accept") {
     TEST_CASE("connections that came before the accept are not lost") {
         on_one_and_two_workers([](auto&) -> task<> {
             tcp_listener listener(address::loopback_v4(0));
-            std::vector<unique_fd> clients;
-            for (int i = 0; i < 20; ++i) {
-                clients.push_back(connect_foreign(listener.local_address()));
+            std::vector<unique_fd> clients(20);
+            for (unique_fd& each : clients) {
+                each = connect_foreign(listener.local_address());
             }
             for (int i = 0; i < 20; ++i) {
                 tcp_stream const stream = co_await listener.accept();

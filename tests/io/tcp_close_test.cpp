@@ -37,6 +37,8 @@ using bytes = std::vector<unsigned char>;
 /// How many tasks have come to the operation that they are about to wait in.
 using arrivals = std::atomic<int>;
 
+constexpr std::size_t mebibyte = 1024UL * 1024;
+
 task<> wait_for(arrivals& arrived, int count) {
     while (arrived < count) {
         co_await weft::yield();
@@ -65,7 +67,7 @@ task<> read_vectors_until_closed(tcp_stream& stream, arrivals& arrived) {
 }
 
 task<> write_until_closed(tcp_stream& stream, arrivals& arrived) {
-    bytes const much(16U * 1024U * 1024U);
+    bytes const much(16 * mebibyte);
     ++arrived;
     auto const ended = co_await (stream.write_all(much) | as_result);
     CHECK(ended.error() == errc::closed);
@@ -272,7 +274,7 @@ TEST_SUITE("io/tcp/close") {
                 std::atomic<bool> closed = false;
                 stream_pair pair = co_await connected_pair(small_buffers());
                 auto writer = [&]() -> task<> {
-                    bytes const much(4U * 1024U * 1024U);
+                    bytes const much(4 * mebibyte);
                     ++arrived;
                     auto const ended = co_await (pair.near.write_all(much) | as_result);
                     CHECK((ended.error() == errc::closed ||

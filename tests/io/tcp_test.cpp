@@ -30,6 +30,8 @@ using weft::tcp_stream;
 
 using bytes = std::vector<unsigned char>;
 
+constexpr std::size_t mebibyte = 1024UL * 1024;
+
 stream_options small_buffers() {
     stream_options options;
     options.send_buffer_size = 32 * 1024;
@@ -39,7 +41,7 @@ stream_options small_buffers() {
 
 /// Sends back what arrives until the peer has said everything.
 task<> echo(tcp_stream& stream) {
-    bytes block(64 * 1024);
+    bytes block(mebibyte / 16);
     for (;;) {
         std::size_t const count = co_await stream.read_some(block);
         if (count == 0) {
@@ -188,7 +190,8 @@ bool contains(std::string const& text, std::string const& part) {
 TEST_SUITE("io/tcp/transfer") {
     TEST_CASE("what is sent comes back byte for byte, whatever its size") {
         on_one_and_two_workers([](auto&) -> task<> {
-            for (std::size_t const size : {0U, 1U, 4096U, 1024U * 1024U}) {
+            for (std::size_t const size :
+                 {std::size_t{0}, std::size_t{1}, mebibyte / 256, mebibyte}) {
                 co_await exchange(size, stream_options(), address::loopback_v4(0));
             }
         });
@@ -196,7 +199,7 @@ TEST_SUITE("io/tcp/transfer") {
 
     TEST_CASE("socket buffers far smaller than the data lose and reorder nothing") {
         on_one_and_two_workers([](auto&) -> task<> {
-            co_await exchange(5U * 1024U * 1024U, small_buffers(), address::loopback_v4(0));
+            co_await exchange(5 * mebibyte, small_buffers(), address::loopback_v4(0));
         });
     }
 
@@ -481,7 +484,7 @@ TEST_SUITE("io/tcp/end") {
         on_one_and_two_workers([](auto&) -> task<> {
             stream_pair pair = co_await connected_pair(small_buffers());
             auto writer = [](tcp_stream& to) -> task<> {
-                bytes const much(8U * 1024U * 1024U);
+                bytes const much(8 * mebibyte);
                 auto const ended = co_await (to.write_all(much) | as_result);
                 CHECK(says_that_the_peer_is_gone(ended.error()));
             };

@@ -85,6 +85,7 @@ public:
     silent_port()
         : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))
         , address_(address::loopback_v4(0)) {
+        REQUIRE(fd_.value() >= 0);
         CHECK(::bind(fd_.value(), address_.data(), address_.size()) == 0);
         ::sockaddr_storage bound{};
         ::socklen_t length = sizeof bound;
