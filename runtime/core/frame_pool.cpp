@@ -4,6 +4,7 @@
 #include <weft/runtime/base/atomic.hpp>
 
 #include <array>
+#include <cstdint>
 #include <cstdlib>
 #include <mutex>
 #include <new>
@@ -13,7 +14,7 @@ namespace weft::detail {
 namespace {
 
 constexpr std::size_t batch_size = 32;
-constexpr std::size_t cache_limit = 2 * batch_size;
+constexpr std::uint32_t cache_limit = 2 * batch_size;
 constexpr std::size_t depot_limit = 128 * batch_size;
 
 struct free_block {
@@ -37,14 +38,6 @@ struct free_list {
         return block;
     }
 
-    /// Moves up to `wanted` blocks to `target`.
-    void move_to(free_list& target, std::size_t wanted) noexcept {
-        while (wanted != 0 && first != nullptr) {
-            target.push(pop());
-            --wanted;
-        }
-    }
-
     void release_all() noexcept {
         while (first != nullptr) {
             ::operator delete(pop());
@@ -54,13 +47,19 @@ struct free_list {
 
 using free_lists = std::array<free_list, frame_pool::class_count>;
 
-/// One per thread (I1). Zero-initialised, so that reading it needs no guard; `enrolled` is false
-/// until the first slow path has arranged for the thread's exit.
+/// One per thread (I1). Zero-initialised, so that reading it needs no guard. The limit is 0 until
+/// the first slow path has arranged for the thread's exit, so the first free block leads there.
 struct thread_cache {
-    free_lists lists;
+    free_block* first[frame_pool::class_count];
+
+    /// Written by its thread, read by live_frames().
+    atomic<std::uint32_t> counts[frame_pool::class_count];
+    std::uint32_t limit;
     bool enrolled;
-    /// Written by its thread, read by live_frames(): frames allocated minus frames freed here.
-    atomic<std::ptrdiff_t> balance;
+
+    /// Written by its thread, read by live_frames(): blocks taken from the heap minus blocks given
+    /// back to it.
+    atomic<std::ptrdiff_t> from_heap;
     thread_cache* previous;  // list of caches, under the depot's mutex
     thread_cache* next;
 };
@@ -69,7 +68,7 @@ struct depot {
     std::mutex mutex;
     free_lists lists;
     thread_cache* caches = nullptr;
-    std::ptrdiff_t retired_balance = 0;  // of threads that have exited
+    std::ptrdiff_t retired_from_heap = 0;  // of threads that have exited
 };
 
 /// Never destroyed: threads may exit after static destructors ran.
@@ -91,9 +90,46 @@ bool const pooling = pooling_wanted();
 
 constinit thread_local thread_cache cache{};
 
-void count(thread_cache& mine, std::ptrdiff_t change) noexcept {
+void note_from_heap(thread_cache& mine, std::ptrdiff_t change) noexcept {
     // relaxed: own — only this thread writes; live_frames() reads a count, not what it counts
-    mine.balance.store(mine.balance.load(relaxed) + change, relaxed);
+    mine.from_heap.store(mine.from_heap.load(relaxed) + change, relaxed);
+}
+
+WEFT_ALWAYS_INLINE std::uint32_t change_count(thread_cache& mine,
+                                              std::size_t index,
+                                              std::uint32_t change) noexcept {
+    // relaxed: own — only this thread writes; live_frames() reads a count, not what it counts
+    std::uint32_t const changed = mine.counts[index].load(relaxed) + change;
+    // relaxed: own — as above
+    mine.counts[index].store(changed, relaxed);
+    return changed;
+}
+
+void push(thread_cache& mine, std::size_t index, free_block* block) noexcept {
+    block->next = mine.first[index];
+    mine.first[index] = block;
+    change_count(mine, index, 1);
+}
+
+free_block* pop(thread_cache& mine, std::size_t index) noexcept {
+    free_block* const block = mine.first[index];
+    mine.first[index] = block->next;
+    change_count(mine, index, ~std::uint32_t{0});
+    return block;
+}
+
+void move_to(thread_cache& mine,
+             std::size_t index,
+             free_list& target,
+             std::size_t wanted) noexcept {
+    for (; wanted != 0 && mine.first[index] != nullptr; --wanted) {
+        target.push(pop(mine, index));
+    }
+}
+
+void give_back(thread_cache& mine, free_list& blocks) noexcept {
+    note_from_heap(mine, -static_cast<std::ptrdiff_t>(blocks.count));
+    blocks.release_all();
 }
 
 /// Gives the thread's blocks and its balance to the depot when the thread exits.
@@ -121,9 +157,9 @@ struct exit_guard {
             mine->next->previous = mine->previous;
         }
         // relaxed: own — the thread's last write of its balance
-        shared.retired_balance += mine->balance.load(relaxed);
+        shared.retired_from_heap += mine->from_heap.load(relaxed);
         for (std::size_t i = 0; i < frame_pool::class_count; ++i) {
-            mine->lists[i].move_to(shared.lists[i], mine->lists[i].count);
+            move_to(*mine, i, shared.lists[i], ~std::size_t{0});
         }
     }
 };
@@ -132,11 +168,8 @@ void enroll(thread_cache& mine) {
     if (!mine.enrolled) {
         thread_local exit_guard const guard(mine);
         mine.enrolled = true;
+        mine.limit = pooling ? cache_limit : 0;
     }
-}
-
-constexpr std::size_t class_of(std::size_t size) noexcept {
-    return (size - 1) / frame_pool::granularity;
 }
 
 /// The list is empty: takes a batch from the depot, else one block from the heap.
@@ -145,68 +178,87 @@ WEFT_COLD void* refill(thread_cache& mine, std::size_t index) {
     if (pooling) {
         depot& shared = the_depot();
         std::scoped_lock const lock(shared.mutex);
-        shared.lists[index].move_to(mine.lists[index], batch_size);
+        for (std::size_t i = 0; i < batch_size && shared.lists[index].first != nullptr; ++i) {
+            push(mine, index, shared.lists[index].pop());
+        }
     }
-    if (mine.lists[index].first != nullptr) {
-        return mine.lists[index].pop();
+    if (mine.first[index] != nullptr) {
+        return pop(mine, index);
     }
-    return ::operator new((index + 1) * frame_pool::granularity);
+    void* const block = ::operator new((index + 1) * frame_pool::granularity);
+    note_from_heap(mine, 1);
+    return block;
 }
 
 /// The list is full or the thread is new here: hands a batch to the depot, or to the heap beyond
-/// its limit (I3).
+/// its limit (I4).
 WEFT_COLD void spill(thread_cache& mine, std::size_t index) noexcept {
     enroll(mine);
     free_list surplus;
     if (!pooling) {
-        mine.lists[index].move_to(surplus, mine.lists[index].count);
-    } else if (mine.lists[index].count > cache_limit) {
+        move_to(mine, index, surplus, ~std::size_t{0});
+        // relaxed: own — only this thread writes
+    } else if (mine.counts[index].load(relaxed) > cache_limit) {
         depot& shared = the_depot();
         std::scoped_lock const lock(shared.mutex);
         bool const room = shared.lists[index].count < depot_limit;
-        mine.lists[index].move_to(room ? shared.lists[index] : surplus, batch_size);
+        move_to(mine, index, room ? shared.lists[index] : surplus, batch_size);
     }
-    surplus.release_all();
+    give_back(mine, surplus);
 }
 
 }  // namespace
 
-WEFT_NOINLINE void* frame_pool::allocate(std::size_t size) {
+WEFT_NOINLINE void* frame_pool::allocate_class(std::size_t index) {
     thread_cache& mine = cache;
-    count(mine, 1);
-    if (size > largest_pooled) [[unlikely]] {
-        enroll(mine);
-        return ::operator new(size);
+    free_block* const block = mine.first[index];
+    if (block == nullptr) [[unlikely]] {
+        return refill(mine, index);
     }
-    free_list& list = mine.lists[class_of(size)];
-    if (list.first == nullptr) [[unlikely]] {
-        return refill(mine, class_of(size));
-    }
-    return list.pop();
+    mine.first[index] = block->next;
+    change_count(mine, index, ~std::uint32_t{0});
+    return block;
 }
 
-WEFT_NOINLINE void frame_pool::deallocate(void* block, std::size_t size) noexcept {
+WEFT_NOINLINE void frame_pool::deallocate_class(void* block, std::size_t index) noexcept {
     thread_cache& mine = cache;
-    count(mine, -1);
-    if (size > largest_pooled) [[unlikely]] {
-        enroll(mine);
-        ::operator delete(block);
-        return;
+    auto* const freed = static_cast<free_block*>(block);
+    freed->next = mine.first[index];
+    mine.first[index] = freed;
+    if (change_count(mine, index, 1) > mine.limit) [[unlikely]] {
+        spill(mine, index);
     }
-    free_list& list = mine.lists[class_of(size)];
-    list.push(static_cast<free_block*>(block));
-    if (list.count > cache_limit || !mine.enrolled || !pooling) [[unlikely]] {
-        spill(mine, class_of(size));
-    }
+}
+
+WEFT_COLD void* frame_pool::allocate_large(std::size_t size) {
+    thread_cache& mine = cache;
+    enroll(mine);
+    void* const block = ::operator new(size);
+    note_from_heap(mine, 1);
+    return block;
+}
+
+WEFT_COLD void frame_pool::deallocate_large(void* block) noexcept {
+    thread_cache& mine = cache;
+    enroll(mine);
+    ::operator delete(block);
+    note_from_heap(mine, -1);
 }
 
 std::size_t frame_pool::live_frames() noexcept {
     depot& shared = the_depot();
     std::scoped_lock const lock(shared.mutex);
-    std::ptrdiff_t sum = shared.retired_balance;
+    std::ptrdiff_t sum = shared.retired_from_heap;
+    for (free_list const& each : shared.lists) {
+        sum -= static_cast<std::ptrdiff_t>(each.count);
+    }
     for (thread_cache const* each = shared.caches; each != nullptr; each = each->next) {
         // relaxed: count — exact only when the other threads rest
-        sum += each->balance.load(relaxed);
+        sum += each->from_heap.load(relaxed);
+        for (auto const& count : each->counts) {
+            // relaxed: count — as above
+            sum -= static_cast<std::ptrdiff_t>(count.load(relaxed));
+        }
     }
     return static_cast<std::size_t>(sum);
 }
@@ -223,14 +275,21 @@ std::size_t frame_pool::depot_blocks() noexcept {
 
 void frame_pool::trim() noexcept {
     thread_cache& mine = cache;
-    for (free_list& each : mine.lists) {
-        each.release_all();
+    free_list surplus;
+    for (std::size_t i = 0; i < class_count; ++i) {
+        move_to(mine, i, surplus, ~std::size_t{0});
     }
-    depot& shared = the_depot();
-    std::scoped_lock const lock(shared.mutex);
-    for (free_list& each : shared.lists) {
-        each.release_all();
+    {
+        depot& shared = the_depot();
+        std::scoped_lock const lock(shared.mutex);
+        for (free_list& each : shared.lists) {
+            while (each.first != nullptr) {
+                surplus.push(each.pop());
+            }
+        }
     }
+    enroll(mine);
+    give_back(mine, surplus);
 }
 
 }  // namespace weft::detail

@@ -10,12 +10,16 @@
 /// I1 A thread's lists are touched by that thread only; the thread's exit gives them to the depot.
 /// I2 A block keeps its size class for life: classes are multiples of 32 bytes up to
 ///    `largest_pooled`.
-/// I3 The depot keeps at most `depot_limit` blocks of a class; what exceeds it goes back to the
+/// I3 Every block comes from the heap and is live, in a thread's list or in the depot; so live
+///    frames are counted where blocks enter and leave, not at each allocation.
+/// I4 The depot keeps at most `depot_limit` blocks of a class; what exceeds it goes back to the
 ///    heap.
 ///
 /// Blocks come from the heap and have its alignment. Larger frames and sanitizer builds use the
 /// heap directly (a sanitizer sees more that way), and so does a process started with
 /// WEFT_FRAME_POOL=0.
+
+#include <weft/runtime/base/config.hpp>
 
 #include <cstddef>
 
@@ -27,11 +31,19 @@ public:
     static constexpr std::size_t largest_pooled = 2048;
     static constexpr std::size_t class_count = largest_pooled / granularity;
 
-    /// Any thread. Throws std::bad_alloc.
-    [[nodiscard]] static void* allocate(std::size_t size);
+    /// Any thread. Throws std::bad_alloc. The class is known to the compiler where the size is.
+    [[nodiscard]] WEFT_ALWAYS_INLINE static void* allocate(std::size_t size) {
+        return size <= largest_pooled ? allocate_class(class_of(size)) : allocate_large(size);
+    }
 
     /// Any thread; `size` is what `allocate` was given.
-    static void deallocate(void* block, std::size_t size) noexcept;
+    WEFT_ALWAYS_INLINE static void deallocate(void* block, std::size_t size) noexcept {
+        if (size <= largest_pooled) {
+            deallocate_class(block, class_of(size));
+        } else {
+            deallocate_large(block);
+        }
+    }
 
     /// Any thread. Frames allocated and not yet freed, exact when no other thread allocates or
     /// frees.
@@ -42,6 +54,16 @@ public:
 
     /// Calling thread. Gives its free blocks and the depot's back to the heap.
     static void trim() noexcept;
+
+private:
+    [[nodiscard]] static constexpr std::size_t class_of(std::size_t size) noexcept {
+        return (size - 1) / granularity;
+    }
+
+    [[nodiscard]] static void* allocate_class(std::size_t index);
+    [[nodiscard]] static void* allocate_large(std::size_t size);
+    static void deallocate_class(void* block, std::size_t index) noexcept;
+    static void deallocate_large(void* block) noexcept;
 };
 
 }  // namespace weft::detail
