@@ -25,6 +25,14 @@ struct stop_context : context {
         : context(parent.sched, &own_stop)
         , own_stop(parent.stop) {}
 
+    /// Takes its place under a parent by follow(), before anybody uses it.
+    stop_context() noexcept : context(nullptr, &own_stop) {}
+
+    void follow(context const& parent) noexcept {
+        sched = parent.sched;
+        own_stop.follow(parent.stop);
+    }
+
     stop_context(scheduler* home, stop_state* parent) noexcept
         : context(home, &own_stop)
         , own_stop(parent) {}

@@ -64,11 +64,14 @@ public:
 
     // --- whoever owns the coroutine (I1) -----------------------------------------
     context const* context_ = nullptr;
-    promise_base* parent_ = nullptr;    // who awaits us; null for a root
+    promise_base* parent_ = nullptr;    // who awaits us; null for a root and for a join's child
     completion* completion_ = nullptr;  // who hears of our end; null: resume parent_
-    std::coroutine_handle<>* slot_ =
-        nullptr;                 // the handle that owns our frame during a plain await
-    std::uint32_t index_ = 0;    // position among the siblings of a join
+
+    union {
+        std::coroutine_handle<>* slot_ = nullptr;  // plain await: the handle that owns our frame
+        promise_base* sibling_;                    // join: the next child; null for the last
+    };
+
     std::uint32_t carried_ = 0;  // siblings that finished on this thread of control before us
     bool stop_marked_ = false;   // waiting to be unwound instead of resumed
     outcome outcome_ = outcome::pending;

@@ -71,6 +71,11 @@ public:
         if (outcome_ == outcome::error) [[unlikely]] {
             std::rethrow_exception(error_);
         }
+        return take_value();
+    }
+
+    /// Requires: finished with a value.
+    [[nodiscard]] T take_value() {
         WEFT_ASSERT(outcome_ == outcome::value, "the result of an unfinished task is taken");
         if constexpr (by_reference) {
             return static_cast<T>(*value());
@@ -185,7 +190,7 @@ inline std::coroutine_handle<> begin_plain_await(promise_base& parent,
 ///     aborts.
 /// Example: examples/hello.cpp
 template <class T>
-class [[nodiscard]] task {
+class WEFT_TRIVIAL_ABI [[nodiscard]] task {
 public:
     using promise_type = detail::task_promise<T>;
     using value_type = T;
@@ -261,6 +266,12 @@ struct task_access {
     template <class T>
     [[nodiscard]] static task_promise<T>& promise(task<T>& owner) noexcept {
         return owner.handle_.promise();
+    }
+
+    template <class T>
+    [[nodiscard]] static task_promise<T>& release_promise(task<T>& owner) noexcept {
+        WEFT_CHECK(owner.handle_, "an empty task is awaited: a task can be awaited once");
+        return std::exchange(owner.handle_, nullptr).promise();
     }
 
     template <class T>

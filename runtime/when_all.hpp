@@ -5,9 +5,9 @@
 /// Protocol of a join of N children. The awaiting coroutine offers children N-1 … 1 to thieves on
 /// its worker's fork deque and runs child 0 itself. A *chain* is one thread of control that runs
 /// children one after the other.
-///   child i ends: the chain counts it (`carried_` + 1). Is child i+1 still the youngest fork of
-///   this worker? Then the chain claims it and goes on there, passing the count along. Else the
-///   chain ends:
+///   child i ends: the chain counts it (`carried_` + 1). Is child i+1, its `sibling_`, still the
+///   youngest fork of this worker? Then the chain claims it and goes on there, passing the count
+///   along. Else the chain ends:
 ///       count = N:  nobody else ever took part; resume the parent
 ///       otherwise:  remaining_ -= count; whoever brings it to 0 resumes the parent
 /// I1 While nothing is stolen, one chain runs all children: no atomic read-modify-write, no lock,
@@ -40,87 +40,72 @@ namespace detail {
 /// The part of a join that does not depend on the children's types.
 class join_state : public completion {
 public:
-    join_state(context const& parent, promise_base** children, std::size_t count) noexcept
-        : completion(&child_done)
-        , context_(parent)
-        , children_(children)
-        , count_(static_cast<std::uint32_t>(count))
-        , remaining_(static_cast<std::uint32_t>(count)) {}
+    join_state() noexcept : completion(&child_done) {}
 
     join_state(join_state const&) = delete;
     join_state& operator=(join_state const&) = delete;
 
-    /// Requires: children_ is filled and count > 0. Offers the children and gives what runs next.
-    [[nodiscard]] WEFT_ALWAYS_INLINE std::coroutine_handle<> fork(promise_base& parent,
-                                                                  std::uint32_t count) {
-        for (std::uint32_t i = 0; i < count; ++i) {
-            promise_base& child = *children_[i];
-            child.context_ = &context_;
-            child.parent_ = &parent;
-            child.completion_ = this;
-            child.index_ = i;
-        }
-        worker* const here = current_worker();
+    /// Makes `child` one of the children, in front of those added before.
+    WEFT_ALWAYS_INLINE void add_front(promise_base& child) noexcept {
+        child.context_ = &context_;
+        child.completion_ = this;
+        child.sibling_ = first_;
+        first_ = &child;
+    }
+
+    /// After the last add_front(): offers the children to thieves, `child(count - 1)` first, so
+    /// that the chain finds its next one youngest, and gives what runs now. Without memory for the
+    /// deque the process ends.
+    template <class Count, class Child>
+    [[nodiscard]] WEFT_NOINLINE std::coroutine_handle<> fork(promise_base& parent,
+                                                             Count count,
+                                                             Child child) noexcept {
+        context_.follow(*parent.context_);
+        parent_ = &parent;
+        count_ = count;
+        // relaxed: own — published with the children
+        remaining_.store(count, relaxed);
+        worker* const here = this_threads_worker;
         if (here == nullptr) [[unlikely]] {
-            return children_[0]->handle();  // no pool: the chain claims its children from the array
+            return first_->handle();  // no pool: the chain claims without asking
         }
         for (std::uint32_t i = count; --i != 0;) {
-            here->push_fork(*children_[i]);
+            here->push_fork(child(i));
         }
+        here->announce_forks();
         if (!here->spend_fork()) [[unlikely]] {
-            here->push_fork(*children_[0]);
+            here->push_fork(*first_);
             return std::noop_coroutine();
         }
-        return children_[0]->handle();
+        return first_->handle();
+    }
+
+    /// After the join: a child failed, or was stopped.
+    [[nodiscard]] bool is_unhappy() const noexcept {
+        // relaxed: observe — ordered by the count, or written by this thread (I3)
+        return unhappy_.load(relaxed);
     }
 
 private:
-    static std::coroutine_handle<> child_done(completion& base, promise_base& child) noexcept {
-        auto& self = static_cast<join_state&>(base);
-        if (child.outcome_ != outcome::value) [[unlikely]] {
-            self.note_unhappy();
-        }
-        std::uint32_t const next = child.index_ + 1;
-        std::uint32_t const finished = child.carried_ + 1;
-        if (next < self.count_ && self.claim(*self.children_[next])) [[likely]] {
-            self.children_[next]->carried_ = finished;
-            return self.children_[next]->handle();
-        }
-        promise_base& parent = *child.parent_;
-        if (finished == self.count_) [[likely]] {
-            return self.finish(parent);
-        }
-        // acq_rel: count — publish this chain's results and observe the others' when last (I3);
-        // pairs with itself
-        if (self.remaining_.fetch_sub(finished, acq_rel) != finished) {
-            return std::noop_coroutine();
-        }
-        return self.finish(parent);
-    }
-
-    [[nodiscard]] bool claim(promise_base& sibling) noexcept {
-        worker* const here = current_worker();
-        return here == nullptr || here->pop_fork_if(sibling);
-    }
-
-    [[nodiscard]] std::coroutine_handle<> finish(promise_base& parent) noexcept {
-        // relaxed: observe — ordered by the count, or written by this thread (I3)
-        return unhappy_.load(relaxed) ? finish_unhappy(parent) : parent.handle();
-    }
-
-    WEFT_COLD void note_unhappy() noexcept;
+    static std::coroutine_handle<> child_done(completion& base, promise_base& child) noexcept;
+    [[nodiscard]] WEFT_COLD std::coroutine_handle<> unhappy_child_done(
+        promise_base& child) noexcept;
+    [[nodiscard]] WEFT_COLD std::coroutine_handle<> settle(promise_base& child) noexcept;
+    [[nodiscard]] WEFT_COLD std::coroutine_handle<> go_on(promise_base& child,
+                                                          bool claimed) noexcept;
 
     /// Tells the parent: as stopped if nothing failed but the stop.
-    [[nodiscard]] WEFT_COLD std::coroutine_handle<> finish_unhappy(promise_base& parent) noexcept;
+    [[nodiscard]] WEFT_COLD std::coroutine_handle<> finish_unhappy() noexcept;
 
-    // --- constant after construction -------------------------------------------
+    // --- constant after fork() -----------------------------------------------------
     stop_context context_;
-    promise_base** children_;
-    std::uint32_t count_;
+    promise_base* parent_ = nullptr;
+    promise_base* first_ = nullptr;
+    std::uint32_t count_ = 0;
 
     // --- any thread, atomic (see Protocol) ---------------------------------------
     /// Written by the chains that end.
-    atomic<std::uint32_t> remaining_;
+    atomic<std::uint32_t> remaining_{0};
     /// Written by children that failed or stopped, read by the last one.
     atomic<bool> unhappy_{false};
 };
@@ -128,21 +113,23 @@ private:
 template <class T>
 using join_value_t = std::conditional_t<std::is_void_v<T>, unit, T>;
 
+/// Requires: ended with a value.
 template <class T>
-[[nodiscard]] join_value_t<T> take_value(task<T>& finished) {
+[[nodiscard]] WEFT_ALWAYS_INLINE join_value_t<T> take_value(promise_base& child) {
+    auto& finished = static_cast<task_promise<T>&>(child);
     if constexpr (std::is_void_v<T>) {
-        task_access::promise(finished).take();
+        (void)finished;
         return unit{};
     } else {
-        return task_access::promise(finished).take();
+        return finished.take_value();
     }
 }
 
-/// Rethrows the first child's error, if any child failed.
+/// Rethrows the child's error, if it failed.
 template <class T>
-void rethrow_error(task<T>& finished) {
-    if (task_access::promise(finished).outcome_ == outcome::error) [[unlikely]] {
-        std::rethrow_exception(task_access::promise(finished).error());
+void rethrow_error(promise_base& child) {
+    if (child.outcome_ == outcome::error) {
+        std::rethrow_exception(static_cast<task_promise<T>&>(child).error());
     }
 }
 
@@ -150,88 +137,85 @@ void rethrow_error(task<T>& finished) {
 
 template <class... T>
 class [[nodiscard]] when_all_operation {
+    using positions = std::index_sequence_for<T...>;
+    using child_count = std::integral_constant<std::uint32_t, sizeof...(T)>;
+
 public:
-    explicit when_all_operation(task<T>... children) noexcept : children_(std::move(children)...) {}
+    explicit when_all_operation(task<T>&&... children) noexcept
+        : children_{&detail::task_access::release_promise(children)...} {}
 
     when_all_operation(when_all_operation const&) = delete;
     when_all_operation& operator=(when_all_operation const&) = delete;
 
     ~when_all_operation() {
-        if (forked_) {
-            std::destroy_at(&join_);
+        for (detail::promise_base* const each : children_) {
+            each->handle().destroy();
         }
     }
 
     [[nodiscard]] bool await_ready() const noexcept { return false; }
 
     template <std::derived_from<detail::promise_base> Promise>
-    [[nodiscard]] std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> parent) {
-        std::construct_at(&join_, *parent.promise().context_, promises_, sizeof...(T));
-        forked_ = true;
-        std::size_t i = 0;
-        std::apply(
-            [&](auto&... child) { ((promises_[i++] = &detail::task_access::promise(child)), ...); },
-            children_);
-        return join_.fork(parent.promise(), sizeof...(T));
+    [[nodiscard]] std::coroutine_handle<> await_suspend(
+        std::coroutine_handle<Promise> parent) noexcept {
+        for (std::size_t i = sizeof...(T); i-- != 0;) {
+            join_.add_front(*children_[i]);
+        }
+        return join_.fork(parent.promise(), child_count{}, [this](std::size_t i) -> auto& {
+            return *children_[i];
+        });
     }
 
-    std::tuple<detail::join_value_t<T>...> await_resume() {
-        return std::apply(
-            [](auto&... child) {
-                (detail::rethrow_error(child), ...);
-                return std::tuple<detail::join_value_t<T>...>{detail::take_value(child)...};
-            },
-            children_);
-    }
+    std::tuple<detail::join_value_t<T>...> await_resume() { return values(positions{}); }
 
 private:
-    std::tuple<task<T>...> children_;
-    detail::promise_base* promises_[sizeof...(T)];
+    template <std::size_t... I>
+    WEFT_ALWAYS_INLINE std::tuple<detail::join_value_t<T>...> values(std::index_sequence<I...>) {
+        if (join_.is_unhappy()) [[unlikely]] {
+            (detail::rethrow_error<T>(*children_[I]), ...);
+        }
+        return {detail::take_value<T>(*children_[I])...};
+    }
 
-    union {
-        detail::join_state join_;
-    };
-
-    bool forked_ = false;
+    detail::promise_base* children_[sizeof...(T)];
+    detail::join_state join_;
 };
 
 template <class T>
 class [[nodiscard]] when_all_range_operation {
 public:
     explicit when_all_range_operation(std::vector<task<T>> children)
-        : children_(std::move(children))
-        , promises_(children_.size()) {}
+        : children_(std::move(children)) {}
 
     when_all_range_operation(when_all_range_operation const&) = delete;
     when_all_range_operation& operator=(when_all_range_operation const&) = delete;
 
-    ~when_all_range_operation() {
-        if (forked_) {
-            std::destroy_at(&join_);
-        }
-    }
-
     [[nodiscard]] bool await_ready() const noexcept { return children_.empty(); }
 
     template <std::derived_from<detail::promise_base> Promise>
-    [[nodiscard]] std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> parent) {
-        std::construct_at(&join_, *parent.promise().context_, promises_.data(), promises_.size());
-        forked_ = true;
-        for (std::size_t i = 0; i < children_.size(); ++i) {
-            promises_[i] = &detail::task_access::promise(children_[i]);
+    [[nodiscard]] std::coroutine_handle<> await_suspend(
+        std::coroutine_handle<Promise> parent) noexcept {
+        for (std::size_t i = children_.size(); i-- != 0;) {
+            join_.add_front(detail::task_access::promise(children_[i]));
         }
-        return join_.fork(parent.promise(), static_cast<std::uint32_t>(promises_.size()));
+        return join_.fork(parent.promise(),
+                          static_cast<std::uint32_t>(children_.size()),
+                          [this](std::size_t i) -> detail::promise_base& {
+                              return detail::task_access::promise(children_[i]);
+                          });
     }
 
     auto await_resume() {
-        for (task<T>& child : children_) {
-            detail::rethrow_error(child);
+        if (join_.is_unhappy()) [[unlikely]] {
+            for (task<T>& child : children_) {
+                detail::rethrow_error<T>(detail::task_access::promise(child));
+            }
         }
         if constexpr (!std::is_void_v<T>) {
             std::vector<T> values;
             values.reserve(children_.size());
             for (task<T>& child : children_) {
-                values.push_back(detail::take_value(child));
+                values.push_back(detail::take_value<T>(detail::task_access::promise(child)));
             }
             return values;
         }
@@ -239,13 +223,7 @@ public:
 
 private:
     std::vector<task<T>> children_;
-    std::vector<detail::promise_base*> promises_;
-
-    union {
-        detail::join_state join_;
-    };
-
-    bool forked_ = false;
+    detail::join_state join_;
 };
 
 /// Runs tasks concurrently and waits for all of them. Yields a tuple of their values; `unit` stands

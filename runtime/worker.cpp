@@ -16,12 +16,12 @@ constexpr std::uint64_t tick_at_or_after(nanoseconds_u64 time) noexcept {
     return (time >> tick_shift) + ((time & ((1U << tick_shift) - 1)) != 0 ? 1 : 0);
 }
 
-constinit thread_local worker* current = nullptr;
-
 }  // namespace
 
+constinit thread_local worker* this_threads_worker = nullptr;
+
 WEFT_NOINLINE worker* current_worker() noexcept {
-    worker* const here = current;
+    worker* const here = this_threads_worker;
     asm volatile("" ::: "memory");  // keeps the compiler from treating the function as constant
     return here;
 }
@@ -45,7 +45,7 @@ worker::worker(scheduler& owner, unsigned index, driver& waits_in) noexcept
     , random_(index * 2654435769U + 1U) {}
 
 void worker::loop() noexcept {
-    current = this;
+    this_threads_worker = this;
     driver_->attach();
     wheel_.start_at(driver_->now() >> tick_shift);
     // acquire: observe the end; pairs with scheduler::stop():publish
@@ -60,7 +60,7 @@ void worker::loop() noexcept {
         }
     }
     driver_->detach();
-    current = nullptr;
+    this_threads_worker = nullptr;
 }
 
 promise_base* worker::next() noexcept {
@@ -192,7 +192,7 @@ void worker::push_yielded(promise_base& promise) noexcept {
     }
 }
 
-void worker::announce_fork() noexcept {
+void worker::announce_to_others() noexcept {
     scheduler_->notify();
 }
 

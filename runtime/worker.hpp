@@ -81,18 +81,22 @@ public:
     void push_yielded(promise_base& promise) noexcept;
 
     /// Offers a child of a join to thieves; the next pop_fork() of this worker takes the youngest.
-    void push_fork(promise_base& promise) {
-        forks_.push(&promise);
+    void push_fork(promise_base& promise) { forks_.push(&promise); }
+
+    /// After push_fork(): wakes a sleeper if there is one to share the work.
+    WEFT_ALWAYS_INLINE void announce_forks() noexcept {
         if (shares_) {
-            announce_fork();
+            announce_to_others();
         }
     }
 
-    /// True when `expected` was the youngest forked child and has not been stolen; it is the
-    /// caller's then.
-    [[nodiscard]] bool pop_fork_if(promise_base& expected) noexcept {
-        return forks_.pop_if(&expected);
+    /// `claimed` when `expected` is the youngest forked child and has not been stolen: it is the
+    /// caller's then. After `undecided`, settle_claim() tells.
+    [[nodiscard]] WEFT_ALWAYS_INLINE claim_status claim_fork(promise_base& expected) noexcept {
+        return forks_.claim(&expected);
     }
+
+    [[nodiscard]] bool settle_claim() noexcept { return forks_.settle(); }
 
     /// Counts a fork. False when the caller should go through the loop, which then serves I/O and
     /// timers.
@@ -164,7 +168,7 @@ private:
     void serve_remote() noexcept;
     void end_service() noexcept;
     void enqueue(promise_base& promise) noexcept;
-    void announce_fork() noexcept;
+    void announce_to_others() noexcept;
     [[nodiscard]] nanoseconds_u64 next_deadline() const noexcept;
 
     // --- constant after construction -------------------------------------------
@@ -193,7 +197,11 @@ private:
     remote_queue<&remote_request::next> remote_;
 };
 
-/// The worker whose thread this is, or null on a foreign thread. Not cached across a suspension.
+/// The worker whose thread this is, or null on a foreign thread. To be read in functions that are
+/// not inlined: a coroutine that goes on elsewhere must not keep the address.
+extern constinit thread_local worker* this_threads_worker;
+
+/// The same for everybody else. Not cached across a suspension.
 [[nodiscard]] worker* current_worker() noexcept;
 
 /// The current worker; aborts with the operation's name where there is none.

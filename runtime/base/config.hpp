@@ -31,6 +31,23 @@
 #define WEFT_TSAN 0
 #endif
 
+/// A class that is passed in a register although its copy is not trivial. Only clang can, so a
+/// library built by clang and a program built by another compiler would not understand each other.
+#if defined(__clang__)
+#define WEFT_TRIVIAL_ABI [[clang::trivial_abi]]
+#else
+#define WEFT_TRIVIAL_ABI
+#endif
+
+#if defined(WEFT_BUILT_BY_CLANG)
+#if WEFT_BUILT_BY_CLANG && !defined(__clang__)
+#error "this weft was built by clang, which passes tasks differently: build both by one compiler"
+#elif !WEFT_BUILT_BY_CLANG && defined(__clang__)
+#error \
+    "this weft was not built by clang, which passes tasks differently: build both by one compiler"
+#endif
+#endif
+
 #define WEFT_NOINLINE [[gnu::noinline]]
 #define WEFT_COLD [[gnu::cold, gnu::noinline]]
 #define WEFT_ALWAYS_INLINE [[gnu::always_inline]] inline

@@ -90,6 +90,9 @@ public:
         WEFT_ASSERT(first_ == nullptr, "a stop state is destroyed while callbacks are registered");
     }
 
+    /// Owner, before anybody uses the state.
+    void follow(stop_state* parent) noexcept { parent_ = parent; }
+
     /// Any thread. Runs every registered callback on the calling thread. True for the caller that
     /// was first.
     bool request_stop() noexcept;
@@ -150,7 +153,7 @@ private:
     void unlock() noexcept;
     static void detach(stop_node& node) noexcept;
 
-    // --- constant after construction -------------------------------------------
+    // --- constant after construction, or follow() -----------------------------------
     stop_state* parent_;
 
     // --- any thread, atomic (see Protocol) ---------------------------------------

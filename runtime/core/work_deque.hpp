@@ -6,8 +6,8 @@
 /// thieves take at `top_`. Slot i of a buffer of capacity c is `i mod c`.
 ///
 ///   push:  slot[b] = x; bottom_ = b + 1 (release)
-///   pop:   bottom_ = b - 1; LIGHT fence; t = top_;
-///          t < b-1: x = slot[b-1]                          (no thief can reach it, I2)
+///   pop:   x = slot[b-1]; bottom_ = b - 1; LIGHT fence; t = top_;
+///          t < b-1: x is ours                              (no thief can reach it, I2)
 ///          t = b-1: the last item: race the thieves for it by CAS on top_, then bottom_ = b
 ///          t > b-1: empty: bottom_ = b
 ///   steal: t = top_; empty by a glance? : HEAVY fence; b = bottom_;
@@ -40,13 +40,15 @@ namespace weft::detail {
 
 enum class steal_status : std::uint8_t { ok, empty, lost };
 
+enum class claim_status : std::uint8_t { claimed, lost, undecided };
+
 template <class T>
 class work_deque {
 public:
     static constexpr std::size_t default_capacity = 256;
 
     explicit work_deque(std::size_t capacity = default_capacity)
-        : buffer_(
+        : work_deque(
               buffer::create(std::bit_ceil(capacity < 2 ? std::size_t{2} : capacity), nullptr)) {}
 
     work_deque(work_deque const&) = delete;
@@ -62,19 +64,15 @@ public:
     }
 
     /// Owner. Throws std::bad_alloc when the deque must grow and cannot; then nothing was pushed.
-    void push(T* item) {
+    WEFT_ALWAYS_INLINE void push(T* item) {
         // relaxed: own — only the owner writes bottom_
         std::int64_t const b = bottom_.load(relaxed);
-        // acquire: observe how far the thieves are, so that a slot is reused only after its reader
-        // is done; pairs with steal():claim
-        std::int64_t const t = top_.load(acquire);
-        // relaxed: own — only the owner replaces the buffer
-        buffer* current = buffer_.load(relaxed);
-        if (b - t >= current->capacity()) [[unlikely]] {
-            current = grow(current, t, b);
+        if (b >= full_at_) [[unlikely]] {
+            push_into_full(item);
+            return;
         }
         // relaxed: publish — ordered by bottom_ below
-        current->slot(b).store(item, relaxed);
+        slots_[b & mask_].store(item, relaxed);
         // release: publish the slot and what the item refers to; pairs with steal():observe-bottom
         bottom_.store(b + 1, release);
     }
@@ -83,42 +81,30 @@ public:
     [[nodiscard]] T* pop() noexcept {
         // relaxed: own — only the owner writes bottom_
         std::int64_t const b = bottom_.load(relaxed) - 1;
-        // relaxed: own — as above
-        buffer* const current = buffer_.load(relaxed);
-        // relaxed: Dekker with steal() through the fences (I2)
-        bottom_.store(b, relaxed);
-        fence_light();
-        // relaxed: Dekker with steal() through the fences (I2)
-        std::int64_t t = top_.load(relaxed);
-        if (t < b) [[likely]] {
-            // relaxed: own — written by this thread
-            return current->slot(b).load(relaxed);
-        }
-        T* item = nullptr;
-        if (t == b) {
-            // relaxed: own — written by this thread
-            item = current->slot(b).load(relaxed);
-            // seq_cst: claim the last item; pairs with steal():claim. The loser (relaxed: it reads
-            // nothing that the thief wrote) leaves the item to the thief.
-            if (!top_.compare_exchange_strong(t, t + 1, seq_cst, relaxed)) {
-                item = nullptr;
-            }
-        }
-        // relaxed: own — restores the empty state, nothing new to publish
-        bottom_.store(b + 1, relaxed);
-        return item;
+        // relaxed: own — written by this thread; stale when the deque is empty
+        T* const item = slots_[b & mask_].load(relaxed);
+        std::int64_t const t = reserve(b);
+        return t < b || race_for(b, t) ? item : nullptr;
     }
 
-    /// Owner. Pops the last item if it is `expected`; the deque is unchanged otherwise.
-    [[nodiscard]] bool pop_if(T const* expected) noexcept {
+    /// Owner. Pops the last item if it is `expected`; the deque is unchanged otherwise. `undecided`
+    /// when a thief may be after it too: then settle() follows at once.
+    [[nodiscard]] WEFT_ALWAYS_INLINE claim_status claim(T const* expected) noexcept {
         // relaxed: own — only the owner writes bottom_
         std::int64_t const b = bottom_.load(relaxed) - 1;
-        // relaxed: own — as above; the slot may hold a stale pointer when the deque is empty, and
-        // then pop() fails
-        if (buffer_.load(relaxed)->slot(b).load(relaxed) != expected) {
-            return false;
+        // relaxed: own — written by this thread; stale when the deque is empty
+        if (slots_[b & mask_].load(relaxed) != expected) {
+            return claim_status::lost;
         }
-        return pop() == expected;
+        return reserve(b) < b ? claim_status::claimed : claim_status::undecided;
+    }
+
+    /// Owner, after an undecided claim(): true when the item is ours.
+    [[nodiscard]] bool settle() noexcept {
+        // relaxed: own — where claim() left it
+        std::int64_t const b = bottom_.load(relaxed);
+        // relaxed: hint — race_for() decides
+        return race_for(b, top_.load(relaxed));
     }
 
     struct steal_result {
@@ -190,7 +176,49 @@ private:
         static void destroy(buffer* dead) noexcept { ::operator delete(dead); }
     };
 
-    WEFT_COLD buffer* grow(buffer* current, std::int64_t top, std::int64_t bottom) {
+    explicit work_deque(buffer* first) noexcept
+        : slots_(first->slots())
+        , mask_(first->mask)
+        , full_at_(first->capacity())
+        , buffer_(first) {}
+
+    /// Owner. Takes the item at `b`, the last one, from the thieves' reach and tells how far they
+    /// are: it is ours if they are below.
+    [[nodiscard]] WEFT_ALWAYS_INLINE std::int64_t reserve(std::int64_t b) noexcept {
+        // relaxed: Dekker with steal() through the fences (I2)
+        bottom_.store(b, relaxed);
+        fence_light();
+        // relaxed: Dekker with steal() through the fences (I2)
+        return top_.load(relaxed);
+    }
+
+    /// Owner. At most one item is left: true when no thief was faster. The deque is empty then.
+    [[nodiscard]] WEFT_COLD bool race_for(std::int64_t b, std::int64_t t) noexcept {
+        // seq_cst: claim the last item; pairs with steal():claim. The loser (relaxed: it reads
+        // nothing that the thief wrote) leaves the item to the thief.
+        bool const won = t == b && top_.compare_exchange_strong(t, t + 1, seq_cst, relaxed);
+        // relaxed: own — restores the empty state, nothing new to publish
+        bottom_.store(b + 1, relaxed);
+        return won;
+    }
+
+    /// Owner. The deque looked full: it may be that thieves have made room.
+    WEFT_COLD void push_into_full(T* item) {
+        // relaxed: own — only the owner writes bottom_
+        std::int64_t const b = bottom_.load(relaxed);
+        // acquire: observe how far the thieves are, so that a slot is reused only after its reader
+        // is done; pairs with steal():claim
+        std::int64_t const t = top_.load(acquire);
+        if (b - t > mask_) {
+            grow(t, b);
+        }
+        full_at_ = t + mask_ + 1;
+        push(item);
+    }
+
+    void grow(std::int64_t top, std::int64_t bottom) {
+        // relaxed: own — only the owner replaces the buffer
+        buffer* const current = buffer_.load(relaxed);
         auto const doubled = static_cast<std::size_t>(current->capacity()) * 2;
         buffer* const bigger = buffer::create(doubled, current);
         for (std::int64_t i = top; i < bottom; ++i) {
@@ -198,14 +226,20 @@ private:
             // one
             bigger->slot(i).store(current->slot(i).load(relaxed), relaxed);
         }
+        slots_ = bigger->slots();
+        mask_ = bigger->mask;
         // release: publish the copied slots; pairs with steal():observe (I4)
         buffer_.store(bigger, release);
-        return bigger;
     }
+
+    // --- owner thread only ------------------------------------------------------
+    alignas(cache_line) atomic<T*>* slots_;
+    std::int64_t mask_;
+    std::int64_t full_at_;  // no bottom below this overwrites an item; grows with top_, lazily
 
     // --- owner writes, thieves read ----------------------------------------------
     /// Written by the owner, read by thieves.
-    alignas(cache_line) atomic<std::int64_t> bottom_{0};
+    atomic<std::int64_t> bottom_{0};
     /// Written by the owner when it grows the deque, read by thieves.
     atomic<buffer*> buffer_;
 

@@ -9,8 +9,15 @@
 
 namespace {
 
+using weft::detail::claim_status;
 using weft::detail::steal_status;
 using weft::detail::work_deque;
+
+/// True when the owner's claim succeeds.
+bool takes(work_deque<int>& deque, int& item) {
+    claim_status const claim = deque.claim(&item);
+    return claim == claim_status::claimed || (claim == claim_status::undecided && deque.settle());
+}
 
 struct enable_fences {
     enable_fences() { weft::detail::init_asymmetric_fence(); }
@@ -90,26 +97,51 @@ TEST_SUITE("runtime/core/work_deque") {
         CHECK(deque.pop() == nullptr);
     }
 
-    TEST_CASE("pop_if takes the newest item only if it is the expected one") {
+    TEST_CASE("a claim takes the newest item only if it is the expected one") {
         work_deque<int> deque(2);
         int items[2] = {};
-        CHECK(!deque.pop_if(&items[0]));
+        CHECK(!takes(deque, items[0]));
         deque.push(&items[0]);
         deque.push(&items[1]);
-        CHECK(!deque.pop_if(&items[0]));
-        CHECK(deque.pop_if(&items[1]));
-        CHECK(deque.pop_if(&items[0]));
-        CHECK(!deque.pop_if(&items[0]));
+        CHECK(!takes(deque, items[0]));
+        CHECK(takes(deque, items[1]));
+        CHECK(takes(deque, items[0]));
+        CHECK(!takes(deque, items[0]));
         CHECK(deque.looks_empty());
     }
 
-    TEST_CASE("pop_if does not take an item that a thief has taken") {
+    TEST_CASE("a claim of the last item is undecided until it is settled") {
+        work_deque<int> deque(2);
+        int item = 0;
+        deque.push(&item);
+        CHECK(deque.claim(&item) == claim_status::undecided);
+        CHECK(deque.steal().status != steal_status::ok);
+        CHECK(deque.settle());
+        CHECK(deque.pop() == nullptr);
+    }
+
+    TEST_CASE("a claim does not take an item that a thief has taken") {
         work_deque<int> deque(2);
         int item = 0;
         deque.push(&item);
         CHECK(deque.steal().item == &item);
-        CHECK(!deque.pop_if(&item));
+        CHECK(!takes(deque, item));
         CHECK(deque.pop() == nullptr);
+    }
+
+    TEST_CASE("a full deque takes on without growing what thieves have made room for") {
+        work_deque<int> deque(4);
+        std::vector<int> items(1'000);
+        std::size_t oldest = 0;
+        for (std::size_t i = 0; i < items.size(); ++i) {
+            deque.push(&items[i]);
+            if (i >= 3) {
+                CHECK(deque.steal().item == &items[oldest++]);
+            }
+        }
+        while (oldest < items.size()) {
+            CHECK(deque.steal().item == &items[oldest++]);
+        }
     }
 
     TEST_CASE("a deque grows and wraps without losing the order") {
