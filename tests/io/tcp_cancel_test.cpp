@@ -60,7 +60,7 @@ public:
         , descriptors_(fd_count()) {}
 
     void check(wait_site& site) {
-        site.taken.reset();
+        site.taken = weft::tcp_stream();
         CHECK(runtime_.operations_in_flight() == 0);
         CHECK(runtime_.block_on(count_waiting()) == 0);
         CHECK(frame_pool::live_frames() == frames_);
@@ -307,9 +307,8 @@ private:
     /// The connection is ours, or still waits in the queue.
     void settle_accept() {
         if (site_.values == 1) {
-            REQUIRE(site_.taken.has_value());
-            CHECK(site_.taken->peer_address() == bound_address(caller_.value()));
-            site_.taken.reset();
+            CHECK(site_.taken.peer_address() == bound_address(caller_.value()));
+            site_.taken = weft::tcp_stream();
         } else {
             weft::unique_fd const queued = plain_accept(site_.listener.native_handle());
             CHECK(queued);
@@ -319,11 +318,10 @@ private:
 
     void settle_connect() {
         if (site_.values == 1) {
-            REQUIRE(site_.taken.has_value());
-            reset_on_close(site_.taken->native_handle());
+            reset_on_close(site_.taken.native_handle());
             ::pollfd acceptable{plain_.value(), POLLIN, 0};
             CHECK(::poll(&acceptable, 1, 10'000) == 1);
-            site_.taken.reset();
+            site_.taken = weft::tcp_stream();
         }
         while (plain_accept(plain_.value())) {
         }

@@ -88,7 +88,7 @@ public:
 
     /// Any thread: makes room for writes.
     void receive_something() {
-        (void)::recv(site_.far.value(), nullptr, 64 * 1024, MSG_DONTWAIT | MSG_TRUNC);
+        (void)::recv(site_.far.value(), nullptr, wait_site::write_size, MSG_DONTWAIT | MSG_TRUNC);
     }
 
     /// Any thread. How many waits have ended by a stop, and how many have ended at all.
@@ -125,9 +125,9 @@ private:
 
     /// Those that were accepted or made, and those that nobody accepted.
     void discard_connections() {
-        if (site_.taken) {
-            reset_on_close(site_.taken->native_handle());
-            site_.taken.reset();
+        if (site_.taken.is_open()) {
+            reset_on_close(site_.taken.native_handle());
+            site_.taken = weft::tcp_stream();
         }
         while (weft::unique_fd const guest = plain_accept(site_.listener.native_handle())) {
             reset_on_close(guest.value());
@@ -274,8 +274,9 @@ TEST_SUITE("stress/cancel") {
         random_numbers random(seed);
         int const runtimes = number_from_environment("WEFT_STRESS_RUNTIMES", 200);
         std::vector<std::unique_ptr<wait_site>> sites;
-        for (std::size_t i = 0; i < 2 * std::size(every_wait_kind); ++i) {
-            sites.push_back(std::make_unique<wait_site>());
+        sites.resize(2 * std::size(every_wait_kind));
+        for (auto& site : sites) {
+            site = std::make_unique<wait_site>();
         }
         std::size_t const frames = frame_pool::live_frames();
         std::size_t const descriptors = fd_count();

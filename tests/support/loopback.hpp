@@ -5,28 +5,32 @@
 #include <weft/io/address.hpp>
 #include <weft/runtime/base/unique_fd.hpp>
 
-#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
 #include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 namespace weft::test {
 
-/// Ends the program: without its sockets no test can go on.
-inline void require_call(bool succeeded, char const* what) {
+/// Without its sockets no test can go on.
+[[noreturn]] inline void give_up(char const* call) {
+    std::perror(call);
+    std::abort();
+}
+
+inline void require_call(bool succeeded, char const* call) {
     if (!succeeded) {
-        std::perror(what);
-        std::abort();
+        give_up(call);
     }
 }
 
 [[nodiscard]] inline unique_fd plain_socket(int buffer_size = 0) {
-    unique_fd made(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    require_call(static_cast<bool>(made), "socket");
+    int const fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        give_up("socket");
+    }
+    unique_fd made(fd);
     if (buffer_size != 0) {
         int const value = buffer_size;
         require_call(
@@ -60,11 +64,9 @@ inline void require_call(bool succeeded, char const* what) {
     return made;
 }
 
-/// The next connection, or nothing when none waits. Closing it resets it, so that no port stays
-/// behind in TIME_WAIT.
+/// The next connection, or nothing where the listener does not block and none waits.
 [[nodiscard]] inline unique_fd plain_accept(int listener) {
-    unique_fd made(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
-    return made;
+    return unique_fd(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
 }
 
 /// Closing the socket resets the connection instead of leaving its port in TIME_WAIT.

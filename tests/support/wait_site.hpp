@@ -129,9 +129,9 @@ public:
     int values = 0;  ///< how often code behind the await saw a value
     int errors = 0;  ///< the same for errors, `error` being the last
     std::error_code error;
-    std::size_t count = 0;            ///< bytes that the value told of
-    std::optional<tcp_stream> taken;  ///< the connection that the value was
-    std::vector<std::byte> held;      ///< what the buffers held when the task gave them up
+    std::size_t count = 0;        ///< bytes that the value told of
+    tcp_stream taken;             ///< the connection that the value was
+    std::vector<std::byte> held;  ///< what the buffers held when the task gave them up
     object_count objects;
 
     /// False when somebody wrote beside the buffers, or into them after the task gave them up.
@@ -181,7 +181,7 @@ private:
         values = errors = 0;
         error.clear();
         count = 0;
-        taken.reset();
+        taken = tcp_stream();
         held.clear();
         begun.store(false);
     }
@@ -287,7 +287,7 @@ private:
 
     void note(tcp_stream connection) {
         ++values;
-        taken.emplace(std::move(connection));
+        taken = std::move(connection);
     }
 
     template <class T>
