@@ -35,8 +35,8 @@ using weft::task;
 using weft::detail::frame_pool;
 using microseconds = std::chrono::duration<double, std::micro>;
 
-/// A stop that takes longer than this is lost, however busy the machine is. Decides in the long form
-/// only.
+/// A stop that takes longer than this is lost, however busy the machine is. It decides in the long
+/// form only.
 constexpr auto latency_limit = 1s;
 
 /// What a machine with time to spare keeps by far; more is reported and decides nothing.
