@@ -25,10 +25,20 @@ void advance(iovec*& vectors, unsigned& vector_count, std::size_t count) noexcep
     }
 }
 
+[[nodiscard]] bool is_receive(io_kind kind) noexcept {
+    return kind == io_kind::recv || kind == io_kind::recv_exact || kind == io_kind::recv_vec;
+}
+
+/// Errors that the kernel tells once: whoever asks next sees an ordinary end of the stream.
+[[nodiscard]] bool breaks_connection(int error) noexcept {
+    return error == ECONNRESET || error == ETIMEDOUT || error == EHOSTUNREACH ||
+           error == ENETUNREACH || error == ENETDOWN;
+}
+
 }  // namespace
 
 io_op::~io_op() {
-    if (kind == io_kind::accept && answer_ > 0) {
+    if (holds_descriptor_) {
         ::close(answer_);  // keeps I3
     }
 }
@@ -66,11 +76,20 @@ bool io_op::absorb(int answer) noexcept {
     }
     if (answer < 0) {
         answer_ = answer;
+        if (breaks_connection(-answer)) {
+            socket->note_broken(-answer);
+        }
+        return is_over = true;
+    }
+    if (answer == 0 && is_receive(kind) && socket->broken() != 0) {
+        answer_ = -socket->broken();  // keeps socket_state I3
         return is_over = true;
     }
     auto const count = static_cast<std::size_t>(answer);
     switch (kind) {
         case io_kind::accept:
+            holds_descriptor_ = true;
+            [[fallthrough]];
         case io_kind::connect:
         case io_kind::close:
             answer_ = answer;
@@ -110,7 +129,8 @@ void io_op::finish() noexcept {
 void io_op::leave() noexcept {
     if (entered_) {
         entered_ = false;
-        bool const nothing_done = answer_ < 0 || at_end_ || (answer_ == 0 && done == 0);
+        bool const nothing_done =
+            answer_ < 0 || at_end_ || (answer_ == 0 && done == 0 && !holds_descriptor_);
         if (nothing_done && answer_ != -ECANCELED && socket->is_closing()) {
             refused_ = true;  // keeps socket_state I2
         }
@@ -135,7 +155,8 @@ result<unique_fd> io_op::take_descriptor() noexcept {
     if (auto const ended = outcome(); !ended.has_value()) {
         return failure(ended.error());
     }
-    return unique_fd(std::exchange(answer_, 0));
+    holds_descriptor_ = false;
+    return unique_fd(answer_);
 }
 
 void io_op::on_cancel(pinned_operation& base) noexcept {

@@ -105,8 +105,9 @@ private:
     static void on_cancel(pinned_operation& base) noexcept;
     void leave() noexcept;
 
-    int answer_ = 0;        // ≥ 0, or -errno
-    bool entered_ = false;  // counted by the socket's gate
+    int answer_ = 0;                 // ≥ 0, or -errno
+    bool holds_descriptor_ = false;  // answer_ is a descriptor that nobody has taken (I3)
+    bool entered_ = false;           // counted by the socket's gate
     bool refused_ =
         false;  // the socket is closing: whatever the kernel said, the answer is errc::closed
     bool at_end_ = false;  // the stream ended before recv_exact was satisfied

@@ -111,8 +111,10 @@ class runtime::driver_set {
 public:
     explicit driver_set(runtime_options const& options) {
         driver_kind const wish = kind_from_environment(options.driver);
+        detail::uring_options const ring = ring_options(options);  // rejects nonsense in any case
+        drivers_.reserve(wanted_workers(options));
         std::string reason;
-        if (wish != driver_kind::epoll && make_rings(options, reason)) {
+        if (wish != driver_kind::epoll && make_rings(ring, options, reason)) {
             report_ = reason;
             return;
         }
@@ -135,8 +137,9 @@ public:
     [[nodiscard]] std::string const& report() const noexcept { return report_; }
 
 private:
-    bool make_rings(runtime_options const& options, std::string& report) {
-        detail::uring_options const ring = ring_options(options);
+    bool make_rings(detail::uring_options const& ring,
+                    runtime_options const& options,
+                    std::string& report) {
         for (unsigned i = wanted_workers(options); i != 0; --i) {
             auto made = detail::uring_driver::create(ring, report);
             if (!made) {

@@ -15,6 +15,8 @@
 ///    closer) sees it do so, and the descriptor is closed when nobody uses it.
 /// I2 An operation that ends while closing is set reports weft::errc::closed, not what shutdown
 ///    made of it.
+/// I3 A connection that broke is not mistaken for one that ended: the kernel tells the error once,
+///    to the reader or to the writer, and afterwards the end of the stream; we remember it.
 
 #include <weft/runtime/base/atomic.hpp>
 #include <weft/runtime/base/unique_fd.hpp>
@@ -62,6 +64,18 @@ public:
     /// The same where a back end has closed the descriptor.
     void note_closed() noexcept { (void)fd_.release(); }
 
+    /// The error that broke the connection, or 0.
+    [[nodiscard]] int broken() const noexcept {
+        // relaxed: hint — the reader that saw the error, or sees the end because of it, is ordered
+        // with it by the kernel at best
+        return broken_.load(relaxed);
+    }
+
+    void note_broken(int error) noexcept {
+        // relaxed: hint — as above
+        broken_.store(error, relaxed);
+    }
+
     // --- one reader, one writer (see tcp_stream: Overlap) ---------------------------
     /// The last receive drained the socket, so the next one will have to wait: a hint for the back
     /// ends.
@@ -77,6 +91,8 @@ private:
     // --- any thread, atomic (see Protocol) ---------------------------------------
     /// Written by every operation's start and end and by the closer.
     atomic<std::uint32_t> word_{0};
+    /// Written by operations that fail, read by those that meet the end of the stream.
+    atomic<int> broken_{0};
     promise_base* closer_ = nullptr;  // written before closing is set, read by the last one out
 };
 

@@ -461,6 +461,29 @@ TEST_SUITE("io/tcp/end") {
         });
     }
 
+    TEST_CASE("a reset is no end of the stream, whoever met it first and however often one asks") {
+        on_one_and_two_workers([](auto&) -> task<> {
+            stream_pair read_first = co_await connected_pair();
+            CHECK(read_first.near.set_linger(0));
+            read_first.near = tcp_stream();
+            std::array<char, 4> into{};
+            for (int i = 0; i < 3; ++i) {
+                auto const got = co_await (read_first.far.read_some(into) | as_result);
+                CHECK(got.error() == std::errc::connection_reset);
+            }
+            auto const exactly = co_await (read_first.far.read_exact(into) | as_result);
+            CHECK(exactly.error() == std::errc::connection_reset);
+
+            stream_pair written_first = co_await connected_pair();
+            CHECK(written_first.near.set_linger(0));
+            written_first.near = tcp_stream();
+            auto const sent = co_await (written_first.far.write_all("x") | as_result);
+            CHECK(sent.error() == std::errc::connection_reset);
+            auto const got = co_await (written_first.far.read_some(into) | as_result);
+            CHECK(got.error() == std::errc::connection_reset);
+        });
+    }
+
     TEST_CASE("writing to a peer that is gone fails and raises no signal") {
         std::signal(SIGPIPE, SIG_DFL);
         on_one_and_two_workers([](auto&) -> task<> {
