@@ -11,6 +11,7 @@ import json
 import pathlib
 import random
 import shutil
+import statistics
 import sys
 
 import echo_run
@@ -56,15 +57,23 @@ def one_run(each, options, connections):
 
 
 def report(runs, chosen, connections):
+    cpu = 'server_cpu_us_per_request'
+
     def figure(name, key):
         return echo_run.median(runs[name], key)
-    cpu = 'server_cpu_us_per_request'
+
+    def ratio(name, other):
+        """The median over the rounds: a machine that changes its pace does so between rounds too."""
+        if other not in chosen:
+            return ''
+        pairs = zip(runs[name], runs[other])
+        return f'{statistics.median(one[cpu] / two[cpu] for one, two in pairs):.3f}'
+
     rows = []
     for name, (_, _, peer) in chosen.items():
         spread = [run[cpu] for run in runs[name]]
         rows.append([name, f'{figure(name, cpu):.3f}', f'{min(spread):.3f}–{max(spread):.3f}',
-                     f'{figure(name, cpu) / figure(peer, cpu):.3f}' if peer in chosen else '',
-                     f'{figure(name, cpu) / figure("asio", cpu):.3f}' if 'asio' in chosen else '',
+                     ratio(name, peer), ratio(name, 'asio'),
                      f'{figure(name, "p50_us"):.0f}', f'{figure(name, "p99_us"):.0f}',
                      f'{figure(name, "requests_per_s"):,.0f}'])
     print(f'\n{connections} connections')

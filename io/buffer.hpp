@@ -83,10 +83,10 @@ private:
     std::size_t size_;
 };
 
-/// Bytes to read from. Converts from everything a mutable_buffer converts from, from constant ranges
-/// and from string literals. Their terminator is no data: an array of constant `char` that ends with
-/// a zero goes without it, whatever it is; binary data belongs into unsigned char or std::byte.
-/// Otherwise as mutable_buffer.
+/// Bytes to read from. Converts from everything a mutable_buffer converts from, from constant
+/// ranges and from string literals. Their terminator is no data: an array of constant `char` that
+/// ends with a zero goes without it, whatever it is; binary data belongs into unsigned char or
+/// std::byte. Otherwise as mutable_buffer.
 class const_buffer {
 public:
     const_buffer(void const* data, std::size_t size) noexcept

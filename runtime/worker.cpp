@@ -85,6 +85,9 @@ promise_base* worker::next() noexcept {
 }
 
 promise_base* worker::next_local() noexcept {
+    if (!overflow_.empty()) [[unlikely]] {
+        refill();
+    }
     if (runnable* const ready = ready_.try_pop(); ready != nullptr) {
         return &promise_base::from(*ready);
     }
@@ -164,18 +167,20 @@ promise_base* worker::steal_for(worker& thief, bool& contended) noexcept {
 }
 
 void worker::enqueue(promise_base& promise) noexcept {
-    if (ready_.try_push(&promise)) [[likely]] {
+    if (overflow_.empty() && ready_.try_push(&promise)) [[likely]] {
         return;
     }
-    // The ring is full: half of it moves to the global queue, where every worker takes its share.
-    runnable* moved[decltype(ready_)::capacity / 2];
-    std::size_t const count = ready_.take_half(moved, decltype(ready_)::capacity / 2);
-    ready_list chain;
-    for (std::size_t i = 0; i < count; ++i) {
-        chain.push_back(*moved[i]);
+    overflow_.push_back(promise);
+}
+
+/// keeps I3
+void worker::refill() noexcept {
+    while (runnable* const oldest = overflow_.front()) {
+        if (!ready_.try_push(oldest)) {
+            return;
+        }
+        (void)overflow_.pop_front();
     }
-    chain.push_back(promise);
-    scheduler_->injected_.push_all(chain, count + 1);
 }
 
 void worker::push_ready(promise_base& promise) noexcept {

@@ -17,6 +17,8 @@
 ///    latest waker.
 /// I2 Work is published (queue, remote post) before wake(); after the worker has consumed a
 ///    notification it looks at every source again.
+/// I3 What does not fit into the ready ring waits in `overflow_` and enters it in order, so that
+///    ready coroutines run first come, first served, however many there are. Thieves see the ring.
 
 #include <weft/runtime/base/function_ref.hpp>
 #include <weft/runtime/core/ready_queue.hpp>
@@ -168,6 +170,7 @@ private:
     void serve_remote() noexcept;
     void end_service() noexcept;
     void enqueue(promise_base& promise) noexcept;
+    WEFT_COLD void refill() noexcept;
     void announce_to_others() noexcept;
     [[nodiscard]] nanoseconds_u64 next_deadline() const noexcept;
 
@@ -185,6 +188,7 @@ private:
     bool searching_ = false;
     bool in_service_ = false;  // completions are being collected; end_service() announces them
     ready_list completed_;
+    ready_list overflow_;  // ready, behind a full ring (I3)
     timer_wheel wheel_;
 
     // --- owner and thieves (their own protocols) -------------------------------------

@@ -1,15 +1,13 @@
 #pragma once
 
-/// Global FIFO of work that comes from foreign threads or did not fit a worker's ring. Unbounded:
-/// its nodes carry the links. A mutex, because it is taken once per batch and never on a worker's
-/// hot path.
+/// Global FIFO of work that comes from foreign threads. Unbounded: its nodes carry the links. A
+/// mutex, because workers take it once per batch and never on their hot path.
 
 #include <weft/runtime/base/atomic.hpp>
 #include <weft/runtime/base/intrusive_queue.hpp>
 #include <weft/runtime/base/mutex.hpp>
 
 #include <cstddef>
-#include <utility>
 
 namespace weft::detail {
 
@@ -29,14 +27,9 @@ public:
     void push(Node& node) noexcept {
         scoped_lock const lock(mutex_);
         nodes_.push_back(node);
-        add(1);
-    }
-
-    /// Any thread. Takes the whole chain of `count` nodes over.
-    void push_all(chain& nodes, std::size_t count) noexcept {
-        scoped_lock const lock(mutex_);
-        nodes_.append(std::move(nodes));
-        add(count);
+        // relaxed: own — written under the mutex; readers take it as a hint or are ordered by
+        // fences
+        size_.store(size_.load(relaxed) + 1, relaxed);
     }
 
     /// Any thread. The oldest nodes, at most `limit`.
@@ -61,12 +54,6 @@ public:
     [[nodiscard]] bool looks_empty() const noexcept { return size_hint() == 0; }
 
 private:
-    void add(std::size_t count) noexcept {
-        // relaxed: own — written under the mutex; readers take it as a hint or are ordered by
-        // fences
-        size_.store(size_.load(relaxed) + count, relaxed);
-    }
-
     // --- any thread, under mutex_ ------------------------------------------------
     mutex mutex_;
     chain nodes_;

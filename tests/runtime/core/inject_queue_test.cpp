@@ -21,22 +21,11 @@ using inject_queue = weft::detail::inject_queue<&node::next>;
 constexpr std::size_t producer_count = 3;
 constexpr std::size_t each_pushes = 20'000;
 
-/// Odd producers push chains of up to five, even ones single nodes.
 void produce(inject_queue& queue, std::size_t producer, std::vector<node>& own) {
-    inject_queue::chain chain;
-    std::size_t length = 0;
     for (std::size_t number = 0; number < own.size(); ++number) {
         own[number].producer = producer;
         own[number].number = number;
-        if (producer % 2 == 0) {
-            queue.push(own[number]);
-            continue;
-        }
-        chain.push_back(own[number]);
-        if (++length == 1 + number % 5 || number + 1 == own.size()) {
-            queue.push_all(chain, length);
-            length = 0;
-        }
+        queue.push(own[number]);
     }
 }
 
@@ -93,25 +82,6 @@ TEST_SUITE("runtime/core/inject_queue") {
         CHECK(second.pop_front() == &nodes[3]);
         CHECK(second.pop_front() == &nodes[4]);
         CHECK(second.empty());
-    }
-
-    TEST_CASE("push_all takes the whole chain over, behind what is there") {
-        inject_queue queue;
-        node nodes[3];
-        queue.push(nodes[0]);
-        inject_queue::chain chain;
-        chain.push_back(nodes[1]);
-        chain.push_back(nodes[2]);
-        queue.push_all(chain, 2);
-        CHECK(chain.empty());
-        CHECK(queue.size_hint() == 3);
-        queue.push_all(chain, 0);
-        CHECK(queue.size_hint() == 3);
-        auto batch = queue.pop_batch(3);
-        for (node& each : nodes) {
-            CHECK(batch.pop_front() == &each);
-        }
-        CHECK(batch.empty());
     }
 
     TEST_CASE("each node is taken once, and none overtakes an older one of its producer") {
