@@ -67,8 +67,10 @@ promise_base* worker::next() noexcept {
     if (--runs_until_poll_ == 0) [[unlikely]] {
         runs_until_poll_ = poll_interval;
         maintain();
-        if (runnable* const forked = forks_.pop(); forked != nullptr) {
-            return &promise_base::from(*forked);
+        // The oldest fork, as a thief would: below an endless pile of younger ones it would never
+        // start.
+        if (auto const oldest = forks_.steal(); oldest.status == steal_status::ok) {
+            return &promise_base::from(*oldest.item);
         }
         if (promise_base* const injected = take_injected(); injected != nullptr) {
             return injected;

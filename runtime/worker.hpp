@@ -5,8 +5,7 @@
 /// The loop takes what runs next from, in this order: the ready ring (woken and yielded coroutines,
 /// FIFO), the fork deque (children of joins, LIFO), the global queue, other workers, and then parks
 /// in the driver. Every `poll_interval` runs it looks at the driver, the timers and the global
-/// queue even though it is busy, and takes from the fork deque first, so that neither side starves
-/// the other.
+/// queue even though it is busy, and takes the oldest fork first, so that nobody starves.
 ///
 /// Protocol of parking. Actors: the worker, and anybody who calls wake().
 ///   parker_: running → parked (worker, before it blocks); any → notified (wake);

@@ -2,6 +2,7 @@
 
 #include <weft/runtime/core/frame_pool.hpp>
 #include <weft/runtime/thread_pool.hpp>
+#include <weft/runtime/when_all.hpp>
 #include <weft/tests/support/death.hpp>
 #include <weft/tests/support/fd_count.hpp>
 #include <weft/tests/support/io_fixture.hpp>
@@ -373,6 +374,61 @@ TEST_SUITE("io/runtime/end") {
             std::this_thread::yield();
         }
         CHECK(answered);
+    }
+
+    TEST_CASE("a task that is always ready does not hold up a connection") {
+        runtime rt(with_workers(1));
+        stream_pair pair = rt.block_on(connected_pair());
+        bool is_over = false;
+        auto spin = [&]() -> task<> {
+            while (!is_over) {
+                co_await weft::yield();
+            }
+        };
+        auto echo = [&](tcp_stream& from, int rounds) -> task<> {
+            for (int i = 0; i < rounds; ++i) {
+                std::array<char, 4> data{};
+                std::size_t const got = co_await from.read_exact(data);
+                std::size_t const sent = co_await from.write_all(data);
+                CHECK(got == sent);
+            }
+        };
+        auto play = [&]() -> task<> {
+            std::size_t const served = co_await pair.near.write_all("ball");
+            CHECK(served == 4);
+            co_await weft::when_all(echo(pair.near, 50), echo(pair.far, 50));
+            is_over = true;
+        };
+        auto work = [&]() -> task<> { co_await weft::when_all(spin(), play()); };
+        rt.block_on(work());
+        CHECK(is_over);
+    }
+
+    TEST_CASE("a reader whose data never runs out does not hold up the other tasks") {
+        runtime rt(with_workers(1));
+        stream_pair pair = rt.block_on(connected_pair());
+        bool is_over = false;
+        auto write = [&]() -> task<> {
+            std::vector<char> const data(mebibyte / 16);
+            while (!is_over) {
+                (void)co_await pair.near.write_all(data);
+            }
+            CHECK(pair.near.shutdown_write());
+        };
+        auto read = [&]() -> task<> {
+            std::vector<char> into(64);
+            while (co_await pair.far.read_some(into) != 0) {
+            }
+        };
+        auto finish = [&]() -> task<> {
+            for (int turn = 0; turn < 100; ++turn) {
+                co_await weft::yield();
+            }
+            is_over = true;
+        };
+        auto work = [&]() -> task<> { co_await weft::when_all(write(), read(), finish()); };
+        rt.block_on(work());
+        CHECK(is_over);
     }
 
     TEST_CASE("I/O on a pool that only computes dies with a message that says what is missing") {

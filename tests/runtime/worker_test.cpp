@@ -3,11 +3,13 @@
 #include <weft/runtime/scope.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/thread_pool.hpp>
+#include <weft/runtime/when_all.hpp>
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <vector>
 
@@ -45,6 +47,41 @@ TEST_SUITE("runtime/worker") {
         pool.block_on(work());
         CHECK(order.size() == turns * crowd);
         CHECK(std::is_sorted(order.begin(), order.end()));
+    }
+
+    TEST_CASE("a task that is always ready does not hold up a timer") {
+        weft::thread_pool pool(1);
+        bool is_over = false;
+        auto spin = [&]() -> task<> {
+            while (!is_over) {
+                co_await weft::yield();
+            }
+        };
+        auto sleeper = [&]() -> task<> {
+            co_await weft::sleep_for(std::chrono::milliseconds(1));
+            is_over = true;
+        };
+        auto work = [&]() -> task<> { co_await weft::when_all(spin(), sleeper()); };
+        pool.block_on(work());
+        CHECK(is_over);
+    }
+
+    TEST_CASE("endless forking does not hold up a timer") {
+        weft::thread_pool pool(1);
+        bool is_over = false;
+        auto leaf = []() -> task<int> { co_return 1; };
+        auto fork = [&]() -> task<> {
+            while (!is_over) {
+                co_await weft::when_all(leaf(), leaf());
+            }
+        };
+        auto sleeper = [&]() -> task<> {
+            co_await weft::sleep_for(std::chrono::milliseconds(1));
+            is_over = true;
+        };
+        auto work = [&]() -> task<> { co_await weft::when_all(fork(), sleeper()); };
+        pool.block_on(work());
+        CHECK(is_over);
     }
 
     TEST_CASE("a crowd on one worker is shared with another") {
