@@ -63,7 +63,7 @@ def report(runs, chosen, connections):
         return echo_run.median(runs[name], key)
 
     def ratio(name, other):
-        """The median over the rounds: a machine that changes its pace does so between rounds too."""
+        """The median over the rounds: the machine changes its pace between them too."""
         if other not in chosen:
             return ''
         pairs = zip(runs[name], runs[other])
