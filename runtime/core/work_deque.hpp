@@ -6,7 +6,7 @@
 /// thieves take at `top_`. Slot i of a buffer of capacity c is `i mod c`.
 ///
 ///   push:  slot[b] = x; bottom_ = b + 1 (release)
-///   pop:   x = slot[b-1]; bottom_ = b - 1; LIGHT fence; t = top_;
+///   pop:   x = slot[b-1]; bottom_ = b - 1 (release); LIGHT fence; t = top_;
 ///          t < b-1: x is ours                              (no thief can reach it, I2)
 ///          t = b-1: the last item: race the thieves for it by CAS on top_, then bottom_ = b
 ///          t > b-1: empty: bottom_ = b
@@ -185,8 +185,10 @@ private:
     /// Owner. Takes the item at `b`, the last one, from the thieves' reach and tells how far they
     /// are: it is ours if they are below.
     [[nodiscard]] WEFT_ALWAYS_INLINE std::int64_t reserve(std::int64_t b) noexcept {
-        // relaxed: Dekker with steal() through the fences (I2)
-        bottom_.store(b, relaxed);
+        // release: Dekker with steal() through the fences (I2), and publish the items that are left
+        // once more: a thief that reads this store has not read push()'s; pairs with
+        // steal():observe-bottom
+        bottom_.store(b, release);
         fence_light();
         // relaxed: Dekker with steal() through the fences (I2)
         return top_.load(relaxed);
