@@ -12,6 +12,8 @@
 
 #include <weft/runtime/base/atomic.hpp>
 
+#if !defined(WEFT_ATOMIC_HEADER)
+
 namespace weft::detail {
 
 /// Registers the process for expedited membarriers, once. True when the light side costs nothing
@@ -39,3 +41,5 @@ WEFT_ALWAYS_INLINE void fence_light() noexcept {
 }
 
 }  // namespace weft::detail
+
+#endif

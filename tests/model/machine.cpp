@@ -1,0 +1,398 @@
+#include <weft/tests/model/machine.hpp>
+
+#include <weft/tests/model/mutation.hpp>
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace weft::model {
+
+namespace {
+
+/// False before the first execution.
+bool machine_is_active = false;
+
+}  // namespace
+
+machine& the_machine() {
+    static machine instance;
+    return instance;
+}
+
+bool exploring() noexcept {
+    return machine_is_active;
+}
+
+// --- executions -----------------------------------------------------------------
+
+bool machine::execute(void (*body)()) {
+    memory_.reset();
+    mutexes_.clear();
+    failure_.clear();
+    thread_count_ = 0;
+    current_ = 0;
+    steps_ = 0;
+    ++execution_;
+    preemptions_left_ = bounded_ ? bounds_.preemptions : ~0U;
+    stale_reads_left_ = bounded_ ? bounds_.stale_reads : ~0U;
+    auto run_body = [](void* argument) noexcept { reinterpret_cast<void (*)()>(argument)(); };
+    (void)start(run_body, reinterpret_cast<void*>(body));
+    machine_is_active = true;
+    fiber::switch_to(nullptr, &running().stack);
+    machine_is_active = false;
+    return failure_.empty();
+}
+
+void machine::run_thread() noexcept {
+    machine& self = the_machine();
+    self.running().function(self.running().argument);
+    self.running().phase = thread_phase::finished;
+    self.notify(&self.running());
+    self.go_on_elsewhere();
+}
+
+void machine::fail(char const* what, site where) {
+    failure_ = std::string(file_of(where)) + ":" + std::to_string(where.line()) + ": " + what;
+    if (tracing_) {
+        std::fprintf(stderr, "  T%u fails: %s\n", current_, failure_.c_str());
+    }
+    fiber::switch_to(&running().stack, nullptr);
+    std::abort();
+}
+
+unsigned machine::start(void (*function)(void*) noexcept, void* argument) {
+    if (thread_count_ == thread_max) {
+        fail("more threads than a model may have", site::current());
+    }
+    unsigned const index = thread_count_++;
+    if (threads_[index] == nullptr) {
+        threads_[index] = std::make_unique<thread_slot>();
+    }
+    thread_slot& slot = *threads_[index];
+    slot.function = function;
+    slot.argument = argument;
+    slot.phase = thread_phase::runnable;
+    slot.reads_newest = false;
+    slot.stack.prepare(&run_thread);
+    if (index != 0) {
+        (void)memory_.tick(current_);
+        memory_.learn(index, memory_.known_by(current_));
+    }
+    return index;
+}
+
+void machine::join(unsigned index) {
+    point();
+    while (threads_[index]->phase != thread_phase::finished) {
+        block(threads_[index].get());
+    }
+    memory_.learn(current_, memory_.known_by(index));
+}
+
+// --- who runs -------------------------------------------------------------------
+
+std::size_t machine::gather(unsigned* runnable, thread_phase phase) const noexcept {
+    std::size_t count = 0;
+    if (threads_[current_]->phase == phase) {
+        runnable[count++] = current_;
+    }
+    for (unsigned i = 0; i < thread_count_; ++i) {
+        if (i != current_ && threads_[i]->phase == phase) {
+            runnable[count++] = i;
+        }
+    }
+    return count;
+}
+
+void machine::point() {
+    if (++steps_ > bounds_.step_max) {
+        fail("no end in sight: the threads wait for each other in vain", site::current());
+    }
+    unsigned runnable[thread_max];
+    std::size_t const count = gather(runnable, thread_phase::runnable);
+    if (count == 1 || preemptions_left_ == 0) {
+        return;
+    }
+    std::size_t chosen = 0;
+    if (!next.choose_thread(runnable, count, true, chosen)) {
+        fail("the model does not repeat itself", site::current());
+    }
+    if (chosen != 0) {
+        --preemptions_left_;
+        switch_to(runnable[chosen]);
+    }
+}
+
+void machine::go_on_elsewhere() {
+    unsigned runnable[thread_max];
+    std::size_t count = gather(runnable, thread_phase::runnable);
+    if (count == 0) {
+        release_yielded();
+        count = gather(runnable, thread_phase::runnable);
+    }
+    if (count == 0) {
+        unsigned const expired = end_a_wait();
+        if (expired != thread_max) {
+            runnable[count++] = expired;
+        }
+    }
+    if (count == 0) {
+        for (unsigned i = 0; i < thread_count_; ++i) {
+            if (threads_[i]->phase != thread_phase::finished) {
+                fail("deadlock: every thread waits for another", site::current());
+            }
+        }
+        fiber::switch_to(&running().stack, nullptr);
+    }
+    std::size_t chosen = 0;
+    if (!next.choose_thread(runnable, count, false, chosen)) {
+        fail("the model does not repeat itself", site::current());
+    }
+    switch_to(runnable[chosen]);
+}
+
+void machine::switch_to(unsigned thread) {
+    if (thread == current_) {
+        return;
+    }
+    thread_slot& from = running();
+    current_ = thread;
+    fiber::switch_to(&from.stack, &running().stack);
+}
+
+void machine::block(void const* channel) {
+    running().phase = thread_phase::waiting;
+    running().waits_for = channel;
+    go_on_elsewhere();
+}
+
+void machine::notify(void const* channel) noexcept {
+    for (unsigned i = 0; i < thread_count_; ++i) {
+        thread_slot& each = *threads_[i];
+        if (each.phase == thread_phase::waiting && each.waits_for == channel) {
+            each.phase = thread_phase::runnable;
+            each.may_time_out = false;
+        }
+    }
+}
+
+unsigned machine::end_a_wait() noexcept {
+    for (unsigned i = 0; i < thread_count_; ++i) {
+        thread_slot& each = *threads_[i];
+        if (each.phase == thread_phase::waiting && each.may_time_out) {
+            each.phase = thread_phase::runnable;
+            each.may_time_out = false;
+            each.timed_out = true;
+            return i;
+        }
+    }
+    return thread_max;
+}
+
+void machine::yield() {
+    if (++steps_ > bounds_.step_max) {
+        fail("no end in sight: a thread spins in vain", site::current());
+    }
+    running().phase = thread_phase::yielded;
+    running().reads_newest = true;
+    next.defer(current_);
+    go_on_elsewhere();
+}
+
+void machine::release_yielded() noexcept {
+    for (unsigned i = 0; i < thread_count_; ++i) {
+        if (threads_[i]->phase == thread_phase::yielded) {
+            threads_[i]->phase = thread_phase::runnable;
+        }
+    }
+}
+
+// --- atomics --------------------------------------------------------------------
+
+void machine::trace(char const* operation, std::uint64_t value, site where) const {
+    if (tracing_) {
+        std::fprintf(stderr,
+                     "  T%u %s:%u %s %#llx\n",
+                     current_,
+                     file_of(where),
+                     where.line(),
+                     operation,
+                     static_cast<unsigned long long>(value));
+    }
+}
+
+std::size_t machine::choose(std::size_t count) {
+    std::size_t chosen = 0;
+    if (!next.choose(count, chosen)) {
+        fail("the model does not repeat itself", site::current());
+    }
+    return chosen;
+}
+
+std::size_t machine::choose_age(std::size_t count) {
+    if (count <= 1 || stale_reads_left_ == 0) {
+        return 0;
+    }
+    std::size_t const age = choose(count);
+    stale_reads_left_ -= age != 0 ? 1U : 0U;
+    return age;
+}
+
+void machine::construct(cell& made, std::uint64_t value) {
+    std::size_t const location = memory_.create(current_, value);
+    if (location == location_max) {
+        fail("more atomics than a model may have", site::current());
+    }
+    made.execution = execution_;
+    made.location = static_cast<std::uint32_t>(location);
+}
+
+void machine::destroy(cell const& dead) {
+    if (dead.execution == execution_ && !memory_.destroy(current_, dead.location)) {
+        fail("an atomic is destroyed while another thread may use it", site::current());
+    }
+}
+
+void machine::begin(cell& target, std::uint64_t initial, site where) {
+    if (target.execution != execution_) {
+        construct(target, initial);
+    }
+    point();
+    if (!memory_.access(current_, target.location)) {
+        fail("an atomic is used after its end, or before its construction is known", where);
+    }
+}
+
+std::uint64_t machine::load(cell const& from, order how, site where) {
+    how = mutate(how, "load", where);
+    std::size_t const count = memory_.readable(current_, from.location, how);
+    std::size_t const age = running().reads_newest ? 0 : choose_age(count);
+    running().reads_newest = false;
+    std::uint64_t const value = memory_.load(current_, from.location, age, how);
+    trace(age == 0 ? "loads" : "loads a stale", value, where);
+    return value;
+}
+
+void machine::store(cell const& to, std::uint64_t value, order how, site where) {
+    trace("stores", value, where);
+    if (!memory_.store(current_, to.location, value, mutate(how, "store", where))) {
+        fail("more stores to an atomic than a model may have", where);
+    }
+    release_yielded();
+}
+
+std::uint64_t machine::newest(cell const& of) const noexcept {
+    return memory_.peek(of.location, 0);
+}
+
+void machine::modify(cell const& of, std::uint64_t value, order how, site where) {
+    trace("modifies to", value, where);
+    if (!memory_.modify(current_, of.location, value, mutate(how, "modify", where))) {
+        fail("more stores to an atomic than a model may have", where);
+    }
+    release_yielded();
+}
+
+bool machine::compare_exchange(
+    cell const& of, std::uint64_t& expected, std::uint64_t value, exchange_orders how, site where) {
+    how = mutate(how, where);
+    std::size_t const count = memory_.readable(current_, of.location, how.failure);
+    bool const newest_fits = newest(of) == expected;
+    std::size_t age = choose_age(count);
+    // An older store can only make the exchange fail: one that fits counts as the newest.
+    if (age != 0 && memory_.peek(of.location, age) == expected) {
+        age = 0;
+    }
+    bool done = age == 0 && newest_fits;
+    if (done && how.is_weak && stale_reads_left_ != 0 && choose(2) != 0) {
+        --stale_reads_left_;
+        done = false;
+    }
+    if (!done) {
+        expected = memory_.load(current_, of.location, age, how.failure);
+        trace("finds", expected, where);
+        return false;
+    }
+    trace("exchanges for", value, where);
+    if (!memory_.modify(current_, of.location, value, how.success)) {
+        fail("more stores to an atomic than a model may have", where);
+    }
+    release_yielded();
+    return true;
+}
+
+void machine::fence(fence_kind kind, site where) {
+    fence_change const change = mutate(kind, where);
+    if (change == fence_change::none || (kind == fence_kind::light && bounds_.membarrier)) {
+        return;
+    }
+    point();
+    trace("fences", static_cast<std::uint64_t>(kind), where);
+    if (kind == fence_kind::heavy && bounds_.membarrier && change != fence_change::own) {
+        memory_.fence_everywhere(current_, thread_count_);
+    } else {
+        memory_.fence(current_);
+    }
+}
+
+// --- mutexes and plain data -----------------------------------------------------
+
+mutex_state& machine::state_of(void const* mutex) {
+    for (mutex_state& each : mutexes_) {
+        if (each.address == mutex) {
+            return each;
+        }
+    }
+    mutexes_.push_back({mutex, false, {}});
+    return mutexes_.back();
+}
+
+void machine::lock(void const* mutex) {
+    point();
+    while (state_of(mutex).is_locked) {
+        block(mutex);
+    }
+    mutex_state& state = state_of(mutex);
+    state.is_locked = true;
+    memory_.learn(current_, state.released);
+}
+
+void machine::unlock(void const* mutex) {
+    mutex_state& state = state_of(mutex);
+    if (!state.is_locked) {
+        fail("a mutex is unlocked that is not locked", site::current());
+    }
+    (void)memory_.tick(current_);
+    state.is_locked = false;
+    state.released = memory_.known_by(current_);
+    notify(mutex);
+    release_yielded();
+}
+
+bool machine::wait(void const* condition, void const* mutex, bool may_time_out) {
+    unlock(mutex);
+    running().may_time_out = may_time_out;
+    running().timed_out = false;
+    block(condition);
+    bool const timed_out = running().timed_out;
+    lock(mutex);
+    return !timed_out;
+}
+
+void machine::note_read(access_record& data, site where) {
+    if (!data.alive || memory_.known_by(current_).before.at[data.writer] < data.written) {
+        fail("plain data is read while another thread may write or destroy it", where);
+    }
+    data.read.at[current_] = memory_.tick(current_);
+}
+
+void machine::note_write(access_record& data, site where) {
+    clock const& before = memory_.known_by(current_).before;
+    if (!data.alive || before.at[data.writer] < data.written || !before.covers(data.read)) {
+        fail("plain data is written or destroyed while another thread may use it", where);
+    }
+    data.writer = static_cast<std::uint8_t>(current_);
+    data.written = memory_.tick(current_);
+}
+
+}  // namespace weft::model

@@ -1,0 +1,117 @@
+#pragma once
+
+/// The execution under way: its memory, its threads and whose turn it is. See stepper.hpp.
+
+#include <weft/tests/model/choices.hpp>
+#include <weft/tests/model/fiber.hpp>
+#include <weft/tests/model/memory.hpp>
+#include <weft/tests/model/stepper.hpp>
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace weft::model {
+
+enum class thread_phase : std::uint8_t { runnable, waiting, yielded, finished };
+
+struct thread_slot {
+    fiber stack;
+    void (*function)(void*) noexcept = nullptr;
+    void* argument = nullptr;
+    thread_phase phase = thread_phase::finished;
+    void const* waits_for = nullptr;
+    bool may_time_out = false;
+    bool timed_out = false;
+    bool reads_newest = false;  // keeps I2
+};
+
+struct mutex_state {
+    void const* address;
+    bool is_locked;
+    knowledge released;
+};
+
+/// The one execution under way, and what it needs to be repeated.
+class machine {
+public:
+    /// Runs the body once; false when it failed.
+    [[nodiscard]] bool execute(void (*body)());
+
+    void set_bounds(options const& bounds) noexcept { bounds_ = bounds; }
+
+    /// Whether the bounds on preemptions and stale reads count; for random executions they do not.
+    void set_bounded(bool on) noexcept { bounded_ = on; }
+
+    void set_tracing(bool on) noexcept { tracing_ = on; }
+
+    [[nodiscard]] std::size_t steps() const noexcept { return steps_; }
+
+    [[nodiscard]] std::string const& failure() const noexcept { return failure_; }
+
+    [[noreturn]] void fail(char const* what, site where);
+    [[nodiscard]] std::size_t choose(std::size_t count);
+
+    unsigned start(void (*function)(void*) noexcept, void* argument);
+    void join(unsigned index);
+
+    void construct(cell& made, std::uint64_t value);
+    void destroy(cell const& dead);
+    void begin(cell& target, std::uint64_t initial, site where);
+    [[nodiscard]] std::uint64_t load(cell const& from, order how, site where);
+    void store(cell const& to, std::uint64_t value, order how, site where);
+    [[nodiscard]] std::uint64_t newest(cell const& of) const noexcept;
+    void modify(cell const& of, std::uint64_t value, order how, site where);
+    [[nodiscard]] bool compare_exchange(cell const& of,
+                                        std::uint64_t& expected,
+                                        std::uint64_t value,
+                                        exchange_orders how,
+                                        site where);
+    void fence(fence_kind kind, site where);
+    void yield();
+
+    void lock(void const* mutex);
+    void unlock(void const* mutex);
+    bool wait(void const* condition, void const* mutex, bool may_time_out);
+    void notify(void const* channel) noexcept;
+
+    void note_read(access_record& data, site where);
+    void note_write(access_record& data, site where);
+
+    choices next;
+
+private:
+    static void run_thread() noexcept;
+    void point();
+    void block(void const* channel);
+    void go_on_elsewhere();
+    void switch_to(unsigned thread);
+    [[nodiscard]] std::size_t gather(unsigned* runnable, thread_phase phase) const noexcept;
+    [[nodiscard]] unsigned end_a_wait() noexcept;
+    void release_yielded() noexcept;
+    [[nodiscard]] std::size_t choose_age(std::size_t count);
+    [[nodiscard]] mutex_state& state_of(void const* mutex);
+    void trace(char const* operation, std::uint64_t value, site where) const;
+
+    [[nodiscard]] thread_slot& running() noexcept { return *threads_[current_]; }
+
+    memory memory_;
+    std::array<std::unique_ptr<thread_slot>, thread_max> threads_;
+    unsigned thread_count_ = 0;
+    unsigned current_ = 0;
+    std::uint32_t execution_ = 0;
+    bool bounded_ = true;
+    bool tracing_ = false;
+    std::size_t steps_ = 0;
+    options bounds_;
+    unsigned preemptions_left_ = 0;
+    unsigned stale_reads_left_ = 0;
+    std::vector<mutex_state> mutexes_;
+    std::string failure_;
+};
+
+/// There is one; a mere question does not make it.
+[[nodiscard]] machine& the_machine();
+
+}  // namespace weft::model

@@ -1,0 +1,261 @@
+#include <weft/tests/model/stepper.hpp>
+
+#include <weft/tests/model/machine.hpp>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+namespace weft::model {
+
+// --- the interface --------------------------------------------------------------
+
+void fail(char const* what, site where) noexcept {
+    the_machine().fail(what, where);
+}
+
+void expect(bool condition, char const* what, site where) noexcept {
+    if (!condition) {
+        the_machine().fail(what, where);
+    }
+}
+
+std::size_t choose(std::size_t count) noexcept {
+    return the_machine().choose(count);
+}
+
+unsigned thread::start(void (*function)(void*) noexcept, void* argument) noexcept {
+    return the_machine().start(function, argument);
+}
+
+void thread::join(unsigned index) noexcept {
+    the_machine().join(index);
+}
+
+void thread::join() noexcept {
+    if (!joined_) {
+        joined_ = true;
+        join(index_);
+    }
+}
+
+void construct(cell& made, std::uint64_t value) noexcept {
+    if (exploring()) {
+        the_machine().construct(made, value);
+    }
+}
+
+void destroy(cell const& dead) noexcept {
+    if (exploring()) {
+        the_machine().destroy(dead);
+    }
+}
+
+void begin(cell& target, std::uint64_t initial, site where) noexcept {
+    the_machine().begin(target, initial, where);
+}
+
+std::uint64_t load(cell const& from, order how, site where) noexcept {
+    return the_machine().load(from, how, where);
+}
+
+void store(cell const& to, std::uint64_t value, order how, site where) noexcept {
+    the_machine().store(to, value, how, where);
+}
+
+std::uint64_t newest(cell const& of) noexcept {
+    return the_machine().newest(of);
+}
+
+void modify(cell const& of, std::uint64_t value, order how, site where) noexcept {
+    the_machine().modify(of, value, how, where);
+}
+
+bool compare_exchange(cell const& of,
+                      std::uint64_t& expected,
+                      std::uint64_t value,
+                      exchange_orders how,
+                      site where) noexcept {
+    return the_machine().compare_exchange(of, expected, value, how, where);
+}
+
+void fence(fence_kind kind, site where) noexcept {
+    if (exploring()) {
+        the_machine().fence(kind, where);
+    }
+}
+
+void yield() noexcept {
+    if (exploring()) {
+        the_machine().yield();
+    }
+}
+
+void lock(void const* mutex) noexcept {
+    the_machine().lock(mutex);
+}
+
+void unlock(void const* mutex) noexcept {
+    the_machine().unlock(mutex);
+}
+
+bool wait(void const* condition, void const* mutex, bool may_time_out) noexcept {
+    return the_machine().wait(condition, mutex, may_time_out);
+}
+
+void notify(void const* condition) noexcept {
+    the_machine().notify(condition);
+}
+
+void note_read(access_record& data, site where) noexcept {
+    the_machine().note_read(data, where);
+}
+
+void note_write(access_record& data, site where) noexcept {
+    the_machine().note_write(data, where);
+}
+
+// --- explorations ---------------------------------------------------------------
+
+namespace {
+
+std::uint64_t number_from(char const* variable, std::uint64_t otherwise) {
+    char const* const text = std::getenv(variable);
+    return text != nullptr ? std::strtoull(text, nullptr, 0) : otherwise;
+}
+
+using seconds = std::chrono::duration<double>;
+
+/// One exploration: its executions, and the report.
+class exploration {
+public:
+    exploration(char const* name, void (*body)()) : name_(name), body_(body) {}
+
+    [[nodiscard]] bool run() {
+        // Not counted: the first execution fills what the library keeps from one to the next.
+        machine_.set_bounded(true);
+        machine_.next.start_search();
+        if (!execute()) {
+            return report("-");
+        }
+        if (std::string const wish = replay(); !wish.empty()) {
+            return repeat(wish);
+        }
+        return search() && draw();
+    }
+
+private:
+    [[nodiscard]] bool execute() {
+        bool const good = machine_.execute(body_);
+        steps_ += machine_.steps();
+        ++executions_;
+        return good;
+    }
+
+    [[nodiscard]] double elapsed() const {
+        return seconds(std::chrono::steady_clock::now() - begin_).count();
+    }
+
+    /// What WEFT_MODEL_REPLAY=<name>:<choices or seed> says for this name.
+    [[nodiscard]] std::string replay() const {
+        char const* const wish = std::getenv("WEFT_MODEL_REPLAY");
+        std::string const text = wish != nullptr ? wish : "";
+        std::string const prefix = std::string(name_) + ":";
+        return text.compare(0, prefix.size(), prefix) == 0 ? text.substr(prefix.size()) : "";
+    }
+
+    [[nodiscard]] bool repeat(std::string const& wish) {
+        if (wish[0] >= '0' && wish[0] <= '9') {
+            machine_.set_bounded(false);
+            machine_.next.start_random(std::strtoull(wish.c_str(), nullptr, 0), machine_.steps());
+        } else if (!machine_.next.start_repeat(wish == "-" ? "" : wish)) {
+            std::fprintf(stderr, "model %s: WEFT_MODEL_REPLAY cannot be read\n", name_);
+            return false;
+        }
+        return execute() || report(wish);
+    }
+
+    [[nodiscard]] bool search() {
+        auto const budget = static_cast<double>(number_from("WEFT_MODEL_SECONDS", 5));
+        machine_.next.start_search();
+        begin_ = std::chrono::steady_clock::now();
+        executions_ = steps_ = 0;
+        bool more = true;
+        bool in_time = true;
+        while (more && in_time) {
+            if (!execute()) {
+                return report(machine_.next.written());
+            }
+            more = machine_.next.advance();
+            in_time = budget == 0 || executions_ % 256 != 0 || elapsed() < budget;
+        }
+        std::printf("model %s: %llu executions, %s", name_, count(), more ? "cut short" : "all");
+        print_rate();
+        return true;
+    }
+
+    [[nodiscard]] bool draw() {
+        std::uint64_t const wanted = number_from("WEFT_MODEL_RANDOM", 20'000);
+        std::uint64_t const seed = test::fresh_seed();
+        begin_ = std::chrono::steady_clock::now();
+        std::size_t const length = machine_.steps();
+        executions_ = steps_ = 0;
+        machine_.set_bounded(false);
+        while (executions_ < wanted) {
+            std::uint64_t const own = seed + executions_;
+            machine_.next.start_random(own, length);
+            if (!execute()) {
+                return report(std::to_string(own));
+            }
+        }
+        std::printf("model %s: %llu executions, random", name_, count());
+        print_rate();
+        return true;
+    }
+
+    [[nodiscard]] unsigned long long count() const noexcept { return executions_; }
+
+    void print_rate() const {
+        double const time = elapsed();
+        std::printf(", %.1f s, %.2f million steps/s\n",
+                    time,
+                    time > 0 ? static_cast<double>(steps_) / time / 1e6 : 0.0);
+        std::fflush(stdout);
+    }
+
+    /// Repeats the failed execution with a trace.
+    [[nodiscard]] bool report(std::string const& how) {
+        std::string const failure = machine_.failure();
+        std::fprintf(stderr, "model %s, execution %llu:\n", name_, executions_);
+        if (std::getenv("WEFT_MODEL_QUIET") == nullptr) {
+            machine_.set_tracing(true);
+            machine_.next.start_repeat();
+            (void)machine_.execute(body_);
+            machine_.set_tracing(false);
+        }
+        std::fprintf(stderr,
+                     "model %s: %s\nrepeat it with WEFT_MODEL_REPLAY='%s:%s'\n",
+                     name_,
+                     failure.c_str(),
+                     name_,
+                     how.empty() ? "-" : how.c_str());
+        return false;
+    }
+
+    char const* name_;
+    void (*body_)();
+    machine& machine_ = the_machine();
+    std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+    unsigned long long executions_ = 0;
+    unsigned long long steps_ = 0;
+};
+
+}  // namespace
+
+bool explore(char const* name, void (*body)(), options const& bounds) {
+    the_machine().set_bounds(bounds);
+    return exploration(name, body).run();
+}
+
+}  // namespace weft::model

@@ -1,0 +1,195 @@
+#include <weft/runtime/core/work_deque.hpp>
+#include <weft/tests/model/stepper.hpp>
+
+#include <doctest/doctest.h>
+
+namespace model = weft::model;
+using weft::detail::claim_status;
+using weft::detail::steal_status;
+
+namespace {
+
+/// Written by the owner before it is pushed, and by whoever takes it.
+struct item {
+    model::plain<int> pushed{0};
+    model::plain<int> taken{0};
+
+    void take() {
+        model::expect(pushed.read() == 1, "an item is taken before it is pushed");
+        model::expect(taken.read() == 0, "an item is taken twice");
+        taken.write(1);
+    }
+};
+
+using deque = weft::detail::work_deque<item>;
+
+void push(deque& queue, item& next) {
+    next.pushed.write(1);
+    queue.push(&next);
+}
+
+bool pop(deque& queue) {
+    item* const popped = queue.pop();
+    if (popped != nullptr) {
+        popped->take();
+    }
+    return popped != nullptr;
+}
+
+bool steal(deque& queue) {
+    auto const stolen = queue.steal();
+    model::expect((stolen.status == steal_status::ok) == (stolen.item != nullptr),
+                  "a steal gives an item exactly when it says so");
+    if (stolen.item != nullptr) {
+        stolen.item->take();
+    }
+    return stolen.item != nullptr;
+}
+
+template <std::size_t Count>
+void expect_all_taken(deque& queue, item (&items)[Count]) {
+    while (pop(queue)) {
+    }
+    for (item& each : items) {
+        model::expect(each.taken.read() == 1, "an item is lost");
+    }
+}
+
+void last_item() {
+    item items[2];
+    deque queue(2);
+    push(queue, items[0]);
+    auto steals = [&] { (void)steal(queue); };
+    model::thread thief(steals);
+    push(queue, items[1]);
+    (void)pop(queue);
+    (void)pop(queue);
+    thief.join();
+    expect_all_taken(queue, items);
+}
+
+void two_thieves() {
+    item items[2];
+    deque queue(2);
+    auto steals = [&] { (void)steal(queue); };
+    model::thread one(steals);
+    push(queue, items[0]);
+    model::thread other(steals);
+    push(queue, items[1]);
+    (void)pop(queue);
+    one.join();
+    other.join();
+    expect_all_taken(queue, items);
+}
+
+/// Empty and filled again: what is stale must not pass for new.
+void refill() {
+    item items[3];
+    deque queue(2);
+    auto steals = [&] {
+        (void)steal(queue);
+        (void)steal(queue);
+    };
+    model::thread thief(steals);
+    push(queue, items[0]);
+    (void)pop(queue);
+    push(queue, items[1]);
+    push(queue, items[2]);
+    (void)pop(queue);
+    thief.join();
+    expect_all_taken(queue, items);
+}
+
+/// Three items in a ring of two: the owner grows it, or reuses a slot that a thief has emptied.
+void growth() {
+    item items[3];
+    deque queue(2);
+    push(queue, items[0]);
+    auto steals = [&] {
+        (void)steal(queue);
+        (void)steal(queue);
+    };
+    model::thread thief(steals);
+    push(queue, items[1]);
+    push(queue, items[2]);
+    (void)pop(queue);
+    thief.join();
+    expect_all_taken(queue, items);
+}
+
+void growth_and_two_thieves() {
+    item items[3];
+    deque queue(2);
+    push(queue, items[0]);
+    push(queue, items[1]);
+    auto steals = [&] { (void)steal(queue); };
+    model::thread one(steals);
+    model::thread other(steals);
+    push(queue, items[2]);
+    (void)pop(queue);
+    one.join();
+    other.join();
+    expect_all_taken(queue, items);
+}
+
+/// A join's chain: two forks, claimed youngest first, until one is not there.
+void claims() {
+    item items[2];
+    deque queue(2);
+    auto steals = [&] { (void)steal(queue); };
+    model::thread thief(steals);
+    push(queue, items[0]);
+    push(queue, items[1]);
+    for (int i = 1; i >= 0; --i) {
+        claim_status const claim = queue.claim(&items[i]);
+        if (claim == claim_status::lost || (claim == claim_status::undecided && !queue.settle())) {
+            break;
+        }
+        items[i].take();
+    }
+    thief.join();
+    expect_all_taken(queue, items);
+}
+
+/// Two forks, of which a thief takes the older one, claims the second time round.
+void claims_against_two_thieves() {
+    item items[2];
+    deque queue(2);
+    auto steals = [&] { (void)steal(queue); };
+    push(queue, items[0]);
+    model::thread one(steals);
+    push(queue, items[1]);
+    model::thread other(steals);
+    claim_status const claim = queue.claim(&items[1]);
+    if (claim == claim_status::claimed || (claim == claim_status::undecided && queue.settle())) {
+        items[1].take();
+    }
+    one.join();
+    other.join();
+    expect_all_taken(queue, items);
+}
+
+/// With the fences that cost nothing on the owner's side, and with portable ones.
+bool explore(char const* name, char const* portable_name, void (*body)()) {
+    return model::explore(name, body) && model::explore(portable_name, body, {.membarrier = false});
+}
+
+}  // namespace
+
+TEST_SUITE("model/work_deque") {
+    TEST_CASE("owner and thieves take every item exactly once, the last one included") {
+        CHECK(explore("last_item", "last_item_portable", &last_item));
+        CHECK(explore("two_thieves", "two_thieves_portable", &two_thieves));
+        CHECK(explore("refill", "refill_portable", &refill));
+    }
+
+    TEST_CASE("no item is lost or taken twice while the ring grows or wraps") {
+        CHECK(explore("growth", "growth_portable", &growth));
+        CHECK(explore("growth_thieves", "growth_thieves_portable", &growth_and_two_thieves));
+    }
+
+    TEST_CASE("a claimed item is not stolen and a stolen one is not claimed") {
+        CHECK(explore("claims", "claims_portable", &claims));
+        CHECK(explore("claims_thieves", "claims_thieves_portable", &claims_against_two_thieves));
+    }
+}
