@@ -24,6 +24,7 @@
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 namespace weft::detail {
 
@@ -60,6 +61,17 @@ public:
 
     static void operator delete(void* frame, std::size_t size) noexcept {
         frame_pool::deallocate(frame, size);
+    }
+
+    // What compilers call that tell a frame's alignment (clang: -fcoro-aligned-allocation).
+    static void* operator new(std::size_t size, std::align_val_t alignment) {
+        return frame_pool::allocate(size, static_cast<std::size_t>(alignment));
+    }
+
+    static void operator delete(void* frame,
+                                std::size_t size,
+                                std::align_val_t alignment) noexcept {
+        frame_pool::deallocate(frame, size, static_cast<std::size_t>(alignment));
     }
 
     // --- whoever owns the coroutine (I1) -----------------------------------------

@@ -54,6 +54,13 @@
 
 namespace weft::detail {
 
+/// Whether the compiler tells operator new a coroutine frame's alignment.
+#if defined(__clang__)
+inline constexpr bool frame_alignment_is_told = true;
+#else
+inline constexpr bool frame_alignment_is_told = false;
+#endif
+
 /// Distance that keeps two atomics written by different threads from sharing a line.
 /// (std::hardware_destructive_interference_size is not ABI-stable, so it is not used.)
 inline constexpr std::size_t cache_line = 64;

@@ -21,6 +21,32 @@ struct free_block {
     free_block* next;
 };
 
+constexpr std::size_t size_of_class(std::size_t index) noexcept {
+    return (index + 1) * frame_pool::granularity;
+}
+
+/// Of a block for a frame of this size whose alignment the compiler told to be `told`.
+constexpr std::size_t block_alignment(std::size_t size, std::size_t told) noexcept {
+    std::size_t const natural = size & (~size + 1);
+    return frame_alignment_is_told || natural < told ? told : natural;
+}
+
+void* new_block(std::size_t size, std::size_t told) {
+    std::size_t const alignment = block_alignment(size, told);
+    return alignment > __STDCPP_DEFAULT_NEW_ALIGNMENT__
+               ? ::operator new(size, std::align_val_t(alignment))
+               : ::operator new(size);
+}
+
+void delete_block(void* block, std::size_t size, std::size_t told) noexcept {
+    std::size_t const alignment = block_alignment(size, told);
+    if (alignment > __STDCPP_DEFAULT_NEW_ALIGNMENT__) {
+        ::operator delete(block, std::align_val_t(alignment));
+    } else {
+        ::operator delete(block);
+    }
+}
+
 struct free_list {
     free_block* first = nullptr;
     std::size_t count = 0;
@@ -36,12 +62,6 @@ struct free_list {
         first = block->next;
         --count;
         return block;
-    }
-
-    void release_all() noexcept {
-        while (first != nullptr) {
-            ::operator delete(pop());
-        }
     }
 };
 
@@ -127,9 +147,12 @@ void move_to(thread_cache& mine,
     }
 }
 
-void give_back(thread_cache& mine, free_list& blocks) noexcept {
+/// Gives blocks of one class to the heap.
+void give_back(thread_cache& mine, std::size_t index, free_list& blocks) noexcept {
     note_from_heap(mine, -static_cast<std::ptrdiff_t>(blocks.count));
-    blocks.release_all();
+    while (blocks.first != nullptr) {
+        delete_block(blocks.pop(), size_of_class(index), __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+    }
 }
 
 /// Gives the thread's blocks and its balance to the depot when the thread exits.
@@ -185,7 +208,7 @@ WEFT_COLD void* refill(thread_cache& mine, std::size_t index) {
     if (mine.first[index] != nullptr) {
         return pop(mine, index);
     }
-    void* const block = ::operator new((index + 1) * frame_pool::granularity);
+    void* const block = new_block(size_of_class(index), __STDCPP_DEFAULT_NEW_ALIGNMENT__);
     note_from_heap(mine, 1);
     return block;
 }
@@ -204,7 +227,7 @@ WEFT_COLD void spill(thread_cache& mine, std::size_t index) noexcept {
         bool const room = shared.lists[index].count < depot_limit;
         move_to(mine, index, room ? shared.lists[index] : surplus, batch_size);
     }
-    give_back(mine, surplus);
+    give_back(mine, index, surplus);
 }
 
 }  // namespace
@@ -230,18 +253,20 @@ WEFT_NOINLINE void frame_pool::deallocate_class(void* block, std::size_t index) 
     }
 }
 
-WEFT_COLD void* frame_pool::allocate_large(std::size_t size) {
+WEFT_COLD void* frame_pool::allocate_from_heap(std::size_t size, std::size_t alignment) {
     thread_cache& mine = cache;
     enroll(mine);
-    void* const block = ::operator new(size);
+    void* const block = new_block(size, alignment);
     note_from_heap(mine, 1);
     return block;
 }
 
-WEFT_COLD void frame_pool::deallocate_large(void* block) noexcept {
+WEFT_COLD void frame_pool::deallocate_to_heap(void* block,
+                                              std::size_t size,
+                                              std::size_t alignment) noexcept {
     thread_cache& mine = cache;
     enroll(mine);
-    ::operator delete(block);
+    delete_block(block, size, alignment);
     note_from_heap(mine, -1);
 }
 
@@ -275,21 +300,19 @@ std::size_t frame_pool::depot_blocks() noexcept {
 
 void frame_pool::trim() noexcept {
     thread_cache& mine = cache;
-    free_list surplus;
+    enroll(mine);
+    depot& shared = the_depot();
     for (std::size_t i = 0; i < class_count; ++i) {
+        free_list surplus;
         move_to(mine, i, surplus, ~std::size_t{0});
-    }
-    {
-        depot& shared = the_depot();
-        std::scoped_lock const lock(shared.mutex);
-        for (free_list& each : shared.lists) {
-            while (each.first != nullptr) {
-                surplus.push(each.pop());
+        {
+            std::scoped_lock const lock(shared.mutex);
+            while (shared.lists[i].first != nullptr) {
+                surplus.push(shared.lists[i].pop());
             }
         }
+        give_back(mine, i, surplus);
     }
-    enroll(mine);
-    give_back(mine, surplus);
 }
 
 }  // namespace weft::detail

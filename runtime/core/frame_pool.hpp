@@ -15,9 +15,10 @@
 /// I4 The depot keeps at most `depot_limit` blocks of a class; what exceeds it goes back to the
 ///    heap.
 ///
-/// Blocks come from the heap and have its alignment. Larger frames and sanitizer builds use the
-/// heap directly (a sanitizer sees more that way), and so does a process started with
-/// WEFT_FRAME_POOL=0.
+/// Blocks come from the heap. Where the compiler does not tell a frame's alignment (g++), a block
+/// is aligned to the largest power of two that divides its size, as a frame's alignment does.
+/// Larger and over-aligned frames and sanitizer builds use the heap directly (a sanitizer sees more
+/// that way), and so does a process started with WEFT_FRAME_POOL=0.
 
 #include <weft/runtime/base/config.hpp>
 
@@ -32,16 +33,22 @@ public:
     static constexpr std::size_t class_count = largest_pooled / granularity;
 
     /// Any thread. Throws std::bad_alloc. The class is known to the compiler where the size is.
-    [[nodiscard]] WEFT_ALWAYS_INLINE static void* allocate(std::size_t size) {
-        return size <= largest_pooled ? allocate_class(class_of(size)) : allocate_large(size);
+    [[nodiscard]] WEFT_ALWAYS_INLINE static void* allocate(std::size_t size,
+                                                           std::size_t alignment = heap_alignment) {
+        if (alignment > heap_alignment || size > largest_pooled) {
+            return allocate_from_heap(size, alignment);
+        }
+        return allocate_class(class_of(size));
     }
 
-    /// Any thread; `size` is what `allocate` was given.
-    WEFT_ALWAYS_INLINE static void deallocate(void* block, std::size_t size) noexcept {
-        if (size <= largest_pooled) {
-            deallocate_class(block, class_of(size));
+    /// Any thread; `size` and `alignment` are what `allocate` was given.
+    WEFT_ALWAYS_INLINE static void deallocate(void* block,
+                                              std::size_t size,
+                                              std::size_t alignment = heap_alignment) noexcept {
+        if (alignment > heap_alignment || size > largest_pooled) {
+            deallocate_to_heap(block, size, alignment);
         } else {
-            deallocate_large(block);
+            deallocate_class(block, class_of(size));
         }
     }
 
@@ -56,14 +63,16 @@ public:
     static void trim() noexcept;
 
 private:
+    static constexpr std::size_t heap_alignment = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
+
     [[nodiscard]] static constexpr std::size_t class_of(std::size_t size) noexcept {
         return (size - 1) / granularity;
     }
 
     [[nodiscard]] static void* allocate_class(std::size_t index);
-    [[nodiscard]] static void* allocate_large(std::size_t size);
+    [[nodiscard]] static void* allocate_from_heap(std::size_t size, std::size_t alignment);
     static void deallocate_class(void* block, std::size_t index) noexcept;
-    static void deallocate_large(void* block) noexcept;
+    static void deallocate_to_heap(void* block, std::size_t size, std::size_t alignment) noexcept;
 };
 
 }  // namespace weft::detail

@@ -1,6 +1,7 @@
 #include <weft/runtime/task.hpp>
 
 #include <weft/runtime/runtime_base.hpp>
+#include <weft/runtime/sleep.hpp>
 #include <weft/runtime/thread_pool.hpp>
 
 #include <doctest/doctest.h>
@@ -72,6 +73,30 @@ task<wide> over_aligned() {
     co_return wide(7);
 }
 
+template <std::size_t Count>
+struct alignas(64) cache_lines {
+    unsigned char bytes[64 * Count] = {};
+};
+
+/// Where the object really lies, whatever the compiler believes about its type.
+[[gnu::noinline]] std::uintptr_t misplacement(void const* object) {
+    auto address = reinterpret_cast<std::uintptr_t>(object);
+    asm volatile("" : "+r"(address));
+    return address % 64;
+}
+
+task<std::uintptr_t> misplacement_of_local() {
+    cache_lines<2> local;
+    co_await weft::yield();
+    co_return misplacement(&local);
+}
+
+template <std::size_t Count>
+task<std::uintptr_t> misplacement_of_argument(cache_lines<Count> argument) {
+    co_await weft::yield();
+    co_return misplacement(&argument);
+}
+
 }  // namespace
 
 TEST_SUITE("runtime/task") {
@@ -97,6 +122,16 @@ TEST_SUITE("runtime/task") {
     TEST_CASE("a task yields a reference to the very object") {
         int target = 1;
         CHECK(&sync_wait(reference_to(target)) == &target);
+    }
+
+    TEST_CASE("over-aligned locals and arguments are aligned in the frame") {
+        weft::thread_pool pool(1);
+        for (int i = 0; i < 20; ++i) {
+            std::unique_ptr<char[]> const shift(new char[static_cast<std::size_t>(i) * 16 + 1]);
+            CHECK(pool.block_on(misplacement_of_local()) == 0);
+            CHECK(pool.block_on(misplacement_of_argument(cache_lines<1>())) == 0);
+            CHECK(pool.block_on(misplacement_of_argument(cache_lines<40>())) == 0);
+        }
     }
 
     TEST_CASE("a value with a larger alignment than the heap's is aligned in the frame") {
