@@ -1,0 +1,45 @@
+// Question: what does a search cost whose nodes have a few children each, found while it runs, and
+// do a little work? Excluded: starting the workers. Would invalidate it: more workers than idle
+// CPUs.
+
+#include <weft/bench/forkjoin/problems/nqueens.hpp>
+
+#include <weft/bench/forkjoin/harness.hpp>
+#include <weft/runtime/thread_pool.hpp>
+#include <weft/runtime/when_all.hpp>
+
+#include <cstdint>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+namespace {
+
+weft::task<std::uint64_t> solutions(forkjoin::board queens) {
+    if (queens.is_full()) {
+        co_return std::uint64_t{1};
+    }
+    std::vector<weft::task<std::uint64_t>> children;
+    children.reserve(queens.size());
+    for (unsigned row = 0; row < queens.size(); ++row) {
+        if (queens.admits(row)) {
+            children.push_back(solutions(queens.with(row)));
+        }
+    }
+    auto const counts = co_await weft::when_all(std::move(children));
+    co_return std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    auto const options =
+        forkjoin::read_options(argc, argv, forkjoin::nqueens_size, forkjoin::nqueens_size_max);
+    weft::thread_pool pool(options.workers);
+    return forkjoin::measure(
+        "weft",
+        "nqueens",
+        options,
+        [&] { return pool.block_on(solutions(forkjoin::board(options.size))); },
+        [&](std::uint64_t answer) { return answer == forkjoin::nqueens_solutions(options.size); });
+}

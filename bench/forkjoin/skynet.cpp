@@ -1,0 +1,46 @@
+// Question: what does a wide join cost? Each node of a tree joins ten children, given as a vector.
+// Excluded: starting the workers. Would invalidate it: more workers than idle CPUs.
+
+#include <weft/bench/forkjoin/problems/skynet.hpp>
+
+#include <weft/bench/forkjoin/harness.hpp>
+#include <weft/runtime/thread_pool.hpp>
+#include <weft/runtime/when_all.hpp>
+
+#include <cstdint>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+namespace {
+
+weft::task<std::uint64_t> skynet(std::uint64_t first, std::uint64_t leaves) {
+    if (leaves == 1) {
+        co_return first;
+    }
+    std::uint64_t const each = leaves / forkjoin::skynet_fan_out;
+    std::vector<weft::task<std::uint64_t>> children;
+    children.reserve(forkjoin::skynet_fan_out);
+    for (std::uint64_t i = 0; i < forkjoin::skynet_fan_out; ++i) {
+        children.push_back(skynet(first + i * each, each));
+    }
+    auto const sums = co_await weft::when_all(std::move(children));
+    co_return std::accumulate(sums.begin(), sums.end(), std::uint64_t{0});
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    auto const options =
+        forkjoin::read_options(argc, argv, forkjoin::skynet_size, forkjoin::skynet_size_max);
+    if (!forkjoin::is_skynet_size(options.size)) {
+        forkjoin::refuse_size(argv[0], "a power of ten");
+    }
+    weft::thread_pool pool(options.workers);
+    return forkjoin::measure(
+        "weft",
+        "skynet",
+        options,
+        [&] { return pool.block_on(skynet(0, options.size)); },
+        [&](std::uint64_t answer) { return answer == forkjoin::skynet_sum(options.size); });
+}
