@@ -38,6 +38,7 @@ void advance(iovec*& vectors, unsigned& vector_count, std::size_t count) noexcep
 }  // namespace
 
 io_op::~io_op() {
+    leave();
     if (holds_descriptor_) {
         ::close(answer_);  // keeps I3
     }
@@ -56,14 +57,13 @@ bool io_op::start(promise_base& waiter) noexcept {
         entered_ = true;
     }
     if (!waiter.stop().stop_requested() && home.spend_budget() && backend->try_now(*this)) {
-        leave();
+        judge();
         return false;
     }
     if (begin(home, waiter)) {
         backend->start(*this);
     } else {
         answer_ = -ECANCELED;
-        leave();
         refuse();
     }
     return true;
@@ -122,18 +122,21 @@ bool io_op::absorb(int answer) noexcept {
 
 void io_op::finish() noexcept {
     WEFT_ASSERT(is_over && in_kernel == 0, "an operation finishes while the kernel has it");
-    leave();
+    judge();
     settle(answer_ == -ECANCELED && !refused_);
+}
+
+void io_op::judge() noexcept {
+    bool const nothing_done =
+        answer_ < 0 || at_end_ || (answer_ == 0 && done == 0 && !holds_descriptor_);
+    if (entered_ && nothing_done && answer_ != -ECANCELED && socket->is_closing()) {
+        refused_ = true;  // keeps socket_state I2
+    }
 }
 
 void io_op::leave() noexcept {
     if (entered_) {
         entered_ = false;
-        bool const nothing_done =
-            answer_ < 0 || at_end_ || (answer_ == 0 && done == 0 && !holds_descriptor_);
-        if (nothing_done && answer_ != -ECANCELED && socket->is_closing()) {
-            refused_ = true;  // keeps socket_state I2
-        }
         socket->leave();
     }
 }

@@ -75,6 +75,25 @@ public:
 
     // --- for awaiters, after the end -----------------------------------------------------
 
+    /// What await_resume() ends with, however it ends: see leave().
+    class last_use {
+    public:
+        explicit last_use(io_op& op) noexcept : op_(&op) {}
+
+        last_use(last_use const&) = delete;
+        last_use& operator=(last_use const&) = delete;
+
+        ~last_use() { op_->leave(); }
+
+    private:
+        io_op* op_;
+    };
+
+    /// The awaiter needs the socket no more: whoever waits to close it may close and destroy it
+    /// now. The destructor does the same for an operation that was stopped.
+    void leave() noexcept;
+
+
     /// The number of bytes, or 0; or the error. Stopped is std::errc::operation_canceled.
     [[nodiscard]] result<std::size_t> outcome() const noexcept;
 
@@ -103,7 +122,7 @@ public:
 
 private:
     static void on_cancel(pinned_operation& base) noexcept;
-    void leave() noexcept;
+    void judge() noexcept;
 
     int answer_ = 0;                 // ≥ 0, or -errno
     bool holds_descriptor_ = false;  // answer_ is a descriptor that nobody has taken (I3)

@@ -6,7 +6,8 @@
 /// Protocol of closing: gate → shut down → drain → close.
 ///   word_: in-flight count (low bits) | closing
 ///   enter():  count + 1 unless closing                    (an operation is about to start)
-///   leave():  count - 1; the last one out after closing wakes the closer
+///   leave():  count - 1; the last one out after closing wakes the closer. An operation leaves when
+///             its task has been resumed or unwound, because errors are told with the peer's name
 ///   close:    set closing; if the count is not 0, shutdown(2) makes every operation in flight end,
 ///             on whichever worker it is; wait until the count is 0; only then close(2), so that no
 ///             operation ever meets a reused number. An idle socket is not shut down, so that
@@ -94,6 +95,26 @@ private:
     /// Written by operations that fail, read by those that meet the end of the stream.
     atomic<int> broken_{0};
     promise_base* closer_ = nullptr;  // written before closing is set, read by the last one out
+};
+
+/// Keeps the socket from being closed during what consists of several operations. Holds nothing
+/// once the socket is closing.
+class socket_share {
+public:
+    explicit socket_share(socket_state& socket) noexcept
+        : socket_(socket.enter() ? &socket : nullptr) {}
+
+    socket_share(socket_share const&) = delete;
+    socket_share& operator=(socket_share const&) = delete;
+
+    ~socket_share() {
+        if (socket_ != nullptr) {
+            socket_->leave();
+        }
+    }
+
+private:
+    socket_state* socket_;
 };
 
 }  // namespace weft::detail

@@ -45,7 +45,10 @@ public:
         return op.start(waiter.promise());
     }
 
-    result<std::size_t> await_resume() const noexcept { return op.outcome(); }
+    result<std::size_t> await_resume() noexcept {
+        detail::io_op::last_use const ends(op);
+        return op.outcome();
+    }
 
     detail::io_op op;
 };
@@ -304,6 +307,7 @@ result<box<tcp_socket>> connect_step::take() noexcept {
     if (auto const connected = op.outcome(); !connected) {
         return failure(connected.error());
     }
+    op.leave();  // the socket gets an owner that may close it
     return std::move(socket);
 }
 
@@ -346,6 +350,7 @@ task<result<tcp_stream>> tcp_listener::accept_next(tcp_socket& socket) {
     constexpr clock::duration shortest_pause = 5ms;
     constexpr clock::duration longest_pause = 50ms;
     clock::duration pause = shortest_pause;
+    detail::socket_share const share(socket.state);  // for the pauses too
     for (;;) {
         accept_step step(socket);
         auto const ended = co_await step;
@@ -385,7 +390,7 @@ int tcp_listener::native_handle() const noexcept {
 tcp_stream accept_operation::plain_form::await_resume() {
     auto accepted = inner_.await_resume();
     if (!accepted) {
-        detail::throw_io_error(accepted.error(), "accept on", socket_->address);
+        detail::throw_io_error(accepted.error(), "accept on", local_);
     }
     return std::move(*accepted);
 }

@@ -242,8 +242,8 @@ public:
 
     class plain_form {
     public:
-        plain_form(detail::tcp_socket& socket, inner_task&& accepting) noexcept
-            : socket_(&socket)
+        plain_form(address const& local, inner_task&& accepting) noexcept
+            : local_(local)
             , inner_(std::move(accepting).operator co_await()) {}
 
         [[nodiscard]] bool await_ready() const noexcept { return false; }
@@ -257,7 +257,7 @@ public:
         tcp_stream await_resume();
 
     private:
-        detail::tcp_socket* socket_;
+        address local_;  // the listener may be gone when its accept has ended
         inner_task::await_operation inner_;
     };
 
@@ -280,7 +280,7 @@ public:
     };
 
     [[nodiscard]] plain_form operator co_await() && noexcept {
-        return plain_form(*socket_, std::move(accepting_));
+        return plain_form(socket_->address, std::move(accepting_));
     }
 
     [[nodiscard]] result_form as_result() && noexcept { return result_form(std::move(accepting_)); }

@@ -112,7 +112,8 @@ public:
         return start(waiter.promise());
     }
 
-    auto await_resume() const {
+    auto await_resume() {
+        last_use const ends(*this);
         if constexpr (ResultForm) {
             return outcome();
         } else {
@@ -146,7 +147,8 @@ public:
         return start(waiter.promise());
     }
 
-    auto await_resume() const {
+    auto await_resume() {
+        last_use const ends(*this);
         if constexpr (ResultForm) {
             return outcome();
         } else {

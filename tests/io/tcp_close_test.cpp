@@ -12,6 +12,7 @@
 #include <atomic>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -77,6 +78,36 @@ task<> accept_until_closed(tcp_listener& listener, arrivals& arrived) {
     ++arrived;
     auto const ended = co_await (listener.accept() | as_result);
     CHECK(ended.error() == errc::closed);
+}
+
+/// Waits in the plain form, which names the peer when it throws.
+task<> read_until_thrown(tcp_stream& stream, arrivals& arrived, bool& told) {
+    std::array<char, 8> into{};
+    ++arrived;
+    try {
+        (void)co_await stream.read_some(into);
+    } catch (std::system_error const& failed) {
+        told = failed.code() == errc::closed &&
+               std::string(failed.what()).find("127.0.0.1") != std::string::npos;
+    }
+}
+
+task<> accept_until_thrown(tcp_listener& listener, arrivals& arrived, bool& told) {
+    ++arrived;
+    try {
+        (void)co_await listener.accept();
+    } catch (std::system_error const& failed) {
+        told = failed.code() == errc::closed &&
+               std::string(failed.what()).find("127.0.0.1") != std::string::npos;
+    }
+}
+
+/// Nothing is left of the socket when this is done.
+template <class Socket>
+task<> close_and_destroy(std::optional<Socket>& socket, arrivals& arrived) {
+    co_await wait_for(arrived, 1);
+    co_await socket->close();
+    socket.reset();
 }
 
 template <class Socket>
@@ -306,6 +337,49 @@ TEST_SUITE("io/tcp/close") {
             std::array<char, 4> into{};
             auto const ended = co_await (pair.far.read_some(into) | as_result);
             CHECK(ended.error() == std::errc::connection_reset);
+        });
+    }
+
+    TEST_CASE("a close ends only after the read that it ends has been resumed") {
+        weft::runtime rt(with_workers(1));
+        auto work = []() -> task<> {
+            arrivals arrived = 0;
+            bool told = false;
+            stream_pair pair = co_await connected_pair();
+            auto close = [&]() -> task<> {
+                co_await wait_for(arrived, 1);
+                co_await pair.near.close();
+                CHECK(told);
+            };
+            co_await weft::when_all(read_until_thrown(pair.near, arrived, told), close());
+        };
+        rt.block_on(work());
+    }
+
+    TEST_CASE("a stream may be destroyed when its close has ended, whoever read from it") {
+        on_one_and_two_workers([](auto&) -> task<> {
+            for (int i = 0; i < 20; ++i) {
+                arrivals arrived = 0;
+                bool told = false;
+                stream_pair pair = co_await connected_pair();
+                std::optional<tcp_stream> near(std::move(pair.near));
+                co_await weft::when_all(read_until_thrown(*near, arrived, told),
+                                        close_and_destroy(near, arrived));
+                CHECK(told);
+            }
+        });
+    }
+
+    TEST_CASE("a listener may be destroyed when its close has ended, whoever accepted") {
+        on_one_and_two_workers([](auto&) -> task<> {
+            for (int i = 0; i < 20; ++i) {
+                arrivals arrived = 0;
+                bool told = false;
+                std::optional<tcp_listener> listener(address::loopback_v4(0));
+                co_await weft::when_all(accept_until_thrown(*listener, arrived, told),
+                                        close_and_destroy(listener, arrived));
+                CHECK(told);
+            }
         });
     }
 
