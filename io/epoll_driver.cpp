@@ -33,8 +33,9 @@
 // I1 `ready` of a direction is false only if an attempt through this driver drained the socket and
 //    no edge has been seen since. Then an attempt would be wasted, and the edge to wait for has not
 //    passed. When in doubt it is true.
-// I2 A short transfer counts as "drained", except once the peer has ended the stream: that edge may
-//    have been reported together with the data before it, and no other follows.
+// I2 A short transfer counts as "drained", except once the peer has ended the stream or sent urgent
+//    data, before which a read stops: what comes behind may have been reported together with the
+//    data before it, and no other edge follows.
 // I3 A watch belongs to one socket_state, by serial. The kernel forgets a registration when the
 //    descriptor is closed, and the number comes back with another serial: the slot starts afresh.
 //    No operation waits in it then, because closing waits for all of them.
@@ -48,8 +49,8 @@ namespace weft::detail {
 
 namespace {
 
-constexpr std::uint32_t both_directions = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-constexpr std::uint32_t ends = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+constexpr std::uint32_t both_directions = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+constexpr std::uint32_t stops = EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 constexpr std::size_t page_size = 64;
 constexpr int batch_size = 128;
 constexpr unsigned unclaimed_max = 3;
@@ -173,15 +174,15 @@ struct epoll_driver::watch {
                     "a descriptor is closed while operations wait for it");
         serial = owner;
         input.ready = output.ready = true;
-        ended = false;
+        stops_short = false;
         unclaimed = 0;
     }
 
     std::uint64_t serial = 0;  // of the registered socket; 0: none
     direction input;
     direction output;
-    bool ended = false;      // the peer has ended the stream, or the connection broke (I2)
-    unsigned unclaimed = 0;  // edges in a row that found nobody waiting (I5)
+    bool stops_short = false;  // a short transfer does not mean that the socket is drained (I2)
+    unsigned unclaimed = 0;    // edges in a row that found nobody waiting (I5)
 };
 
 result<epoll_driver*> epoll_driver::create() {
@@ -253,10 +254,10 @@ int epoll_driver::wait(::epoll_event* events, nanoseconds_u64 timeout) noexcept 
         limit.tv_sec = static_cast<std::time_t>(timeout / second);
         limit.tv_nsec = static_cast<long>(timeout % second);
         int const count = ::epoll_pwait2(set_.value(), events, batch_size, &limit, nullptr);
-        if (count >= 0 || errno != ENOSYS) {
+        if (count >= 0 || errno == EINTR) {
             return count;
         }
-        precise_waits_ = false;
+        precise_waits_ = false;  // ENOSYS of an old kernel; EPERM or whatever else of a filter
     }
     constexpr nanoseconds_u64 millisecond = 1'000'000U;
     nanoseconds_u64 const rounded = (timeout + millisecond - 1) / millisecond;
@@ -274,8 +275,8 @@ void epoll_driver::on_event(int fd, std::uint32_t what) noexcept {
         return;
     }
     bool const claimed = !watched->input.operations.empty() || !watched->output.operations.empty();
-    watched->ended = watched->ended || (what & ends) != 0;
-    if ((what & (EPOLLIN | ends)) != 0) {
+    watched->stops_short = watched->stops_short || (what & stops) != 0;
+    if ((what & (EPOLLIN | stops)) != 0) {
         watched->input.ready = true;
         serve(watched->input, *watched);
     }
@@ -325,7 +326,7 @@ epoll_driver::attempt_result epoll_driver::attempt(io_op& op, watch* watched) no
         bool const not_ready = answer == -EAGAIN;  // EWOULDBLOCK is the same number
         if (watched != nullptr && op.kind != io_kind::close &&
             (not_ready ||
-             (answer > 0 && !is_accept && is_short(op, asked, answer) && !watched->ended))) {
+             (answer > 0 && !is_accept && is_short(op, asked, answer) && !watched->stops_short))) {
             watched->of(op).ready = false;  // keeps I1, I2
         }
         if (not_ready) {

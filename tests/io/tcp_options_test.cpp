@@ -294,3 +294,28 @@ TEST_SUITE("io/tcp/adopt") {
         CHECK(fd_count() == before);
     }
 }
+
+TEST_SUITE("io/tcp/urgent") {
+    TEST_CASE("a read that waits gets what comes behind urgent data") {
+        on_one_and_two_workers([](auto&) -> task<> {
+            stream_pair pair = co_await connected_pair();
+            auto reader = [](tcp_stream& stream) -> task<> {
+                std::string got;
+                std::array<char, 64> into{};
+                while (got.size() < 6) {
+                    std::size_t const count = co_await stream.read_some(into);
+                    got.append(into.data(), count);
+                }
+                CHECK(got == "abcdef");
+            };
+            auto sender = [](tcp_stream& stream) -> task<> {
+                co_await let_others_run();
+                int const fd = stream.native_handle();
+                CHECK(::send(fd, "abc", 3, MSG_NOSIGNAL) == 3);
+                CHECK(::send(fd, "!", 1, MSG_NOSIGNAL | MSG_OOB) == 1);
+                CHECK(::send(fd, "def", 3, MSG_NOSIGNAL) == 3);
+            };
+            co_await weft::when_all(reader(pair.near), sender(pair.far));
+        });
+    }
+}
