@@ -20,7 +20,7 @@ public:
 
     constexpr atomic(T value) noexcept : value_(value) {
         if (!std::is_constant_evaluated()) {
-            construct(cell_, to_word(value));
+            construct(cell_);
         }
     }
 

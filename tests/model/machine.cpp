@@ -238,27 +238,38 @@ std::size_t machine::choose_age(std::size_t count) {
     return age;
 }
 
-void machine::construct(cell& made, std::uint64_t value) {
-    std::size_t const location = memory_.create(current_, value);
-    if (location == location_max) {
-        fail("more atomics than a model may have", site::current());
-    }
+void machine::construct(cell& made) {
     made.execution = execution_;
-    made.location = static_cast<std::uint32_t>(location);
+    made.maker = static_cast<std::uint8_t>(current_);
+    made.made = memory_.tick(current_);
+    made.location = cell::unused;
 }
 
-void machine::destroy(cell const& dead) {
-    if (dead.execution == execution_ && !memory_.destroy(current_, dead.location)) {
+void machine::destroy(cell& dead) {
+    if (dead.execution != execution_) {
+        return;
+    }
+    if (dead.location == cell::dead ||
+        (dead.location != cell::unused && !memory_.destroy(current_, dead.location))) {
         fail("an atomic is destroyed while another thread may use it", site::current());
     }
+    dead.location = cell::dead;
 }
 
 void machine::begin(cell& target, std::uint64_t initial, site where) {
-    if (target.execution != execution_) {
-        construct(target, initial);
-    }
     point();
-    if (!memory_.access(current_, target.location)) {
+    if (target.execution != execution_) {
+        target = {execution_, 0, 0, cell::unused};  // constructed before the execution
+    }
+    if (target.location == cell::unused) {
+        std::size_t const location = memory_.create(initial);
+        if (location == location_max) {
+            fail("more atomics than a model may have", where);
+        }
+        target.location = static_cast<std::uint8_t>(location);
+    }
+    if (target.location == cell::dead || !memory_.knows(current_, target.maker, target.made) ||
+        !memory_.access(current_, target.location)) {
         fail("an atomic is used after its end, or before its construction is known", where);
     }
 }

@@ -56,8 +56,8 @@ public:
     unsigned start(void (*function)(void*) noexcept, void* argument);
     void join(unsigned index);
 
-    void construct(cell& made, std::uint64_t value);
-    void destroy(cell const& dead);
+    void construct(cell& made);
+    void destroy(cell& dead);
     void begin(cell& target, std::uint64_t initial, site where);
     [[nodiscard]] std::uint64_t load(cell const& from, order how, site where);
     void store(cell const& to, std::uint64_t value, order how, site where);

@@ -20,15 +20,13 @@ void memory::reset() noexcept {
     consistent_ = {};
 }
 
-std::size_t memory::create(unsigned thread, std::uint64_t value) {
+std::size_t memory::create(std::uint64_t value) {
     if (location_count_ == location_max) {
         return location_max;
     }
     location_state& made = locations_[location_count_];
     made.stores.push_back({value, {}});
     made.alive = true;
-    made.maker = thread;
-    made.made = tick(thread);
     return location_count_++;
 }
 
@@ -42,7 +40,7 @@ bool memory::destroy(unsigned thread, std::size_t location) noexcept {
 bool memory::access(unsigned thread, std::size_t location) noexcept {
     location_state& target = locations_[location];
     target.accessed.at[thread] = tick(thread);
-    return target.alive && threads_[thread].current.before.at[target.maker] >= target.made;
+    return target.alive;
 }
 
 std::size_t memory::readable(unsigned thread, std::size_t location, order how) const noexcept {

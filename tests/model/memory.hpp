@@ -77,10 +77,8 @@ public:
     /// Forgets everything.
     void reset() noexcept;
 
-    /// A new location; the constructing thread's step is remembered, so that a thread that finds
-    /// the location without synchronisation is noticed. Returns `location_max` when there is no
-    /// room.
-    [[nodiscard]] std::size_t create(unsigned thread, std::uint64_t value);
+    /// A new location with its initial value; `location_max` when there is no room.
+    [[nodiscard]] std::size_t create(std::uint64_t value);
 
     /// False when a thread's access to the location is not ordered before its destruction.
     [[nodiscard]] bool destroy(unsigned thread, std::size_t location) noexcept;
@@ -126,7 +124,12 @@ public:
         threads_[thread].current.join(what);
     }
 
-    /// A step of the thread that plain data may be checked against.
+    /// Whether the step of another thread happened before.
+    [[nodiscard]] bool knows(unsigned thread, unsigned other, std::uint16_t step) const noexcept {
+        return threads_[thread].current.before.at[other] >= step;
+    }
+
+    /// A step of the thread that other threads' accesses may be checked against.
     std::uint16_t tick(unsigned thread) noexcept {
         return ++threads_[thread].current.before.at[thread];
     }
@@ -140,8 +143,6 @@ private:
     struct location_state {
         std::vector<message> stores;
         clock accessed;  // each thread's last access
-        unsigned maker = 0;
-        std::uint16_t made = 0;
         bool alive = false;
     };
 

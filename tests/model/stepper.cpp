@@ -40,13 +40,13 @@ void thread::join() noexcept {
     }
 }
 
-void construct(cell& made, std::uint64_t value) noexcept {
+void construct(cell& made) noexcept {
     if (exploring()) {
-        the_machine().construct(made, value);
+        the_machine().construct(made);
     }
 }
 
-void destroy(cell const& dead) noexcept {
+void destroy(cell& dead) noexcept {
     if (exploring()) {
         the_machine().destroy(dead);
     }

@@ -73,14 +73,20 @@ private:
 
 // --- for the atomics ------------------------------------------------------------
 
-/// Where an atomic's stores are kept: valid in the execution of that number.
+/// Where an atomic's stores are kept, in the execution of that number. A location is given to it at
+/// the first access, so that an array of which few elements are used costs little.
 struct cell {
+    static constexpr std::uint8_t unused = 0xFF;
+    static constexpr std::uint8_t dead = 0xFE;
+
     std::uint32_t execution = 0;
-    std::uint32_t location = 0;
+    std::uint16_t made = 0;  // the step of its construction, and whose it was
+    std::uint8_t maker = 0;
+    std::uint8_t location = unused;
 };
 
-void construct(cell& made, std::uint64_t value) noexcept;
-void destroy(cell const& dead) noexcept;
+void construct(cell& made) noexcept;
+void destroy(cell& dead) noexcept;
 
 /// A step: other threads may go first. Then an operation on the cell, which `initial` describes if
 /// it has not been constructed in this execution, is executed by one of the following.
