@@ -93,7 +93,6 @@ public:
     /// now. The destructor does the same for an operation that was stopped.
     void leave() noexcept;
 
-
     /// The number of bytes, or 0; or the error. Stopped is std::errc::operation_canceled.
     [[nodiscard]] result<std::size_t> outcome() const noexcept;
 
