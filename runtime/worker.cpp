@@ -93,6 +93,9 @@ promise_base* worker::next_local() noexcept {
     if (runnable* const ready = ready_.try_pop(); ready != nullptr) {
         return &promise_base::from(*ready);
     }
+    if (runnable* const oldest = overflow_.pop_front(); oldest != nullptr) [[unlikely]] {
+        return &promise_base::from(*oldest);  // thieves have emptied the ring meanwhile
+    }
     if (runnable* const forked = forks_.pop(); forked != nullptr) {
         return &promise_base::from(*forked);
     }
@@ -177,12 +180,14 @@ void worker::enqueue(promise_base& promise) noexcept {
 
 /// keeps I3
 void worker::refill() noexcept {
-    while (runnable* const oldest = overflow_.front()) {
+    while (runnable* const oldest = overflow_.pop_front()) {
         if (!ready_.try_push(oldest)) {
-            return;
+            overflow_.push_front(*oldest);
+            break;
         }
-        (void)overflow_.pop_front();
+        // A thief may run and free it from here on.
     }
+    scheduler_->notify();  // thieves could not see them before
 }
 
 void worker::push_ready(promise_base& promise) noexcept {

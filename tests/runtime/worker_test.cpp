@@ -49,6 +49,28 @@ TEST_SUITE("runtime/worker") {
         CHECK(std::is_sorted(order.begin(), order.end()));
     }
 
+    TEST_CASE("a crowd behind a full ring is run to its end while thieves empty the ring") {
+        weft::thread_pool pool(4);
+        auto member = [](std::size_t yields) -> task<> {
+            for (std::size_t i = 0; i < yields; ++i) {
+                co_await weft::yield();
+            }
+        };
+        auto work = [&](std::size_t yields) -> task<> {
+            auto body = [&, yields](nursery& children) -> task<> {
+                for (std::size_t i = 0; i < crowd; ++i) {
+                    children.spawn(member(yields));
+                }
+                co_return;
+            };
+            co_await weft::scope(body);
+        };
+        for (std::size_t round = 0; round < 20; ++round) {
+            pool.block_on(work(round % 3));
+        }
+        CHECK(pool.task_count() == 0);
+    }
+
     TEST_CASE("a task that is always ready does not hold up a timer") {
         weft::thread_pool pool(1);
         bool is_over = false;
