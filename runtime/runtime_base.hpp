@@ -20,9 +20,13 @@ public:
         : completion(&done)
         , own_context(home, parent) {}
 
-    void prepare(promise_base& promise) noexcept {
+    template <class T>
+    [[nodiscard]] promise_base& prepare(task<T>& work) noexcept {
+        WEFT_CHECK(static_cast<bool>(work), "an empty task is awaited: a task can be awaited once");
+        promise_base& promise = task_access::promise(work);
         promise.context_ = &own_context;
         promise.completion_ = this;
+        return promise;
     }
 
     thread_event ended;
@@ -76,11 +80,10 @@ public:
         WEFT_CHECK(detail::current_worker() == nullptr,
                    "block_on is called on a worker, which would wait for itself: co_await instead");
         detail::blocking_wait wait(root_.inherited());
-        auto& promise = detail::task_access::promise(work);
-        wait.prepare(promise);
-        scheduler_.inject(promise);
+        task<T> running(std::move(work));  // dies first: what was stopped still refers to `wait`
+        scheduler_.inject(wait.prepare(running));
         wait.ended.wait();
-        return detail::take_or_throw_cancelled(work);
+        return detail::take_or_throw_cancelled(running);
     }
 
     /// Asks every task under the root scope to stop. True for the first caller.
@@ -128,12 +131,13 @@ void spawn(task<T> work) {
 /// Example: examples/hello.cpp
 template <class T>
 T sync_wait(task<T> work) {
+    WEFT_CHECK(detail::current_worker() == nullptr,
+               "sync_wait is called on a worker, which would wait for itself: co_await instead");
     detail::blocking_wait wait(nullptr, nullptr);
-    auto& promise = detail::task_access::promise(work);
-    wait.prepare(promise);
-    promise.handle().resume();
+    task<T> running(std::move(work));  // dies first, as in block_on
+    wait.prepare(running).handle().resume();
     wait.ended.wait();
-    return detail::take_or_throw_cancelled(work);
+    return detail::take_or_throw_cancelled(running);
 }
 
 }  // namespace weft

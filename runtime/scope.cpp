@@ -46,6 +46,9 @@ struct task_group::child_record : completion {
         task_group& group = *self->group;
         if (promise.outcome_ == outcome::error) {
             group.note_error(self->read_error(promise));
+        } else if (promise.outcome_ == outcome::stopped) {
+            // relaxed: publish — ordered by the count in arrive() (I2)
+            group.child_stopped_.store(true, relaxed);
         }
         self->frame.destroy();
         delete self;
@@ -61,6 +64,8 @@ struct task_group::child_record : completion {
 void task_group::start(std::coroutine_handle<> frame,
                        promise_base& promise,
                        error_reader read_error) {
+    WEFT_CHECK(context_.sched != nullptr,
+               "spawn needs a runtime: await the scope in a task that a runtime runs");
     child_record* record = nullptr;
     try {
         record = new child_record(*this, frame, read_error);
@@ -69,7 +74,8 @@ void task_group::start(std::coroutine_handle<> frame,
         throw;
     }
     // relaxed: count — the caller's share keeps the group alive; the queue orders the rest
-    pending_.fetch_add(1, relaxed);
+    [[maybe_unused]] std::size_t const before = pending_.fetch_add(child_share, relaxed);
+    WEFT_ASSERT(before != 0, "a task is spawned into a scope that has ended");
     promise.context_ = &record->own_context;
     promise.completion_ = record;
     context_.sched->schedule(promise);
@@ -77,8 +83,7 @@ void task_group::start(std::coroutine_handle<> frame,
 
 std::size_t task_group::children() const noexcept {
     // acquire: observe what ended children wrote; pairs with arrive():count
-    std::size_t const pending = pending_.load(acquire);
-    return pending == 0 || joiner_ != nullptr || joining_thread_ != nullptr ? pending : pending - 1;
+    return pending_.load(acquire) / child_share;
 }
 
 void task_group::note_error(std::exception_ptr const& error) noexcept {
@@ -100,7 +105,7 @@ void task_group::note_error(std::exception_ptr const& error) noexcept {
 std::coroutine_handle<> task_group::arrive() noexcept {
     // acq_rel: count — publish this child's effects (I2), and observe everybody's when the last
     // one; pairs with itself and with join()
-    if (pending_.fetch_sub(1, acq_rel) != 1) {
+    if (pending_.fetch_sub(child_share, acq_rel) != child_share) {
         return std::noop_coroutine();
     }
     if (joining_thread_ != nullptr) {
@@ -114,7 +119,7 @@ bool task_group::join(completion& joiner, promise_base& owner) noexcept {
     joiner_ = &joiner;
     owner_ = &owner;
     // acq_rel: count — publish joiner_ and observe the children's effects; pairs with arrive()
-    return pending_.fetch_sub(1, acq_rel) != 1;
+    return pending_.fetch_sub(joiner_share, acq_rel) != joiner_share;
 }
 
 void task_group::join_blocking() noexcept {
@@ -122,7 +127,7 @@ void task_group::join_blocking() noexcept {
     joining_thread_ = &done;
     // acq_rel: count — publish joining_thread_ and observe the children's effects; pairs with
     // arrive()
-    if (pending_.fetch_sub(1, acq_rel) != 1) {
+    if (pending_.fetch_sub(joiner_share, acq_rel) != joiner_share) {
         done.wait();
     }
 }

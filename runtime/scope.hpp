@@ -2,9 +2,9 @@
 
 /// Groups of coroutines that cannot outlive their owner.
 ///
-/// Protocol of joining. `pending_` counts the children plus one share that belongs to the joiner.
-///   start:      pending_ + 1, child scheduled (the joiner's share is held, or by a child)
-///   child ends: its outcome is recorded, its frame and record are destroyed, then pending_ - 1
+/// Protocol of joining. `pending_` is twice the number of children, plus 1: the joiner's share.
+///   start:      pending_ + 2, child scheduled (the joiner's share is held, or by a child)
+///   child ends: its outcome is recorded, its frame and record are destroyed, then pending_ - 2
 ///   join:       joiner_ = who waits; pending_ - 1
 ///   Whoever brings pending_ to 0 tells joiner_.
 /// I1 The decrement is a child's last access to the group, unless it reached 0: then the joiner has
@@ -48,8 +48,9 @@ class task_group {
 public:
     enum class on_error : bool { keep_going, stop_siblings };
 
-    task_group(scheduler& home, stop_state* parent, on_error policy) noexcept
-        : context_(&home, parent)
+    /// Without a `home` nothing can be started.
+    task_group(scheduler* home, stop_state* parent, on_error policy) noexcept
+        : context_(home, parent)
         , policy_(policy) {}
 
     task_group(task_group const&) = delete;
@@ -82,6 +83,16 @@ public:
     /// Foreign thread, once.
     void join_blocking() noexcept;
 
+    /// Owner before the join, or a child: counts an error and stops the siblings if that is the
+    /// policy.
+    void note_error(std::exception_ptr const& error) noexcept;
+
+    /// After the join: a child was stopped.
+    [[nodiscard]] bool was_child_stopped() const noexcept {
+        // relaxed: observe — ordered by the count of the join (I2)
+        return child_stopped_.load(relaxed);
+    }
+
     /// Owner, after the join: the first error, or null.
     [[nodiscard]] std::exception_ptr take_error() noexcept {
         return std::exchange(first_error_, nullptr);
@@ -95,6 +106,8 @@ public:
 
 private:
     struct child_record;
+    static constexpr std::size_t joiner_share = 1;
+    static constexpr std::size_t child_share = 2;
     using error_reader = std::exception_ptr (*)(promise_base&) noexcept;
 
     template <class T>
@@ -103,7 +116,6 @@ private:
     }
 
     void start(std::coroutine_handle<> frame, promise_base& promise, error_reader read_error);
-    void note_error(std::exception_ptr const& error) noexcept;
     [[nodiscard]] std::coroutine_handle<> arrive() noexcept;
 
     // --- constant after construction -------------------------------------------
@@ -112,7 +124,9 @@ private:
 
     // --- any thread, atomic (see Protocol) ---------------------------------------
     /// Written by start(), by ending children and by the joiner.
-    atomic<std::size_t> pending_{1};
+    atomic<std::size_t> pending_{joiner_share};
+    /// Written by children that were stopped, read after the join.
+    atomic<bool> child_stopped_{false};
 
     // --- joiner, before it gives its share; read by whoever reaches 0 -----------------
     completion* joiner_ = nullptr;
@@ -207,7 +221,13 @@ public:
         detail::promise_base& owner = parent.promise();
         state& made = *::new (static_cast<void*>(&state_.value)) state(owner);
         state_.alive = true;
-        made.body = body_(made.children);
+        try {
+            made.body = body_(made.children);
+        } catch (...) {
+            made.group.note_error(std::current_exception());
+            return join_children(owner);  // it may have spawned before it threw
+        }
+        WEFT_CHECK(static_cast<bool>(made.body), "the body of a scope gives an empty task");
         promise_type& promise = detail::task_access::promise(made.body);
         promise.context_ = &made.group.inherited();
         promise.parent_ = &owner;
@@ -216,6 +236,9 @@ public:
     }
 
     value_type await_resume() {
+        if (!state_.value.body) {
+            rethrow_child_error();
+        }
         promise_type& promise = detail::task_access::promise(state_.value.body);
         if (promise.outcome_ == detail::outcome::value) {
             rethrow_child_error();
@@ -233,7 +256,7 @@ public:
 private:
     struct state {
         explicit state(detail::promise_base& owner)
-            : group(*owner.context_->sched,
+            : group(owner.context_->sched,
                     owner.context_->stop,
                     detail::task_group::on_error::stop_siblings)
             , children(group) {}
@@ -269,9 +292,7 @@ private:
         if (body.outcome_ != detail::outcome::value) {
             group.request_stop();
         }
-        detail::promise_base& owner = *body.parent_;
-        self.joined_.self = &self;
-        return group.join(self.joined_, owner) ? std::noop_coroutine() : self.finish(owner);
+        return self.join_children(*body.parent_);
     }
 
     static std::coroutine_handle<> children_done(completion& base,
@@ -279,14 +300,28 @@ private:
         return static_cast<join_hook&>(base).self->finish(owner);
     }
 
+    std::coroutine_handle<> join_children(detail::promise_base& owner) noexcept {
+        joined_.self = this;
+        // While children are alive, the join is the last access: the last of them goes on.
+        return state_.value.group.join(joined_, owner) ? std::noop_coroutine() : finish(owner);
+    }
+
     std::coroutine_handle<> finish(detail::promise_base& owner) noexcept {
-        auto const& promise = detail::task_access::promise(state_.value.body);
-        bool const failed = state_.value.group.error_count() != 0;
-        if (promise.outcome_ == detail::outcome::stopped && !failed &&
-            owner.stop().stop_requested()) {
+        if (is_incomplete() && owner.stop().stop_requested()) {
             return detail::pass_stop(owner);
         }
         return owner.handle();
+    }
+
+    /// Nothing failed, but the body or a child was stopped.
+    [[nodiscard]] bool is_incomplete() noexcept {
+        state& made = state_.value;
+        if (made.group.error_count() != 0) {
+            return false;
+        }
+        auto const body_outcome = detail::task_access::promise(made.body).outcome_;
+        return body_outcome == detail::outcome::stopped ||
+               (body_outcome == detail::outcome::value && made.group.was_child_stopped());
     }
 
     void rethrow_child_error() {
@@ -306,7 +341,8 @@ private:
 /// others are stopped and joined and the first error is rethrown.
 ///
 /// Thread safety: awaited like any task.
-/// Cancellation: a stop of the awaiting task stops the body and every child, and waits for them.
+/// Cancellation: a stop of the awaiting task stops the body and every child, and waits for them;
+///     the task unwinds if that kept one of them from its end.
 /// Lifetime: the body and what it captures live until the await ends; children may refer to the
 ///     body's captures, and to locals of the surrounding coroutine.
 /// Resumption: where the last child (or the body) ended.

@@ -81,6 +81,7 @@ public:
 
     ~timeout_operation() {
         if (begun_) {
+            child_ = {};  // first: what was stopped in it still refers to the state
             state_.~timeout_state();
         }
     }

@@ -16,6 +16,7 @@ WEFT_NOINLINE std::coroutine_handle<> join_state::child_done(completion& base,
     if (promise_base* const next = child.sibling_; next != nullptr) {
         worker* const here = this_threads_worker;
         if (here == nullptr) [[unlikely]] {
+            self.require_no_pool();
             return self.go_on(child, true);
         }
         claim_status const claim = here->claim_fork(*next);
@@ -31,14 +32,24 @@ WEFT_NOINLINE std::coroutine_handle<> join_state::child_done(completion& base,
     return self.parent_->handle();
 }
 
+/// Off the workers, a chain may claim only what no worker's deque offers.
+void join_state::require_no_pool() const noexcept {
+    WEFT_CHECK(context_.sched == nullptr,
+               "a coroutine of a runtime is resumed on a thread that is not one of its workers");
+}
+
 std::coroutine_handle<> join_state::unhappy_child_done(promise_base& child) noexcept {
     // relaxed: publish — ordered by the count that follows (I3)
     unhappy_.store(true, relaxed);
     context_.own_stop.request_stop();  // keeps I4
     promise_base* const next = child.sibling_;
     worker* const here = this_threads_worker;
-    if (next == nullptr || here == nullptr) {
-        return go_on(child, next != nullptr);
+    if (next == nullptr) {
+        return go_on(child, false);
+    }
+    if (here == nullptr) {
+        require_no_pool();
+        return go_on(child, true);
     }
     claim_status const claim = here->claim_fork(*next);
     return claim == claim_status::undecided ? settle(child)

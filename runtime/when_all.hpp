@@ -67,7 +67,8 @@ public:
         remaining_.store(count, relaxed);
         worker* const here = this_threads_worker;
         if (here == nullptr) [[unlikely]] {
-            return first_->handle();  // no pool: the chain claims without asking
+            require_no_pool();
+            return first_->handle();  // the chain claims without asking
         }
         for (std::uint32_t i = count; --i != 0;) {
             here->push_fork(child(i));
@@ -88,6 +89,7 @@ public:
 
 private:
     static std::coroutine_handle<> child_done(completion& base, promise_base& child) noexcept;
+    WEFT_COLD void require_no_pool() const noexcept;
     [[nodiscard]] WEFT_COLD std::coroutine_handle<> unhappy_child_done(
         promise_base& child) noexcept;
     [[nodiscard]] WEFT_COLD std::coroutine_handle<> settle(promise_base& child) noexcept;
@@ -196,6 +198,8 @@ public:
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> parent) noexcept {
         for (std::size_t i = children_.size(); i-- != 0;) {
+            WEFT_CHECK(static_cast<bool>(children_[i]),
+                       "an empty task is awaited: a task can be awaited once");
             join_.add_front(detail::task_access::promise(children_[i]));
         }
         return join_.fork(parent.promise(),
@@ -222,8 +226,8 @@ public:
     }
 
 private:
+    detail::join_state join_;  // outlives the children: what was stopped in them refers to it
     std::vector<task<T>> children_;
-    detail::join_state join_;
 };
 
 /// Runs tasks concurrently and waits for all of them. Yields a tuple of their values; `unit` stands

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <stdexcept>
 #include <string>
@@ -137,6 +138,77 @@ TEST_SUITE("runtime/scope") {
         };
         CHECK_THROWS_WITH(pool.block_on(work()), "body failed");
         CHECK(finished == 0);
+    }
+
+    TEST_CASE("a body that throws before it gives its task still joins what it spawned") {
+        weft::thread_pool pool(2);
+        std::atomic<int> started = 0;
+        std::atomic<int> finished = 0;
+        auto work = [&]() -> task<> {
+            auto body = [&](nursery& n) -> task<> {  // no coroutine
+                n.spawn(sleeps(started, finished));
+                n.spawn(sleeps(started, finished));
+                throw std::runtime_error("no body");
+            };
+            co_await weft::scope(body);
+        };
+        for (int round = 0; round < 50; ++round) {
+            CHECK_THROWS_WITH(pool.block_on(work()), "no body");
+        }
+        CHECK(finished == 0);
+    }
+
+    TEST_CASE("a stop that cuts children short unwinds the task around their scope") {
+        std::atomic<int> started = 0;
+        std::atomic<int> finished = 0;
+        std::atomic<bool> went_on = false;
+        {
+            weft::thread_pool pool(2);
+            auto work = [&]() -> task<> {
+                auto body = [&](nursery& n) -> task<> {
+                    n.spawn(sleeps(started, finished));
+                    co_return;
+                };
+                co_await weft::scope(body);
+                went_on = true;
+            };
+            pool.spawn(work());
+            while (started == 0) {
+                std::this_thread::yield();
+            }
+        }
+        CHECK(!went_on);
+    }
+
+    TEST_CASE("a child may ask for the number of children while the body ends") {
+        weft::thread_pool pool(2);
+        auto work = [&]() -> task<std::size_t> {
+            std::size_t seen = 0;
+            auto body = [&](nursery& n) -> task<> {
+                auto child = [&seen, &n]() -> task<> {
+                    for (int i = 0; i < 100; ++i) {
+                        seen = n.children();
+                    }
+                    co_return;
+                };
+                n.spawn(child);
+                co_return;
+            };
+            co_await weft::scope(body);
+            co_return seen;
+        };
+        for (int round = 0; round < 100; ++round) {
+            CHECK(pool.block_on(work()) == 1);
+        }
+    }
+
+    TEST_CASE("a scope that spawns nothing needs no runtime") {
+        auto work = []() -> task<int> {
+            auto body = [](nursery& n) -> task<int> { co_return n.children() == 0 ? 4 : 0; };
+            int const seen = co_await weft::scope(body);
+            co_return seen;
+        };
+        CHECK(weft::sync_wait(work()) == 4);
     }
 
     TEST_CASE("a scope that stops itself ends without an error") {

@@ -2,6 +2,7 @@
 
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/thread_pool.hpp>
+#include <weft/runtime/timeout.hpp>
 
 #include <doctest/doctest.h>
 
@@ -115,6 +116,36 @@ TEST_SUITE("runtime/when_all") {
         }
         CHECK(finished == 0);
         CHECK(pool.task_count() == 0);
+    }
+
+    TEST_CASE("a stopped join is taken down before the wait of block_on that it follows") {
+        std::atomic<int> finished = 0;
+        auto join = [&]() -> task<> {
+            co_await when_all(sleeps_for_ever(finished), sleeps_for_ever(finished));
+        };
+        auto range = [&]() -> task<> {
+            std::vector<task<int>> children;
+            children.push_back(sleeps_for_ever(finished));
+            children.push_back(sleeps_for_ever(finished));
+            co_await when_all(std::move(children));
+        };
+        auto nested = [&]() -> task<> {
+            std::vector<task<>> joins;
+            joins.push_back(join());
+            joins.push_back(range());
+            auto both = when_all(std::move(joins));
+            co_await weft::timeout(24h, [](auto& all) -> task<> { co_await all; }(both));
+        };
+        for (int round = 0; round < 20; ++round) {
+            weft::thread_pool pool(2);
+            auto stop = [&]() -> task<> {
+                co_await weft::yield();
+                pool.request_stop();
+            };
+            pool.spawn(stop());
+            CHECK_THROWS_AS(pool.block_on(nested()), weft::operation_cancelled);
+        }
+        CHECK(finished == 0);
     }
 
     TEST_CASE("children that wait interleave and still join once") {
