@@ -14,7 +14,8 @@
 ///    in, or the thread that took it out. Only the owner resumes it or marks it stopped.
 /// I2 While a coroutine waits for a child by a plain await, the child's `slot_` points at the
 ///    handle that owns the child's frame; `unwind` clears it before it destroys the frame, so that
-///    chains of any length unwind without recursion.
+///    chains of any length unwind without recursion. Scopes, joins and timeouts nested in one
+///    another are asked to stop, and destroyed, recursively: 10^5 levels fit a stack of 8 MiB.
 
 #include <weft/runtime/base/assert.hpp>
 #include <weft/runtime/context.hpp>

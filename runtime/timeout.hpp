@@ -133,7 +133,8 @@ private:
 /// Thread safety: awaited in a task that a runtime runs.
 /// Cancellation: a stop of the awaiting task stops the child and unwinds the task.
 /// Lifetime: takes the task over; what it refers to must outlive the await.
-/// Resumption: where the child ended, or on the worker that began the wait.
+/// Resumption: where the child ended if that is the worker that began the wait, else through that
+///     worker's ready queue.
 /// Complexity: one timer; O(1), no allocation.
 /// Errors: std::system_error with std::errc::timed_out when the limit ended the task; else the
 ///     task's own.
