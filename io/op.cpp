@@ -71,6 +71,9 @@ bool io_op::start(promise_base& waiter) noexcept {
 
 bool io_op::absorb(int answer) noexcept {
     WEFT_ASSERT(!is_over, "an operation that is over gets an answer");
+    if (kind == io_kind::close && answer != -ECANCELED) {
+        answer = 0;  // whatever close(2) says, the descriptor is gone, and its number may be reused
+    }
     if (answer == -EINTR && !cancel_wanted) {
         return false;
     }

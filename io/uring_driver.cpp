@@ -482,7 +482,7 @@ void uring_driver::on_answer(io_op& op, int result, unsigned flags) noexcept {
         result = receive_now(op);
         unready = result == -EAGAIN;
     }
-    if (op.cancel_wanted && (unready || result == -EINTR)) {
+    if (op.cancel_wanted && (unready || (result == -EINTR && op.kind != io_kind::close))) {
         result = -ECANCELED;
         unready = false;
     }

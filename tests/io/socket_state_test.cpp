@@ -1,5 +1,6 @@
 #include <weft/io/socket_state.hpp>
 
+#include <weft/io/op.hpp>
 #include <weft/runtime/scheduler.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/task.hpp>
@@ -12,6 +13,7 @@
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <concepts>
 #include <coroutine>
 #include <memory>
@@ -144,6 +146,19 @@ TEST_SUITE("io/socket_state") {
         std::size_t const before = fd_count();
         pair.near->finish_close();
         CHECK(fd_count() == before);
+    }
+
+    TEST_CASE("a close that reports an error is not repeated: the descriptor is gone") {
+        two_sockets const pair;
+        for (int const error : {EINTR, EIO}) {
+            CAPTURE(error);
+            weft::detail::io_op closing(weft::detail::io_kind::close, *pair.near);
+            CHECK(closing.absorb(-error));
+            CHECK(closing.outcome().has_value());
+        }
+        weft::detail::io_op stopped(weft::detail::io_kind::close, *pair.near);
+        CHECK(stopped.absorb(-ECANCELED));
+        CHECK_FALSE(stopped.outcome().has_value());
     }
 
     TEST_CASE("operations are counted in and out until the close") {
