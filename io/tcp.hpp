@@ -100,6 +100,7 @@ public:
     result<void> set_receive_buffer_size(int bytes) noexcept;
 
     /// How long close(2) lets unsent data linger; 0 resets the connection. Nothing: the default.
+    /// Closing blocks the worker, with everything on it, for as long as more than 0 lets it.
     /// A `close` that has to end operations in flight ends the stream before it resets.
     result<void> set_linger(std::optional<int> seconds) noexcept;
 
