@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Runs programs in turn and compares one figure of each with the first one's.
+"""Runs programs in turn and compares their figures with the first one's.
 
-A program is NAME=COMMAND, or a COMMAND whose file gives the name. It may come from anywhere: the
-figure is a number in the line of JSON that it prints (--key; the shortest of a list of times), else
-what --pattern finds in its output, or the time that the command takes (--time). A program that
-fails ends the comparison. The order changes every round.
+A program is NAME=COMMAND, or a COMMAND whose file gives the name. It may come from anywhere: a
+figure is a number in the line of JSON that it prints (--key; the least of a list), else what
+--pattern finds in its output, or the time that the command takes (--time). A program that fails
+ends the comparison. The order changes every round.
 
   compare.py build/release/bench/forkjoin_fib build/release/bench/tbb_fib --args '--workers 2'
-  compare.py --key peak_rss_bytes weft=build/release/bench/forkjoin_skynet other=./skynet
+  compare.py --key seconds --key peak_rss_bytes weft='forkjoin_fib --workers 2' other='./fib -w 2'
   compare.py --pattern '([0-9.]+) s' weft='forkjoin_fib --size 39' other='./fib 1 39'
 """
 
@@ -72,7 +72,8 @@ def arguments(words=None):
     parser.add_argument('--args', default=[], type=shlex.split,
                         help='appended to every command')
     parser.add_argument('--rounds', type=positive, default=10)
-    parser.add_argument('--key', default='seconds', help='the figure (default: seconds)')
+    parser.add_argument('--key', action='append', dest='keys', metavar='NAME',
+                        help='a figure, or several (default: seconds)')
     parser.add_argument('--reduce', choices=REDUCTIONS, default='min',
                         help='what stands for a list of figures (default: min)')
     parser.add_argument('--pattern', type=pattern, metavar='REGEX',
@@ -82,6 +83,7 @@ def arguments(words=None):
     parser.add_argument('--compiler', help='named in the report')
     parser.add_argument('--json', type=pathlib.Path, help='write every figure to this file')
     options = parser.parse_args(words)
+    options.keys = ['wall time'] if options.time else options.keys or ['seconds']
     names = [name for name, _ in options.programs]
     if len(set(names)) != len(names):
         parser.error('two programs have the same name: give NAME=COMMAND')
@@ -105,23 +107,24 @@ def is_number(value):
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def figure_in(output, options):
-    """The figure that a program printed. Raises CannotCompare without a name."""
+def figure_in(output, key, options):
+    """A figure that a program printed. Raises CannotCompare without the program's name."""
     printed = json_object(output)
-    if printed is not None and options.key in printed:
-        value = printed[options.key]
+    if printed is not None and key in printed:
+        value = printed[key]
         values = value if isinstance(value, list) else [value]
         if values and all(map(is_number, values)):
             return REDUCTIONS[options.reduce](values)
-        raise CannotCompare(f'"{options.key}" is no number: {value}')
+        raise CannotCompare(f'"{key}" is no number: {value}')
     found = options.pattern.search(output) if options.pattern else None
     if found:
         return float(found.group(1))
-    keys = ', '.join(printed) if printed else 'no JSON'
-    raise CannotCompare(f'no "{options.key}" in its output ({keys})')
+    there = ', '.join(printed) if printed else 'no JSON'
+    raise CannotCompare(f'no "{key}" in its output ({there})')
 
 
 def run_once(name, command, options):
+    """Figures by key."""
     command = (['taskset', '-c', options.cpus] if options.cpus else []) + command + options.args
     start = time.perf_counter()
     try:
@@ -133,21 +136,22 @@ def run_once(name, command, options):
     if done.returncode != 0:
         raise CannotCompare(f'{name} failed ({done.returncode}): {done.stdout}{done.stderr}')
     if options.time:
-        return elapsed
+        return dict.fromkeys(options.keys, elapsed)
     try:
-        return figure_in(done.stdout, options)
+        return {key: figure_in(done.stdout, key, options) for key in options.keys}
     except CannotCompare as error:
         raise CannotCompare(f'{name}: {error}') from None
 
 
 def measure(options):
-    """Figures by name; the n-th ones of all programs are of one round."""
-    figures = {name: [] for name, _ in options.programs}
+    """Figures by key and name; the n-th ones of all programs are of one round."""
+    figures = {key: {name: [] for name, _ in options.programs} for key in options.keys}
     for number in range(1, options.rounds + 1):
         if sys.stderr.isatty():
             print(f'round {number} of {options.rounds}', file=sys.stderr, flush=True)
         for name, command in random.sample(options.programs, len(options.programs)):
-            figures[name].append(run_once(name, command, options))
+            for key, figure in run_once(name, command, options).items():
+                figures[key][name].append(figure)
     return figures
 
 
@@ -203,7 +207,6 @@ def setting(options):
         'kernel': f'{platform.system()} {platform.release()}',
         'compiler': options.compiler,
         'commit': commit(),
-        'figure': 'seconds of wall time' if options.time else options.key,
         'rounds': str(options.rounds),
     }
     return {name: text for name, text in facts.items() if text}
@@ -220,8 +223,9 @@ def main():
     for name, text in facts.items():
         print(f'{name + ":":9} {text}')
     first = options.programs[0][0]
-    print('\n' + echo_run.table(['program', 'median', 'min', 'max', 'spread', f'/ {first}'],
-                                list(rows_of(figures))))
+    for key, by_name in figures.items():
+        print('\n' + echo_run.table([key, 'median', 'min', 'max', 'spread', f'/ {first}'],
+                                    list(rows_of(by_name))))
     if options.json:
         commands = {name: shlex.join(command + options.args) for name, command in options.programs}
         everything = {'setting': facts, 'commands': commands, 'figures': figures}

@@ -63,6 +63,12 @@ class Comparison(unittest.TestCase):
         _, output, _ = self.compare('--key', 'peak_rss_bytes', one)
         self.assertEqual(self.row(output, 'one')[1], '4,096')
 
+    def test_each_key_gets_a_table(self):
+        one = self.script('one', "echo '{\"seconds\": 1, \"peak_rss_bytes\": 4096}'")
+        _, output, _ = self.compare('--key', 'peak_rss_bytes', '--key', 'seconds', one)
+        rows = [line.split()[:2] for line in output.splitlines() if line.startswith('one ')]
+        self.assertEqual(rows, [['one', '4,096'], ['one', '1.000']])
+
     def test_a_pattern_finds_the_figure_of_a_program_without_json(self):
         one = self.script('one', "echo '63245986 2.125 s'")
         _, output, _ = self.compare('--pattern', r'([0-9.]+) s', one)
@@ -115,7 +121,7 @@ class Comparison(unittest.TestCase):
         path = self.folder / 'figures.json'
         self.compare('--json', str(path), '--compiler', 'c++ 1', one)
         written = json.loads(path.read_text(encoding='utf-8'))
-        self.assertEqual(written['figures'], {'one': [2, 2]})
+        self.assertEqual(written['figures'], {'seconds': {'one': [2, 2]}})
         self.assertEqual(written['setting']['compiler'], 'c++ 1')
 
     def test_the_ratio_is_the_median_over_the_rounds(self):

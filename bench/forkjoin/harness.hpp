@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include <time.h>
+
 namespace forkjoin {
 
 struct options {
@@ -58,6 +60,13 @@ inline std::uint64_t peak_resident_bytes() {
         std::fclose(file);
     }
     return kibibytes * 1024;
+}
+
+/// What all threads of this process have used.
+inline double cpu_seconds() {
+    ::timespec time{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
 /// One object of JSON on a line of its own. Names and texts are written as they are.
@@ -125,10 +134,13 @@ template <class Solve, class IsRight>
                           IsRight is_right) {
     using clock = std::chrono::steady_clock;
     std::vector<double> seconds;
+    std::vector<double> cpu;
     for (unsigned i = 0; i < chosen.repetitions; ++i) {
+        double const cpu_before = cpu_seconds();
         auto const start = clock::now();
         auto const answer = solve();
         auto const end = clock::now();
+        cpu.push_back(cpu_seconds() - cpu_before);
         if (!is_right(answer)) {
             std::fprintf(stderr, "%s on %s: the answer is wrong\n", benchmark, library);
             return 1;
@@ -137,6 +149,7 @@ template <class Solve, class IsRight>
     }
     json_line line = begin_report(library, benchmark, chosen);
     line.add("seconds", std::span<double const>(seconds));
+    line.add("cpu_seconds", std::span<double const>(cpu));
     line.add("peak_rss_bytes", peak_resident_bytes());
     line.print();
     return 0;
