@@ -32,6 +32,8 @@ bool machine::execute(void (*body)()) {
     thread_count_ = 0;
     current_ = 0;
     steps_ = 0;
+    now_ = 0;
+    streak_ = 0;
     ++execution_;
     preemptions_left_ = bounded_ ? bounds_.preemptions : ~0U;
     stale_reads_left_ = bounded_ ? bounds_.stale_reads : ~0U;
@@ -65,10 +67,7 @@ unsigned machine::start(void (*function)(void*) noexcept, void* argument) {
         fail("more threads than a model may have", site::current());
     }
     unsigned const index = thread_count_++;
-    if (threads_[index] == nullptr) {
-        threads_[index] = std::make_unique<thread_slot>();
-    }
-    thread_slot& slot = *threads_[index];
+    thread_slot& slot = threads_[index];
     slot.function = function;
     slot.argument = argument;
     slot.phase = thread_phase::runnable;
@@ -83,22 +82,29 @@ unsigned machine::start(void (*function)(void*) noexcept, void* argument) {
 
 void machine::join(unsigned index) {
     point();
-    while (threads_[index]->phase != thread_phase::finished) {
-        block(threads_[index].get());
+    while (threads_[index].phase != thread_phase::finished) {
+        block(&threads_[index]);
     }
     memory_.learn(current_, memory_.known_by(index));
 }
 
 // --- who runs -------------------------------------------------------------------
 
-std::size_t machine::gather(unsigned* runnable, thread_phase phase) const noexcept {
+/// The threads that can go on: the running one, others, and those whose waits may end by
+/// themselves.
+std::size_t machine::gather(unsigned* able) const noexcept {
     std::size_t count = 0;
-    if (threads_[current_]->phase == phase) {
-        runnable[count++] = current_;
+    if (threads_[current_].phase == thread_phase::runnable) {
+        able[count++] = current_;
     }
     for (unsigned i = 0; i < thread_count_; ++i) {
-        if (i != current_ && threads_[i]->phase == phase) {
-            runnable[count++] = i;
+        if (i != current_ && threads_[i].phase == thread_phase::runnable) {
+            able[count++] = i;
+        }
+    }
+    for (unsigned i = 0; i < thread_count_; ++i) {
+        if (threads_[i].phase == thread_phase::waiting && threads_[i].deadline != no_deadline) {
+            able[count++] = i;
         }
     }
     return count;
@@ -108,91 +114,83 @@ void machine::point() {
     if (++steps_ > bounds_.step_max) {
         fail("no end in sight: the threads wait for each other in vain", site::current());
     }
-    unsigned runnable[thread_max];
-    std::size_t const count = gather(runnable, thread_phase::runnable);
+    if (++streak_ > bounds_.patience) {
+        yield();  // keeps I2
+        return;
+    }
+    unsigned able[thread_max];
+    std::size_t const count = gather(able);
     if (count == 1 || preemptions_left_ == 0) {
         return;
     }
     std::size_t chosen = 0;
-    if (!next.choose_thread(runnable, count, true, chosen)) {
+    if (!next.choose_thread(able, count, true, chosen)) {
         fail("the model does not repeat itself", site::current());
     }
     if (chosen != 0) {
         --preemptions_left_;
-        switch_to(runnable[chosen]);
+        switch_to(able[chosen]);
     }
 }
 
 void machine::go_on_elsewhere() {
-    unsigned runnable[thread_max];
-    std::size_t count = gather(runnable, thread_phase::runnable);
+    unsigned able[thread_max];
+    std::size_t count = gather(able);
     if (count == 0) {
         release_yielded();
-        count = gather(runnable, thread_phase::runnable);
-    }
-    if (count == 0) {
-        unsigned const expired = end_a_wait();
-        if (expired != thread_max) {
-            runnable[count++] = expired;
-        }
+        count = gather(able);
     }
     if (count == 0) {
         for (unsigned i = 0; i < thread_count_; ++i) {
-            if (threads_[i]->phase != thread_phase::finished) {
+            if (threads_[i].phase != thread_phase::finished) {
                 fail("deadlock: every thread waits for another", site::current());
             }
         }
         fiber::switch_to(&running().stack, nullptr);
     }
     std::size_t chosen = 0;
-    if (!next.choose_thread(runnable, count, false, chosen)) {
+    if (!next.choose_thread(able, count, false, chosen)) {
         fail("the model does not repeat itself", site::current());
     }
-    switch_to(runnable[chosen]);
+    switch_to(able[chosen]);
 }
 
 void machine::switch_to(unsigned thread) {
-    if (thread == current_) {
-        return;
+    thread_slot& to = threads_[thread];
+    if (to.phase == thread_phase::waiting) {
+        to.phase = thread_phase::runnable;
+        to.timed_out = true;
+        now_ = std::max(now_, to.deadline);
     }
-    thread_slot& from = running();
-    current_ = thread;
-    fiber::switch_to(&from.stack, &running().stack);
+    if (thread != current_) {
+        streak_ = 0;
+        thread_slot& from = running();
+        current_ = thread;
+        fiber::switch_to(&from.stack, &to.stack);
+    }
 }
 
-void machine::block(void const* channel) {
+void machine::block(void const* channel, std::uint64_t deadline) {
     running().phase = thread_phase::waiting;
     running().waits_for = channel;
+    running().deadline = deadline;
     go_on_elsewhere();
 }
 
 void machine::notify(void const* channel) noexcept {
     for (unsigned i = 0; i < thread_count_; ++i) {
-        thread_slot& each = *threads_[i];
+        thread_slot& each = threads_[i];
         if (each.phase == thread_phase::waiting && each.waits_for == channel) {
             each.phase = thread_phase::runnable;
-            each.may_time_out = false;
         }
     }
-}
-
-unsigned machine::end_a_wait() noexcept {
-    for (unsigned i = 0; i < thread_count_; ++i) {
-        thread_slot& each = *threads_[i];
-        if (each.phase == thread_phase::waiting && each.may_time_out) {
-            each.phase = thread_phase::runnable;
-            each.may_time_out = false;
-            each.timed_out = true;
-            return i;
-        }
-    }
-    return thread_max;
 }
 
 void machine::yield() {
     if (++steps_ > bounds_.step_max) {
         fail("no end in sight: a thread spins in vain", site::current());
     }
+    streak_ = 0;
     running().phase = thread_phase::yielded;
     running().reads_newest = true;
     next.defer(current_);
@@ -201,8 +199,8 @@ void machine::yield() {
 
 void machine::release_yielded() noexcept {
     for (unsigned i = 0; i < thread_count_; ++i) {
-        if (threads_[i]->phase == thread_phase::yielded) {
-            threads_[i]->phase = thread_phase::runnable;
+        if (threads_[i].phase == thread_phase::yielded) {
+            threads_[i].phase = thread_phase::runnable;
         }
     }
 }
@@ -380,11 +378,23 @@ void machine::unlock(void const* mutex) {
     release_yielded();
 }
 
-bool machine::wait(void const* condition, void const* mutex, bool may_time_out) {
+void machine::forget(void const* mutex) {
+    for (mutex_state& each : mutexes_) {
+        if (each.address == mutex) {
+            if (each.is_locked) {
+                fail("a mutex is destroyed while it is locked", site::current());
+            }
+            each = mutexes_.back();
+            mutexes_.pop_back();
+            return;
+        }
+    }
+}
+
+bool machine::wait(void const* condition, void const* mutex, std::uint64_t deadline) {
     unlock(mutex);
-    running().may_time_out = may_time_out;
     running().timed_out = false;
-    block(condition);
+    block(condition, deadline);
     bool const timed_out = running().timed_out;
     lock(mutex);
     return !timed_out;

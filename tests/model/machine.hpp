@@ -8,7 +8,6 @@
 #include <weft/tests/model/stepper.hpp>
 
 #include <array>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -22,7 +21,7 @@ struct thread_slot {
     void* argument = nullptr;
     thread_phase phase = thread_phase::finished;
     void const* waits_for = nullptr;
-    bool may_time_out = false;
+    std::uint64_t deadline = no_deadline;  // while it waits: when the wait may end by itself
     bool timed_out = false;
     bool reads_newest = false;  // keeps I2
 };
@@ -43,6 +42,8 @@ public:
 
     /// Whether the bounds on preemptions and stale reads count; for random executions they do not.
     void set_bounded(bool on) noexcept { bounded_ = on; }
+
+    [[nodiscard]] std::uint64_t now() const noexcept { return now_; }
 
     void set_tracing(bool on) noexcept { tracing_ = on; }
 
@@ -73,7 +74,8 @@ public:
 
     void lock(void const* mutex);
     void unlock(void const* mutex);
-    bool wait(void const* condition, void const* mutex, bool may_time_out);
+    void forget(void const* mutex);
+    bool wait(void const* condition, void const* mutex, std::uint64_t deadline);
     void notify(void const* channel) noexcept;
 
     void note_read(access_record& data, site where);
@@ -84,27 +86,28 @@ public:
 private:
     static void run_thread() noexcept;
     void point();
-    void block(void const* channel);
+    void block(void const* channel, std::uint64_t deadline = no_deadline);
     void go_on_elsewhere();
     void switch_to(unsigned thread);
-    [[nodiscard]] std::size_t gather(unsigned* runnable, thread_phase phase) const noexcept;
-    [[nodiscard]] unsigned end_a_wait() noexcept;
+    [[nodiscard]] std::size_t gather(unsigned* able) const noexcept;
     void release_yielded() noexcept;
     [[nodiscard]] std::size_t choose_age(std::size_t count);
     [[nodiscard]] mutex_state& state_of(void const* mutex);
     void trace(char const* operation, std::uint64_t value, site where) const;
 
-    [[nodiscard]] thread_slot& running() noexcept { return *threads_[current_]; }
+    [[nodiscard]] thread_slot& running() noexcept { return threads_[current_]; }
 
     memory memory_;
-    std::array<std::unique_ptr<thread_slot>, thread_max> threads_;
+    std::array<thread_slot, thread_max> threads_;
     unsigned thread_count_ = 0;
     unsigned current_ = 0;
     std::uint32_t execution_ = 0;
     bool bounded_ = true;
     bool tracing_ = false;
     std::size_t steps_ = 0;
+    std::uint64_t now_ = 0;
     options bounds_;
+    std::size_t streak_ = 0;  // steps since another thread ran
     unsigned preemptions_left_ = 0;
     unsigned stale_reads_left_ = 0;
     std::vector<mutex_state> mutexes_;

@@ -1,5 +1,5 @@
-/// In an execution the threads' mutexes and conditions are the stepper's; elsewhere the system's.
-/// A program that defines these functions is asked before the C library is.
+/// In an execution threads, mutexes, conditions and the clock are the stepper's; elsewhere the
+/// system's. What a program defines goes before what the C library does.
 
 #include <pthread.h>
 
@@ -7,9 +7,11 @@
 #include <weft/tests/model/stepper.hpp>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 
 #include <dlfcn.h>
 #include <sched.h>
@@ -24,9 +26,50 @@ Function* next_of(Function&, char const* name) noexcept {
     return function;
 }
 
+constexpr std::uint64_t second = 1'000'000'000;
+
+std::uint64_t nanoseconds(timespec const& time) noexcept {
+    return static_cast<std::uint64_t>(time.tv_sec) * second +
+           static_cast<std::uint64_t>(time.tv_nsec);
+}
+
+/// What a thread of the system would be started with.
+struct start_arguments {
+    void* (*function)(void*);
+    void* argument;
+};
+
+void run(void* given) noexcept {
+    auto* const arguments = static_cast<start_arguments*>(given);
+    start_arguments const copy = *arguments;
+    delete arguments;
+    copy.function(copy.argument);
+}
+
 }  // namespace
 
 extern "C" {
+
+int pthread_create(pthread_t* made,
+                   pthread_attr_t const* attributes,
+                   void* (*function)(void*),
+                   void* argument) noexcept {
+    if (weft::model::exploring()) {
+        *made = weft::model::thread::start(&run, new start_arguments{function, argument});
+        return 0;
+    }
+    static auto* const next = next_of(pthread_create, "pthread_create");
+    return next(made, attributes, function, argument);
+}
+
+int pthread_join(pthread_t joined, void** result) {
+    if (weft::model::exploring()) {
+        weft::model::thread::join(static_cast<unsigned>(joined));
+        return 0;
+    }
+    static auto* const next = next_of(pthread_join, "pthread_join");
+    return next(joined, result);
+}
 
 int pthread_mutex_lock(pthread_mutex_t* mutex) noexcept {
     if (weft::model::exploring()) {
@@ -46,9 +89,18 @@ int pthread_mutex_unlock(pthread_mutex_t* mutex) noexcept {
     return next(mutex);
 }
 
+int pthread_mutex_destroy(pthread_mutex_t* mutex) noexcept {
+    if (weft::model::exploring()) {
+        weft::model::forget(mutex);
+        return 0;
+    }
+    static auto* const next = next_of(pthread_mutex_destroy, "pthread_mutex_destroy");
+    return next(mutex);
+}
+
 int pthread_cond_wait(pthread_cond_t* condition, pthread_mutex_t* mutex) {
     if (weft::model::exploring()) {
-        weft::model::wait(condition, mutex, false);
+        weft::model::wait(condition, mutex, weft::model::no_deadline);
         return 0;
     }
     static auto* const next = next_of(pthread_cond_wait, "pthread_cond_wait");
@@ -59,7 +111,7 @@ int pthread_cond_timedwait(pthread_cond_t* condition,
                            pthread_mutex_t* mutex,
                            timespec const* deadline) {
     if (weft::model::exploring()) {
-        return weft::model::wait(condition, mutex, true) ? 0 : ETIMEDOUT;
+        return weft::model::wait(condition, mutex, nanoseconds(*deadline)) ? 0 : ETIMEDOUT;
     }
     static auto* const next = next_of(pthread_cond_timedwait, "pthread_cond_timedwait");
     return next(condition, mutex, deadline);
@@ -72,6 +124,16 @@ int pthread_cond_broadcast(pthread_cond_t* condition) noexcept {
     }
     static auto* const next = next_of(pthread_cond_broadcast, "pthread_cond_broadcast");
     return next(condition);
+}
+
+int clock_gettime(clockid_t clock, timespec* time) noexcept {
+    if (weft::model::exploring()) {
+        time->tv_sec = static_cast<std::time_t>(weft::model::now() / second);
+        time->tv_nsec = static_cast<long>(weft::model::now() % second);
+        return 0;
+    }
+    static auto* const next = next_of(clock_gettime, "clock_gettime");
+    return next(clock, time);
 }
 
 int sched_yield() noexcept {

@@ -100,8 +100,16 @@ void unlock(void const* mutex) noexcept {
     the_machine().unlock(mutex);
 }
 
-bool wait(void const* condition, void const* mutex, bool may_time_out) noexcept {
-    return the_machine().wait(condition, mutex, may_time_out);
+void forget(void const* mutex) noexcept {
+    the_machine().forget(mutex);
+}
+
+bool wait(void const* condition, void const* mutex, std::uint64_t deadline) noexcept {
+    return the_machine().wait(condition, mutex, deadline);
+}
+
+std::uint64_t now() noexcept {
+    return the_machine().now();
 }
 
 void notify(void const* condition) noexcept {

@@ -9,9 +9,10 @@
 /// bounded number of preemptions and of stale reads, depth first, then with random ones.
 ///
 /// I1 Everything but the choices is determined, so a sequence of choices repeats an execution.
-/// I2 A thread that spins says so (cpu_relax, sched_yield): it goes on when another thread has
-///    stored something, or when nobody else can, and its next load reads the newest store. So no
-///    bound on the length of an execution is reached unless threads wait for each other in vain.
+/// I2 A thread that spins says so (cpu_relax, sched_yield), or is noticed by the number of its
+///    steps: it goes on when another thread has stored something, or when nobody else can, and its
+///    next load reads the newest store. So no bound on the length of an execution is reached unless
+///    threads wait for each other in vain.
 /// I3 An execution that fails is abandoned where it stands: its fibers are not unwound.
 
 #include <weft/tests/model/memory.hpp>
@@ -26,8 +27,9 @@ using site = std::source_location;
 struct options {
     unsigned preemptions = 2;
     unsigned stale_reads = 2;
-    bool membarrier = true;  // whether light fences are free and heavy ones reach every thread
-    std::size_t step_max = 1000;
+    bool membarrier = true;      // whether light fences are free and heavy ones reach every thread
+    std::size_t patience = 150;  // steps after which a thread gives way even if nobody preempts it
+    std::size_t step_max = 4000;
 };
 
 /// Runs `body` in every way; false, with a report on stderr, when an execution failed. The name
@@ -122,10 +124,18 @@ void yield() noexcept;
 void lock(void const* mutex) noexcept;
 void unlock(void const* mutex) noexcept;
 
-/// Waits for notify(condition), with the mutex unlocked meanwhile. `may_time_out` lets the wait end
-/// by itself when nothing else can happen; it is false then.
-bool wait(void const* condition, void const* mutex, bool may_time_out) noexcept;
+/// The mutex is destroyed.
+void forget(void const* mutex) noexcept;
+
+inline constexpr std::uint64_t no_deadline = ~std::uint64_t{0};
+
+/// Waits for notify(condition), with the mutex unlocked meanwhile; false when it ended because of
+/// the deadline instead. That can happen at any time: the clock then jumps to the deadline.
+bool wait(void const* condition, void const* mutex, std::uint64_t deadline) noexcept;
 void notify(void const* condition) noexcept;
+
+/// The model's clock.
+[[nodiscard]] std::uint64_t now() noexcept;
 
 /// Who has accessed a piece of plain data.
 struct access_record {

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""Weakens every memory order that the models pass, one at a time; a model has to notice each.
+
+usage: mutation.py ROOT EQUIVALENTS PROGRAM...
+
+A mutant that survives every program that passes its place must stand in EQUIVALENTS with a reason:
+
+    <file> <function> <object>.<operation> <order>-><order> <reason>
+
+A line there that excuses nothing fails as well. WEFT_MODEL_RANDOM and WEFT_MODEL_SECONDS say how
+long a program looks for each mutant.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+TIMEOUT = 120
+WEAKER = {
+    'load': {'acquire': ('relaxed',), 'seq_cst': ('acquire',)},
+    'store': {'release': ('relaxed',), 'seq_cst': ('release',)},
+    'modify': {
+        'acquire': ('relaxed',),
+        'release': ('relaxed',),
+        'acq_rel': ('acquire', 'release'),
+        'seq_cst': ('acq_rel', 'acquire', 'release'),
+    },
+    'fence': {'full': ('none',), 'light': ('none',), 'heavy': ('own', 'none')},
+}
+OPERATION = re.compile(
+    r'(\w+)(?:\[[^\]]*\]|\([^()]*\))?(?:\.|->)(load|store|exchange|compare_exchange_\w+|fetch_\w+)\(')
+FENCE = re.compile(r'\b(fence_\w+)\(')
+
+
+class Site:
+    """A place in the library where an order is used."""
+
+    def __init__(self, root, line):
+        place, self.operation, self.orders, function = line.split('\t')
+        self.path, self.line, self.column = place.split(':')
+        self.place = place
+        self.function = short_name(function)
+        self.programs = []
+        text = (root / self.path).read_text().split('\n')[int(self.line) - 1]
+        matches = list(OPERATION.finditer(text)) + list(FENCE.finditer(text))
+        nearest = min(matches, default=None,
+                      key=lambda match: abs(match.start() - int(self.column) + 1))
+        self.what = '?' if nearest is None else '.'.join(nearest.groups())
+
+    def position(self):
+        return self.path, int(self.line), int(self.column)
+
+    def changes(self):
+        """(order, weaker order, what the program is told)"""
+        if self.operation == 'compare_exchange':
+            success, failure = self.orders.split(',')
+            for weaker in WEAKER['modify'].get(success, ()):
+                yield success, weaker, weaker
+            if failure != 'relaxed':
+                yield failure, 'relaxed/failure', 'failure-relaxed'
+        else:
+            for weaker in WEAKER[self.operation].get(self.orders, ()):
+                yield self.orders, weaker, weaker
+
+
+def short_name(function):
+    """The last name of a signature, without its scope, parameters and template arguments."""
+    function = re.sub(r'\((?:anonymous|lambda)[^)]*\)|\[[^\]]*\]', '', function)
+    previous = None
+    while previous != function:
+        previous, function = function, re.sub(r'<[^<>]*>', '', function)
+    return re.split(r'[\s:*&]', function.partition('(')[0].strip())[-1]
+
+
+def sites_of(root, programs):
+    sites = {}
+    for program in programs:
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / 'sites'
+            result = run(program, {'WEFT_MODEL_SITES': str(path)})
+            if result != 'survived':
+                sys.exit(f'{program}: {result} without a mutant')
+            for line in path.read_text().splitlines():
+                if not line.startswith('tests/'):
+                    place = line.partition('\t')[0]
+                    sites.setdefault(place, Site(root, line)).programs.append(program)
+    return sorted(sites.values(), key=Site.position)
+
+
+def run(program, environment):
+    try:
+        ended = subprocess.run([program], env=os.environ | environment, timeout=TIMEOUT,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    except subprocess.TimeoutExpired:
+        return 'hangs'
+    return 'survived' if ended.returncode == 0 else 'killed'
+
+
+def read_equivalents(path):
+    excused = {}
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if line.strip() and not line.startswith('#'):
+            fields = line.split(None, 4)
+            if len(fields) < 5:
+                sys.exit(f'{path}:{number}: no reason')
+            excused[' '.join(fields[:4])] = number
+    return excused
+
+
+def main():
+    root, equivalents = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+    excused = read_equivalents(equivalents)
+    sites = sites_of(root, sys.argv[3:])
+    used, seen, killed, failures = set(), {}, 0, 0
+    for site in sites:
+        for order, weaker, told in site.changes():
+            key = f'{site.path} {site.function} {site.what} {order}->{weaker}'
+            seen[key] = seen.get(key, 0) + 1
+            key += f'#{seen[key]}' if seen[key] > 1 else ''
+            mutant = {'WEFT_MODEL_MUTANT': f'{site.place}:{told}', 'WEFT_MODEL_QUIET': '1'}
+            if any(run(program, mutant) != 'survived' for program in site.programs):
+                killed += 1
+                print(f'killed      {key}', flush=True)
+            elif key in excused:
+                used.add(key)
+                print(f'equivalent  {key}', flush=True)
+            else:
+                failures += 1
+                print(f'SURVIVED    {key}  ({site.place}:{told})', flush=True)
+    covered = {site.path for site in sites}
+    for key in sorted(excused.keys() - used):
+        if key.partition(' ')[0] in covered:
+            failures += 1
+            print(f'{equivalents.name}:{excused[key]}: excuses nothing: {key}')
+    print(f'{killed} killed, {len(used)} equivalent, {failures} to look at')
+    return 1 if failures else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

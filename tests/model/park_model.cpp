@@ -1,0 +1,113 @@
+/// Parking and waking: real workers, in real schedulers, that wait in mutex and condition.
+
+#include <weft/runtime/thread_pool.hpp>
+#include <weft/runtime/when_all.hpp>
+#include <weft/tests/model/stepper.hpp>
+
+#include <doctest/doctest.h>
+
+namespace model = weft::model;
+
+namespace {
+
+using event = weft::detail::thread_event;
+
+weft::task<int> give(model::plain<int> const& value) {
+    co_return value.read();
+}
+
+void block_on(unsigned workers) {
+    model::plain<int> value{0};
+    weft::thread_pool pool(workers);
+    value.write(1);
+    model::expect(pool.block_on(give(value)) == 1, "a value is lost");
+}
+
+void one_worker() {
+    block_on(1);
+}
+
+void two_workers() {
+    block_on(2);
+}
+
+/// Two foreign threads inject at the same time.
+void two_injectors() {
+    model::plain<int> value{1};
+    weft::thread_pool pool(1);
+    auto injects = [&] { (void)pool.block_on(give(value)); };
+    model::thread other(injects);
+    (void)pool.block_on(give(value));
+    other.join();
+}
+
+weft::task<> signal(event& happened) {
+    happened.signal();
+    co_return;
+}
+
+/// Holds its worker until somebody else has run what it spawned: only a worker that is awake can.
+weft::task<> spawn_and_hold() {
+    event happened;
+    weft::spawn(signal(happened));
+    happened.wait();
+    co_return;
+}
+
+void ready_is_shared() {
+    weft::thread_pool pool(2);
+    pool.block_on(spawn_and_hold());
+}
+
+weft::task<> hold(event& happened) {
+    happened.wait();
+    co_return;
+}
+
+/// The first child holds the worker until a thief has run the second.
+weft::task<> fork_and_hold() {
+    event happened;
+    co_await weft::when_all(hold(happened), signal(happened));
+}
+
+void fork_is_shared() {
+    weft::thread_pool pool(2);
+    pool.block_on(fork_and_hold());
+}
+
+/// The work is injected while one worker is held by other work.
+void injected_is_shared() {
+    event happened;
+    weft::thread_pool pool(2);
+    pool.spawn(hold(happened));
+    pool.block_on(signal(happened));
+}
+
+}  // namespace
+
+TEST_SUITE("model/park") {
+    TEST_CASE("what is injected while the workers park is run") {
+        CHECK(model::explore("one_worker", &one_worker, {.stale_reads = 1}));
+        CHECK(model::explore("two_workers", &two_workers, {.stale_reads = 0}));
+        CHECK(model::explore("two_injectors", &two_injectors, {.stale_reads = 0}));
+    }
+
+    TEST_CASE("work that one worker cannot run wakes another, wherever it waits") {
+        CHECK(model::explore("injected", &injected_is_shared, {.stale_reads = 0}));
+        CHECK(model::explore("ready", &ready_is_shared, {.stale_reads = 0}));
+        CHECK(model::explore("fork", &fork_is_shared, {.stale_reads = 0}));
+    }
+
+    TEST_CASE("a stale read of a queue or of the sleepers does not lose a wake-up") {
+        model::options const stale{.preemptions = 1, .stale_reads = 1};
+        CHECK(model::explore("ready_stale", &ready_is_shared, stale));
+        CHECK(model::explore("fork_stale", &fork_is_shared, stale));
+        CHECK(model::explore("injected_stale", &injected_is_shared, stale));
+    }
+
+    TEST_CASE("the same holds with fences that both sides pay for") {
+        model::options portable{.preemptions = 1, .stale_reads = 1, .membarrier = false};
+        CHECK(model::explore("ready_portable", &ready_is_shared, portable));
+        CHECK(model::explore("fork_portable", &fork_is_shared, portable));
+    }
+}
