@@ -45,16 +45,13 @@ unsigned number_from_environment(char const* variable, unsigned otherwise) {
 
 driver_kind kind_from_environment(driver_kind wish) {
     std::string_view const text = environment("WEFT_DRIVER");
+    if (!text.empty() && text != "uring" && text != "epoll") {
+        reject("WEFT_DRIVER", text, "uring or epoll");
+    }
     if (wish != driver_kind::automatic || text.empty()) {
         return wish;
     }
-    if (text == "uring") {
-        return driver_kind::uring;
-    }
-    if (text != "epoll") {
-        reject("WEFT_DRIVER", text, "uring or epoll");
-    }
-    return driver_kind::epoll;
+    return text == "uring" ? driver_kind::uring : driver_kind::epoll;
 }
 
 int fault_from_environment() {

@@ -95,6 +95,7 @@ private:
 }
 
 [[nodiscard]] task<> close_socket(tcp_socket& socket) {
+    (void)detail::require_worker("close");
     if (socket.state.is_closing()) {
         co_return;
     }
@@ -156,7 +157,14 @@ basic_connect<false> tcp_stream::connect(address const& peer, stream_options con
     return basic_connect<false>(peer, options);
 }
 
-result<tcp_stream> tcp_stream::adopt(unique_fd connected) noexcept {
+result<tcp_stream> tcp_stream::adopt(unique_fd connected) {
+    auto const type = detail::option(connected.value(), SOL_SOCKET, SO_TYPE);
+    if (!type) {
+        return failure(type.error());
+    }
+    if (*type != SOCK_STREAM) {
+        return failure(std::errc::wrong_protocol_type);
+    }
     ::sockaddr_storage storage{};
     ::socklen_t length = sizeof storage;
     auto* const generic = reinterpret_cast<::sockaddr*>(&storage);

@@ -66,8 +66,8 @@ public:
     [[nodiscard]] static basic_connect<false> connect(
         address const& peer, stream_options const& options = stream_options());
 
-    /// Takes over a connected socket.
-    [[nodiscard]] static result<tcp_stream> adopt(unique_fd connected) noexcept;
+    /// Takes over a connected stream socket.
+    [[nodiscard]] static result<tcp_stream> adopt(unique_fd connected);
 
     /// Reads what is there, at least one byte; 0 at the end of the stream, and for an empty buffer.
     [[nodiscard]] transfer_operation read_some(mutable_buffer into) noexcept;

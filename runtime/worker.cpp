@@ -244,8 +244,8 @@ void worker::expire_timers() noexcept {
     }
 }
 
-/// What became ready during a service is announced once, and only if there is more than this worker
-/// runs next.
+/// What became ready during a service is announced once, and only if it is more than one coroutine:
+/// this worker runs that soon.
 void worker::end_service() noexcept {
     while (runnable* const each = completed_.pop_front()) {
         enqueue(promise_base::from(*each));

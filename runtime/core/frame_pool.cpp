@@ -106,7 +106,11 @@ bool pooling_wanted() noexcept {
     return wish == nullptr || wish[0] != '0';
 }
 
-bool const pooling = pooling_wanted();
+/// Decided at the first use, which may be in the initialiser of some static.
+bool pooling() noexcept {
+    static bool const wanted = pooling_wanted();
+    return wanted;
+}
 
 constinit thread_local thread_cache cache{};
 
@@ -191,14 +195,14 @@ void enroll(thread_cache& mine) {
     if (!mine.enrolled) {
         thread_local exit_guard const guard(mine);
         mine.enrolled = true;
-        mine.limit = pooling ? cache_limit : 0;
+        mine.limit = pooling() ? cache_limit : 0;
     }
 }
 
 /// The list is empty: takes a batch from the depot, else one block from the heap.
 WEFT_COLD void* refill(thread_cache& mine, std::size_t index) {
     enroll(mine);
-    if (pooling) {
+    if (pooling()) {
         depot& shared = the_depot();
         std::scoped_lock const lock(shared.mutex);
         for (std::size_t i = 0; i < batch_size && shared.lists[index].first != nullptr; ++i) {
@@ -218,7 +222,7 @@ WEFT_COLD void* refill(thread_cache& mine, std::size_t index) {
 WEFT_COLD void spill(thread_cache& mine, std::size_t index) noexcept {
     enroll(mine);
     free_list surplus;
-    if (!pooling) {
+    if (!pooling()) {
         move_to(mine, index, surplus, ~std::size_t{0});
         // relaxed: own — only this thread writes
     } else if (mine.counts[index].load(relaxed) > cache_limit) {

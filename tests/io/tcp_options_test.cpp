@@ -290,6 +290,8 @@ TEST_SUITE("io/tcp/adopt") {
         CHECK(tcp_stream::adopt(std::move(local.near)).error() ==
               std::errc::address_family_not_supported);
         CHECK(tcp_stream::adopt(unique_fd()).error() == std::errc::bad_file_descriptor);
+        unique_fd datagrams(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+        CHECK(tcp_stream::adopt(std::move(datagrams)).error() == std::errc::wrong_protocol_type);
         local.far.reset();
         CHECK(fd_count() == before);
     }
