@@ -5,7 +5,8 @@ usage: mutation.py ROOT EQUIVALENTS PROGRAM...
 
 A mutant that survives every program that passes its place must stand in EQUIVALENTS with a reason:
 
-    <file> <function> <object>.<operation> <order>-><order> <reason>
+    <file> <function> <object>.<operation> <order>-><order>
+        <reason>
 
 A line there that excuses nothing fails as well. WEFT_MODEL_RANDOM and WEFT_MODEL_SECONDS say how
 long a program looks for each mutant.
@@ -31,7 +32,8 @@ WEAKER = {
     'fence': {'full': ('none',), 'light': ('none',), 'heavy': ('own', 'none')},
 }
 OPERATION = re.compile(
-    r'(\w+)(?:\[[^\]]*\]|\([^()]*\))?(?:\.|->)(load|store|exchange|compare_exchange_\w+|fetch_\w+)\(')
+    r'(\w+)(?:\[[^\]]*\]|\([^()]*\))?(?:\.|->)'
+    r'(load|store|exchange|compare_exchange_\w+|fetch_\w+)\(')
 FENCE = re.compile(r'\b(fence_\w+)\(')
 
 
@@ -100,13 +102,18 @@ def run(program, environment):
 
 
 def read_equivalents(path):
-    excused = {}
+    """The excused mutants, each with the number of its line; a reason stands indented below."""
+    excused, key = {}, None
     for number, line in enumerate(path.read_text().splitlines(), 1):
-        if line.strip() and not line.startswith('#'):
-            fields = line.split(None, 4)
-            if len(fields) < 5:
-                sys.exit(f'{path}:{number}: no reason')
-            excused[' '.join(fields[:4])] = number
+        if line.startswith(' ') and key is not None:
+            excused[key] = number - 1
+            key = None
+        elif line.strip() and not line.startswith('#'):
+            if key is not None:
+                sys.exit(f'{path}:{number}: no reason above')
+            key = line.strip()
+    if key is not None:
+        sys.exit(f'{path}: no reason at the end')
     return excused
 
 
