@@ -18,7 +18,7 @@ constexpr std::uint64_t tick_at_or_after(nanoseconds_u64 time) noexcept {
 
 }  // namespace
 
-constinit thread_local worker* this_threads_worker = nullptr;
+WEFT_STATIC_TLS constinit thread_local worker* this_threads_worker = nullptr;
 
 WEFT_NOINLINE worker* current_worker() noexcept {
     worker* const here = this_threads_worker;

@@ -202,7 +202,7 @@ private:
 
 /// The worker whose thread this is, or null on a foreign thread. To be read in functions that are
 /// not inlined: a coroutine that goes on elsewhere must not keep the address.
-extern constinit thread_local worker* this_threads_worker;
+WEFT_STATIC_TLS extern constinit thread_local worker* this_threads_worker;
 
 /// The same for everybody else. Not cached across a suspension.
 [[nodiscard]] worker* current_worker() noexcept;

@@ -48,6 +48,11 @@
 #endif
 #endif
 
+/// A thread_local that is reached by an offset instead of a call, in position-independent code too.
+/// It takes its place in the static TLS block, of which a library loaded at run time may use
+/// little.
+#define WEFT_STATIC_TLS [[gnu::tls_model("initial-exec")]]
+
 #define WEFT_NOINLINE [[gnu::noinline]]
 #define WEFT_COLD [[gnu::cold, gnu::noinline]]
 #define WEFT_ALWAYS_INLINE [[gnu::always_inline]] inline

@@ -112,7 +112,7 @@ bool pooling() noexcept {
     return wanted;
 }
 
-constinit thread_local thread_cache cache{};
+WEFT_STATIC_TLS constinit thread_local thread_cache cache{};
 
 void note_from_heap(thread_cache& mine, std::ptrdiff_t change) noexcept {
     // relaxed: own — only this thread writes; live_frames() reads a count, not what it counts
