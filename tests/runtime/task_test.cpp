@@ -25,6 +25,10 @@ task<int> answer() {
     co_return 42;
 }
 
+task<std::uint64_t> answer_of_another_type() {
+    co_return 42;
+}
+
 task<> set(bool& ran) {
     ran = true;
     co_return;
@@ -113,6 +117,10 @@ TEST_SUITE("runtime/task") {
 
     TEST_CASE("a task yields the value that it returns") {
         CHECK(sync_wait(answer()) == 42);
+    }
+
+    TEST_CASE("a task takes a value of a type that converts to its own") {
+        CHECK(sync_wait(answer_of_another_type()) == 42);
     }
 
     TEST_CASE("a task yields a move-only value without copying it") {
