@@ -89,11 +89,12 @@ wishes const& wanted() noexcept {
 
 char const* file_of(site where) noexcept {
     char const* const path = where.file_name();
-    char const* shortened = path;
-    for (char const* at = path; (at = std::strstr(at, "weft/")) != nullptr; at += 5) {
-        shortened = at + 5;
+    for (char const* const folder : {"/tests/", "/runtime/", "/io/", "/sync/"}) {
+        if (char const* const found = std::strstr(path, folder); found != nullptr) {
+            return found + 1;
+        }
     }
-    return shortened;
+    return path;
 }
 
 order mutate(order how, char const* operation, site where) noexcept {

@@ -178,6 +178,17 @@ void shutdown_with_tasks() {
     model::expect(values[0].read() + values[1].read() == 2, "a spawned task did not run");
 }
 
+/// Nobody waits for the tasks but by counting them.
+void count_tasks() {
+    model::plain<int> value{0};
+    weft::thread_pool pool(1);
+    pool.spawn(write(value));
+    while (pool.task_count() != 0) {
+        model::yield();
+    }
+    model::expect(value.read() == 1, "a task is not counted although it runs");
+}
+
 void shutdown_of_idle_pool() {
     weft::thread_pool const pool(2);
 }
@@ -211,6 +222,7 @@ TEST_SUITE("model/runtime") {
 
     TEST_CASE("a pool that is destroyed runs what was spawned, and its workers leave") {
         CHECK(model::explore("shutdown", &shutdown_with_tasks, {.stale_reads = 0}));
+        CHECK(model::explore("count_tasks", &count_tasks, {.stale_reads = 1}));
         CHECK(model::explore("shutdown_idle", &shutdown_of_idle_pool, {.stale_reads = 1}));
     }
 }

@@ -131,6 +131,22 @@ void two_link_at_once() {
     model::expect(owner.calls.read() == 1, "a stop of the root is lost");
 }
 
+/// Two threads ask the same child, so that one of them finds it linked by the other.
+void two_ask_a_child() {
+    model::plain<int> reason{0};
+    weft::stop_source parent;
+    weft::stop_source child(parent.token());
+    auto asks = [&] {
+        if (child.stop_requested()) {
+            model::expect(reason.read() == 1, "a stop is seen before the request");
+        }
+    };
+    model::thread one(asks);
+    model::thread other(asks);
+    reason.write(1);
+    parent.request_stop();
+}
+
 /// The callback destroys the registration that it belongs to.
 void destroyed_from_within() {
     weft::stop_source source;
@@ -172,6 +188,10 @@ TEST_SUITE("model/stop_token") {
     TEST_CASE("a stop of the parent reaches a child however late it links itself") {
         CHECK(model::explore("child_hears_of_it", &child_hears_of_it));
         CHECK(model::explore("two_link_at_once", &two_link_at_once, {.stale_reads = 1}));
+    }
+
+    TEST_CASE("whoever sees a stop sees what was written before it was requested") {
+        CHECK(model::explore("two_ask_a_child", &two_ask_a_child));
     }
 
     TEST_CASE("a child may die while its parent stops") {
