@@ -170,14 +170,14 @@ class Dev(unittest.TestCase):
     def test_ci_adds_up_all_stages(self):
         done = self.run_dev('ci')
         self.assertEqual(done.returncode, 0, done.stdout)
-        self.assertEqual(self.last_line(done), '6 passed, 0 failed')
+        self.assertEqual(self.last_line(done), '9 passed, 0 failed')
 
     def test_ci_goes_on_after_a_failed_stage_and_fails(self):
         self.stand_in('ninja', '[[ $2 != build/asan ]]')
         self.stand_in('clang-tidy-19', 'exit 1')
         done = self.run_dev('ci')
         self.assertEqual(done.returncode, 1)
-        self.assertEqual(self.last_line(done), '5 passed, 2 failed')
+        self.assertEqual(self.last_line(done), '7 passed, 3 failed')
         self.assertRegex(done.stdout, r'(?m)^asan +\d+ s +FAILED: 0 passed, 1 failed$')
         self.assertRegex(done.stdout, r'(?m)^lint +\d+ s +FAILED: 1 passed, 0 failed$')
 
