@@ -9,7 +9,7 @@ A mutant that survives every program that passes its place must stand in EQUIVAL
         <reason>
 
 A line there that excuses nothing fails as well. WEFT_MODEL_RANDOM and WEFT_MODEL_SECONDS say how
-long a program looks for each mutant.
+long a program looks for each mutant; with WEFT_MODEL_ONLY=<file> only that file is mutated.
 """
 
 import os
@@ -120,7 +120,8 @@ def read_equivalents(path):
 def main():
     root, equivalents = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
     excused = read_equivalents(equivalents)
-    sites = sites_of(root, sys.argv[3:])
+    only = os.environ.get('WEFT_MODEL_ONLY', '')
+    sites = [site for site in sites_of(root, sys.argv[3:]) if only in site.path]
     used, seen, killed, failures = set(), {}, 0, 0
     for site in sites:
         for order, weaker, told in site.changes():
