@@ -12,7 +12,7 @@
 
 #include <weft/runtime/base/atomic.hpp>
 
-#if !defined(WEFT_ATOMIC_HEADER)
+#if !defined(WEFT_ATOMICS_REPLACED)
 
 namespace weft::detail {
 

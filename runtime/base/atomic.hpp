@@ -2,14 +2,12 @@
 
 /// The one switch point for atomics: every atomic of the library is a `detail::atomic<T>` and every
 /// fence one of the functions below, so that a sanitizer build or a model checker can put its own
-/// in their place. WEFT_ATOMIC_HEADER names a header that defines all of it instead, the asymmetric
-/// fences included.
+/// in their place. WEFT_ATOMICS_REPLACED tells that a header which was included before defines all
+/// of it instead, the asymmetric fences included.
 
 #include <weft/runtime/base/config.hpp>
 
-#if defined(WEFT_ATOMIC_HEADER)
-#include WEFT_ATOMIC_HEADER
-#else
+#if !defined(WEFT_ATOMICS_REPLACED)
 
 #include <atomic>
 

@@ -1,7 +1,10 @@
 #pragma once
 
-/// What stands behind runtime/base/atomic.hpp in a model: atomics and fences whose every operation
-/// is a step of the stepper. The interface is the part of std::atomic that the library uses.
+/// What stands in for runtime/base/atomic.hpp in a model: atomics and fences whose every operation
+/// is a step of the stepper. The interface is the part of std::atomic that the library uses. The
+/// compiler is told to include this file first.
+
+#define WEFT_ATOMICS_REPLACED 1
 
 #include <weft/runtime/base/config.hpp>
 #include <weft/tests/model/stepper.hpp>
