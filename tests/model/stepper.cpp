@@ -147,6 +147,7 @@ public:
         if (!execute()) {
             return report("-");
         }
+        length_ = machine_.steps();
         if (std::string const wish = replay(); !wish.empty()) {
             return repeat(wish);
         }
@@ -176,7 +177,7 @@ private:
     [[nodiscard]] bool repeat(std::string const& wish) {
         if (wish[0] >= '0' && wish[0] <= '9') {
             machine_.set_bounded(false);
-            machine_.next.start_random(std::strtoull(wish.c_str(), nullptr, 0), machine_.steps());
+            machine_.next.start_random(std::strtoull(wish.c_str(), nullptr, 0), length_);
         } else if (!machine_.next.start_repeat(wish == "-" ? "" : wish)) {
             std::fprintf(stderr, "model %s: WEFT_MODEL_REPLAY cannot be read\n", name_);
             return false;
@@ -207,12 +208,11 @@ private:
         std::uint64_t const wanted = number_from("WEFT_MODEL_RANDOM", 20'000);
         std::uint64_t const seed = test::fresh_seed();
         begin_ = std::chrono::steady_clock::now();
-        std::size_t const length = machine_.steps();
         executions_ = steps_ = 0;
         machine_.set_bounded(false);
         while (executions_ < wanted) {
             std::uint64_t const own = seed + executions_;
-            machine_.next.start_random(own, length);
+            machine_.next.start_random(own, length_);
             if (!execute()) {
                 return report(std::to_string(own));
             }
@@ -255,6 +255,7 @@ private:
     void (*body_)();
     machine& machine_ = the_machine();
     std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+    std::size_t length_ = 0;  // of the plain execution, in steps
     unsigned long long executions_ = 0;
     unsigned long long steps_ = 0;
 };
