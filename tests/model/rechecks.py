@@ -45,8 +45,6 @@ CHANGES = (
      '        true) {', 'park'),
     ('a posted request that still travels', 'runtime/pinned_operation.cpp',
      'if (!posted_ || arrived_) [[likely]] {', 'if (true) {', 'runtime'),
-    ('an operation that settled before its cancellation', 'runtime/pinned_operation.cpp',
-     'if (self.settled_) {', 'if (false) {', 'runtime'),
 )
 
 
