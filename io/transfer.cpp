@@ -22,9 +22,9 @@ transfer::transfer(transfer_request const& request) noexcept
     length = request.length;
 }
 
-transfer_request transfer::request() const noexcept {
-    return {kind, *stream_, data, length};
-}
+transfer::transfer(transfer&& unstarted) noexcept
+    : transfer(
+          transfer_request(unstarted.kind, *unstarted.stream_, unstarted.data, unstarted.length)) {}
 
 std::size_t transfer::count_or_throw() const {
     auto const count = outcome();
@@ -49,6 +49,16 @@ void vector_list::append(void const* data, std::size_t size) noexcept {
 vectored_transfer::vectored_transfer(transfer_request const& request, vector_list&& taken) noexcept
     : transfer(request)
     , list_(std::move(taken)) {
+    point_at_list();
+}
+
+vectored_transfer::vectored_transfer(vectored_transfer&& unstarted) noexcept
+    : transfer(static_cast<transfer&&>(unstarted))  // its own part only
+    , list_(std::move(unstarted.list_)) {
+    point_at_list();
+}
+
+void vectored_transfer::point_at_list() noexcept {
     vectors = list_.begin();
     vector_count = list_.size();
 }

@@ -37,7 +37,11 @@ class transfer : public io_op {
 public:
     explicit transfer(transfer_request const& request) noexcept;
 
-    [[nodiscard]] transfer_request request() const noexcept;
+    /// Requires: `unstarted` is.
+    transfer(transfer&& unstarted) noexcept;
+    transfer& operator=(transfer&&) = delete;
+
+    [[nodiscard]] bool is_empty() const noexcept { return length == 0; }
 
     /// The number of bytes; throws what outcome() holds, naming the operation and the peer.
     [[nodiscard]] std::size_t count_or_throw() const;
@@ -83,87 +87,59 @@ private:
 class vectored_transfer : public transfer {
 public:
     vectored_transfer(transfer_request const& request, vector_list&& taken) noexcept;
+    vectored_transfer(vectored_transfer&& unstarted) noexcept;
+    vectored_transfer& operator=(vectored_transfer&&) = delete;
 
     [[nodiscard]] bool is_empty() const noexcept { return vector_count == 0; }
 
-    [[nodiscard]] vector_list& list() noexcept { return list_; }
-
 private:
+    void point_at_list() noexcept;
+
     vector_list list_;
 };
 
 }  // namespace detail
 
-/// What read_some, read_exact and write_all wait in. Yields the number of bytes, or with
-/// `as_result` a result of it.
-template <bool ResultForm>
-class [[nodiscard]] basic_transfer : private detail::transfer {
+/// What reading and writing wait in. Yields the number of bytes, or with `as_result` a result of
+/// it.
+template <class Transfer, bool ResultForm>
+class [[nodiscard]] basic_transfer : private Transfer {
 public:
-    explicit basic_transfer(detail::transfer_request const& request) noexcept : transfer(request) {
+    template <class... Arguments>
+    explicit basic_transfer(Arguments&&... arguments) noexcept
+        : Transfer(static_cast<Arguments&&>(arguments)...) {
         if constexpr (ResultForm) {
-            resume_when_stopped();
+            this->resume_when_stopped();
         }
     }
 
-    [[nodiscard]] bool await_ready() const noexcept { return length == 0; }
+    basic_transfer(basic_transfer const&) = delete;
+    basic_transfer& operator=(basic_transfer const&) = delete;
+
+    [[nodiscard]] bool await_ready() const noexcept { return this->is_empty(); }
 
     template <std::derived_from<detail::promise_base> Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> waiter) noexcept {
-        return start(waiter.promise());
+        return this->start(waiter.promise());
     }
 
     auto await_resume() {
-        last_use const ends(*this);
+        detail::io_op::last_use const ends(*this);
         if constexpr (ResultForm) {
-            return outcome();
+            return this->outcome();
         } else {
-            return count_or_throw();
+            return this->count_or_throw();
         }
     }
 
-    [[nodiscard]] basic_transfer<true> as_result() && noexcept
+    [[nodiscard]] basic_transfer<Transfer, true> as_result() && noexcept
         requires(!ResultForm)
     {
-        return basic_transfer<true>(request());
+        return basic_transfer<Transfer, true>(static_cast<Transfer&&>(*this));
     }
 };
 
-/// What the vectored forms wait in.
-template <bool ResultForm>
-class [[nodiscard]] basic_vectored_transfer : private detail::vectored_transfer {
-public:
-    basic_vectored_transfer(detail::transfer_request const& request,
-                            detail::vector_list&& list) noexcept
-        : vectored_transfer(request, std::move(list)) {
-        if constexpr (ResultForm) {
-            resume_when_stopped();
-        }
-    }
-
-    [[nodiscard]] bool await_ready() const noexcept { return is_empty(); }
-
-    template <std::derived_from<detail::promise_base> Promise>
-    [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> waiter) noexcept {
-        return start(waiter.promise());
-    }
-
-    auto await_resume() {
-        last_use const ends(*this);
-        if constexpr (ResultForm) {
-            return outcome();
-        } else {
-            return count_or_throw();
-        }
-    }
-
-    [[nodiscard]] basic_vectored_transfer<true> as_result() && noexcept
-        requires(!ResultForm)
-    {
-        return basic_vectored_transfer<true>(request(), std::move(list()));
-    }
-};
-
-using transfer_operation = basic_transfer<false>;
-using vectored_transfer_operation = basic_vectored_transfer<false>;
+using transfer_operation = basic_transfer<detail::transfer, false>;
+using vectored_transfer_operation = basic_transfer<detail::vectored_transfer, false>;
 
 }  // namespace weft
