@@ -205,7 +205,7 @@ private:
     }
 
     [[nodiscard]] bool draw() {
-        std::uint64_t const wanted = number_from("WEFT_MODEL_RANDOM", 20'000);
+        std::uint64_t const wanted = number_from("WEFT_MODEL_RANDOM", 10'000);
         std::uint64_t const seed = test::fresh_seed();
         begin_ = std::chrono::steady_clock::now();
         executions_ = steps_ = 0;

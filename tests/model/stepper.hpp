@@ -36,7 +36,7 @@ struct options {
 /// selects it in WEFT_MODEL_REPLAY.
 ///
 /// Environment: WEFT_MODEL_SECONDS bounds the exhaustive part (default 5, 0 is no bound),
-/// WEFT_MODEL_RANDOM is the number of random executions (default 20000).
+/// WEFT_MODEL_RANDOM is the number of random executions (default 10000).
 [[nodiscard]] bool explore(char const* name, void (*body)(), options const& bounds = {});
 
 /// True while an execution is under way. Otherwise atomics are plain values.
