@@ -88,7 +88,7 @@ constexpr unsigned batch_size = 64;
 
 template <class Tag>
 [[nodiscard]] std::uint64_t pack(io_op& op, Tag name) noexcept {
-    return std::bit_cast<std::uintptr_t>(&op) | static_cast<std::uint64_t>(name);
+    return reinterpret_cast<std::uintptr_t>(&op) | static_cast<std::uint64_t>(name);
 }
 
 [[nodiscard]] io_op& operation_of(std::uint64_t user_data) noexcept {

@@ -27,8 +27,11 @@ constexpr std::size_t size_of_class(std::size_t index) noexcept {
 
 /// Of a block for a frame of this size whose alignment the compiler told to be `told`.
 constexpr std::size_t block_alignment(std::size_t size, std::size_t told) noexcept {
+    if (frame_alignment_is_told) {
+        return told;
+    }
     std::size_t const natural = size & (~size + 1);
-    return frame_alignment_is_told || natural < told ? told : natural;
+    return natural < told ? told : natural;
 }
 
 void* new_block(std::size_t size, std::size_t told) {
