@@ -65,14 +65,17 @@ void stop_state::detach(stop_node& node) noexcept {
     node.slot_ = nullptr;
 }
 
-bool stop_state::request_stop() noexcept {
+bool stop_state::request_stop(stop_reason const& reason) noexcept {
     lock();
-    // release: publish what the requester wrote; pairs with stop_requested():observe
-    std::uint32_t const before = word_.fetch_or(requested_bit, release);
-    if ((before & requested_bit) != 0) {
+    // relaxed: own — the bit is set under the lock only
+    if ((word_.load(relaxed) & requested_bit) != 0) {
         unlock();
         return false;
     }
+    reason_.value = reason ? reason : stop_reason(stop_kind::requested, reason.asked_at());
+    // release: publish the reason and what the requester wrote (I6); pairs with
+    // stop_requested():observe
+    word_.fetch_or(requested_bit, release);
     firing now{nullptr, this_thread_mark()};
     firing_ = &now;
     while (first_ != nullptr) {
@@ -145,7 +148,7 @@ void stop_state::link_upwards() noexcept {
         bool const added = parent.add_locked(node);
         parent.unlock();
         if (!added) {
-            state->request_stop();
+            state->request_stop(parent.reason_.value);  // published by its lock (I6)
             return;
         }
     }

@@ -26,12 +26,16 @@
 ///    held.
 /// I5 The state outlives its registrants, and the winner's loop: a parent's loop runs a child's
 ///    link as a callback, so the child's destructor waits in `deregister` for it (I2).
+/// I6 The winner writes the reason before it sets `requested`; it does not change any more. A child
+///    that is stopped by its parent takes the parent's reason over.
 
 #include <weft/runtime/base/assert.hpp>
 #include <weft/runtime/base/atomic.hpp>
+#include <weft/runtime/core/stop_reason.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <source_location>
 #include <utility>
 
 namespace weft {
@@ -94,8 +98,12 @@ public:
     void follow(stop_state* parent) noexcept { parent_ = parent; }
 
     /// Any thread. Runs every registered callback on the calling thread. True for the caller that
-    /// was first.
-    bool request_stop() noexcept;
+    /// was first: its reason is the one that counts.
+    bool request_stop(stop_reason const& reason) noexcept;
+
+    bool request_stop(std::source_location at = std::source_location::current()) noexcept {
+        return request_stop(stop_reason(stop_kind::requested, at));
+    }
 
     /// Any thread. Links to the ancestors on first use, hence not const.
     [[nodiscard]] bool stop_requested() noexcept {
@@ -106,6 +114,11 @@ public:
             return (word & requested_bit) != 0;
         }
         return link_and_query();
+    }
+
+    /// Any thread. Why the stop was requested; of the kind `none` while it was not.
+    [[nodiscard]] stop_reason reason() noexcept {
+        return stop_requested() ? reason_.value : stop_reason();
     }
 
     [[nodiscard]] stop_state* parent() const noexcept { return parent_; }
@@ -129,7 +142,8 @@ private:
         explicit parent_link(stop_state& child) noexcept : stop_node(&on_stop), child_(&child) {}
 
         static void on_stop(stop_node& node) noexcept {
-            static_cast<parent_link&>(node).child_->request_stop();
+            stop_state& child = *static_cast<parent_link&>(node).child_;
+            child.request_stop(child.parent_->reason_.value);  // keeps I6
         }
 
         stop_state* child_;
@@ -141,6 +155,12 @@ private:
         ~lazy_link() {}
 
         parent_link value;
+    };
+
+    union lazy_reason {
+        lazy_reason() noexcept {}
+
+        stop_reason value;
     };
 
     [[nodiscard]] bool add(stop_node& node) noexcept;
@@ -163,7 +183,8 @@ private:
     // --- any thread, under the lock bit of word_ ----------------------------------
     stop_node* first_ = nullptr;
     firing* firing_ = nullptr;
-    lazy_link link_;  // alive while the linked bit is set
+    lazy_link link_;      // alive while the linked bit is set
+    lazy_reason reason_;  // constant from the request on (I6)
 };
 
 }  // namespace detail
@@ -188,6 +209,11 @@ public:
     }
 
     [[nodiscard]] bool stop_possible() const noexcept { return state_ != nullptr; }
+
+    /// Why; of the kind `none` while no stop was requested.
+    [[nodiscard]] stop_reason reason() const noexcept {
+        return state_ != nullptr ? state_->reason() : stop_reason();
+    }
 
     [[nodiscard]] detail::stop_state* state() const noexcept { return state_; }
 
@@ -214,8 +240,12 @@ public:
 
     explicit stop_source(stop_token parent) noexcept : state_(parent.state()) {}
 
-    /// True for the caller that was first to ask.
-    bool request_stop() noexcept { return state_.request_stop(); }
+    /// True for the caller that was first to ask: its reason is the one that tokens give.
+    bool request_stop(std::source_location at = std::source_location::current()) noexcept {
+        return state_.request_stop(at);
+    }
+
+    bool request_stop(stop_reason reason) noexcept { return state_.request_stop(reason); }
 
     [[nodiscard]] bool stop_requested() noexcept { return state_.stop_requested(); }
 
