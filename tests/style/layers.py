@@ -53,8 +53,9 @@ BANNED_IN_HEADERS = {
 SEES_LIBURING = ('io/ring.hpp',)
 PRIVATE = ('io/epoll_driver.hpp', 'io/ring.hpp', 'io/uring_abi.hpp', 'io/uring_driver.hpp',
            'io/uring_options.hpp')
-# Reached from no public header: what a program includes that brings its own pool.
-NOT_IN_UMBRELLA = ('runtime/thread_driver.hpp',)
+# Reached from no public header: what a program includes that brings its own pool, or a test.
+NOT_IN_UMBRELLA = ('runtime/test_runtime.hpp', 'runtime/thread_driver.hpp',
+                   'runtime/virtual_time.hpp')
 
 # Header of the runtime -> system headers it may show, and why.
 SYSTEM_IN_HEADER = {
