@@ -1,0 +1,58 @@
+#include <weft/runtime/concurrent_join.hpp>
+
+#include <weft/runtime/scope.hpp>
+
+namespace weft::detail {
+
+std::coroutine_handle<> concurrent_join::start(promise_base& parent, char const* name) noexcept {
+    worker& here = require_worker(name);
+    context_.follow(*parent.context_);
+    parent_ = &parent;
+    std::uint32_t count = 0;
+    for (promise_base* each = first_; each != nullptr; each = each->sibling_) {
+        each->carried_ = count++;
+    }
+    // relaxed: own — published with the children
+    remaining_.store(count, relaxed);
+    // A child that was made ready may end, and be gone, at once; the first keeps the join alive.
+    for (promise_base* each = first_->sibling_; each != nullptr;) {
+        promise_base& child = *each;
+        each = each->sibling_;
+        here.push_ready(child);
+    }
+    return first_->handle();
+}
+
+bool concurrent_join::claim() noexcept {
+    // relaxed: claim — the exchange picks one child; what it writes is published by the count (I2)
+    return !decided_.exchange(true, relaxed);
+}
+
+std::coroutine_handle<> concurrent_join::child_done(completion& base,
+                                                    promise_base& child) noexcept {
+    auto& self = static_cast<concurrent_join&>(base);
+    if (child.outcome_ == outcome::stopped) {
+        // relaxed: publish — ordered by the count that follows (I2)
+        self.stopped_.store(true, relaxed);
+    }
+    if (self.settle_(self, child)) {
+        self.context_.own_stop.request_stop();  // keeps I1: before our own subtraction
+    }
+    // acq_rel: count — publish this child's outcome, and observe the others' when last (I2); pairs
+    // with itself
+    if (self.remaining_.fetch_sub(1, acq_rel) != 1) {
+        return std::noop_coroutine();
+    }
+    return self.finish();
+}
+
+std::coroutine_handle<> concurrent_join::finish() noexcept {
+    // relaxed: observe — ordered by the count (I2)
+    bool const is_short = stopped_.load(relaxed) && !is_decided();
+    if (is_short && !hide_stop_ && parent_->stop().stop_requested()) {
+        return pass_stop(*parent_);
+    }
+    return parent_->handle();
+}
+
+}  // namespace weft::detail
