@@ -16,6 +16,12 @@ public:
                 return "closed";
             case errc::unexpected_eof:
                 return "unexpected end of stream";
+            case errc::circuit_open:
+                return "circuit open";
+            case errc::bulkhead_full:
+                return "bulkhead full";
+            case errc::rate_limited:
+                return "rate limited";
         }
         return "unknown error " + std::to_string(code);
     }

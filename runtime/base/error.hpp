@@ -9,6 +9,9 @@ namespace weft {
 enum class errc {
     closed = 1,          ///< the object was closed by its owner
     unexpected_eof = 2,  ///< the peer ended the stream before everything was there
+    circuit_open = 3,    ///< not tried: it has failed too often of late
+    bulkhead_full = 4,   ///< not tried: too many run and wait already
+    rate_limited = 5,    ///< not tried: it would come too soon
 };
 
 [[nodiscard]] std::error_category const& error_category() noexcept;

@@ -23,6 +23,9 @@ TEST_SUITE("runtime/base/error") {
     TEST_CASE("each error says what happened, and an unknown one names its number") {
         CHECK(make_error_code(weft::errc::closed).message() == "closed");
         CHECK(make_error_code(weft::errc::unexpected_eof).message() == "unexpected end of stream");
+        CHECK(make_error_code(weft::errc::circuit_open).message() == "circuit open");
+        CHECK(make_error_code(weft::errc::bulkhead_full).message() == "bulkhead full");
+        CHECK(make_error_code(weft::errc::rate_limited).message() == "rate limited");
         std::string const unknown = weft::error_category().message(4711);
         CHECK(unknown.find("4711") != std::string::npos);
     }
