@@ -53,6 +53,11 @@ public:
         : context_(home, parent)
         , policy_(policy) {}
 
+    /// Under a coroutine, whose stop and surroundings its children inherit.
+    task_group(context const& parent, on_error policy) noexcept
+        : context_(parent)
+        , policy_(policy) {}
+
     task_group(task_group const&) = delete;
     task_group& operator=(task_group const&) = delete;
 
@@ -256,9 +261,7 @@ public:
 private:
     struct state {
         explicit state(detail::promise_base& owner)
-            : group(owner.context_->sched,
-                    owner.context_->stop,
-                    detail::task_group::on_error::stop_siblings)
+            : group(*owner.context_, detail::task_group::on_error::stop_siblings)
             , children(group) {}
 
         detail::task_group group;

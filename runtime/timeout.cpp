@@ -8,48 +8,75 @@ namespace weft::detail {
 
 timeout_state::timeout_state(promise_base& parent,
                              promise_base& child,
-                             clock::duration limit,
-                             bool hide_stop) noexcept
+                             time_limit limit,
+                             stop_from follows,
+                             on_stop policy) noexcept
     : completion(&child_done)
     , worker_timer(&fired)
     , remote_request(&on_request)
-    , hide_stop_(hide_stop)
     , context_(*parent.context_)
+    , surroundings_(*parent.context_->surroundings)
     , home_(&require_worker("timeout"))
     , parent_(&parent)
     , child_(&child)
-    , deadline_(home_->now() + to_nanoseconds(limit)) {
+    , asked_at_(limit.asked_at)
+    , follows_(follows)
+    , policy_(policy) {
+    if (follows == stop_from::nobody) {
+        context_.own_stop.follow(nullptr);
+        surroundings_.soft_stop = nullptr;
+        surroundings_.deadline = no_deadline;
+    }
+    nanoseconds_u64 const now = home_->now();
+    nanoseconds_u64 const deadline = limit.relative ? now + limit.time : limit.time;
+    bool const narrows = deadline < surroundings_.deadline;
+    if (narrows) {
+        surroundings_.deadline = deadline;
+    }
+    has_timer_ = narrows && deadline > now;
+    if (narrows && !has_timer_) {
+        expire();
+    }
+    context_.surroundings = &surroundings_;
     child.context_ = &context_;
     child.parent_ = &parent;
     child.completion_ = this;
 }
 
 std::coroutine_handle<> timeout_state::begin() noexcept {
-    home_->add_timer(*this, deadline_);
+    if (has_timer_) {
+        home_->add_timer(*this, surroundings_.deadline);
+    }
     return child_->handle();
 }
 
 void timeout_state::fired(worker_timer& timer) noexcept {
-    auto& self = static_cast<timeout_state&>(timer);
-    self.expired_ = true;
-    self.context_.own_stop.request_stop();
+    static_cast<timeout_state&>(timer).expire();
+}
+
+void timeout_state::expire() noexcept {
+    expired_ = true;
+    context_.own_stop.request_stop(stop_reason(stop_kind::deadline, asked_at_));
 }
 
 bool timeout_state::ended_by_limit() noexcept {
-    return child_->outcome_ == outcome::stopped && expired_ && !parent_->stop().stop_requested();
+    return child_->outcome_ == outcome::stopped && expired_ &&
+           (follows_ == stop_from::nobody || !parent_->stop().stop_requested());
 }
 
 bool timeout_state::passes_stop_on() noexcept {
-    return child_->outcome_ == outcome::stopped && !hide_stop_ && !ended_by_limit();
+    return child_->outcome_ == outcome::stopped && policy_ == on_stop::unwind && !ended_by_limit();
 }
 
 std::coroutine_handle<> timeout_state::child_done(completion& base, promise_base&) noexcept {
     auto& self = static_cast<timeout_state&>(base);
-    if (current_worker() != self.home_) {
-        self.home_->post(self);  // the last access: the home goes on
-        return std::noop_coroutine();
+    if (self.has_timer_) {
+        if (current_worker() != self.home_) {
+            self.home_->post(self);  // the last access: the home goes on
+            return std::noop_coroutine();
+        }
+        self.home_->cancel_timer(self);
     }
-    self.home_->cancel_timer(self);
     return self.passes_stop_on() ? pass_stop(*self.parent_) : self.parent_->handle();
 }
 

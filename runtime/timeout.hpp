@@ -7,6 +7,8 @@
 ///   child ends on the home: the timer is cancelled or has fired; the parent goes on
 ///   child ends elsewhere:   a request travels to the home, which cancels the timer and makes the
 ///                           parent ready there
+///   An outer deadline that is not later does the work of this one: no timer is armed then, and the
+///   parent goes on where the child ended.
 /// I1 The timer is out of the wheel, and not being fired, when the parent goes on: the home's
 ///    thread does both.
 /// I2 Success wins: a child that ends with a value or an error delivers it even if the timer has
@@ -14,6 +16,8 @@
 /// I3 A child that was stopped ended by the deadline if the timer has fired and the surrounding
 ///    task is not stopped itself; then the await fails with std::errc::timed_out. Otherwise the
 ///    stop is passed on.
+/// I4 A deadline that has passed stops the child before it starts: a child that waits for nothing
+///    still delivers its value (I2).
 
 #include <weft/runtime/as_result.hpp>
 #include <weft/runtime/sleep.hpp>
@@ -21,6 +25,7 @@
 
 #include <concepts>
 #include <coroutine>
+#include <source_location>
 #include <type_traits>
 #include <utility>
 
@@ -28,14 +33,27 @@ namespace weft {
 
 namespace detail {
 
+/// When a deadline is: a time, or a while from the await.
+struct time_limit {
+    nanoseconds_u64 time;
+    bool relative;
+    std::source_location asked_at;
+};
+
+/// Whose stops reach the child, beside the deadline's.
+enum class stop_from : bool { nobody, parent };
+
+/// What a stop of the surrounding task does to it.
+enum class on_stop : bool { unwind, resume };
+
 /// The part of a timeout that does not depend on the child's type.
 class timeout_state : private completion, private worker_timer, private remote_request {
 public:
-    /// `hide_stop`: a stop of the surrounding task resumes it instead of unwinding it.
     timeout_state(promise_base& parent,
                   promise_base& child,
-                  clock::duration limit,
-                  bool hide_stop) noexcept;
+                  time_limit limit,
+                  stop_from follows,
+                  on_stop policy) noexcept;
     timeout_state(timeout_state const&) = delete;
     timeout_state& operator=(timeout_state const&) = delete;
 
@@ -48,16 +66,23 @@ public:
 private:
     static std::coroutine_handle<> child_done(completion& base, promise_base& child) noexcept;
     static void fired(worker_timer& timer) noexcept;
+    void expire() noexcept;
     static void on_request(remote_request& request) noexcept;
     [[nodiscard]] bool passes_stop_on() noexcept;
 
-    bool hide_stop_;
+    // --- constant after begin() ----------------------------------------------------
     stop_context context_;
+    ambient surroundings_;
     worker* home_;
     promise_base* parent_;
     promise_base* child_;
-    nanoseconds_u64 deadline_;
-    bool expired_ = false;  // home's thread; read after the child's end
+    std::source_location asked_at_;
+    stop_from follows_;
+    on_stop policy_;
+    bool has_timer_;
+
+    // --- home's thread; read after the child's end ----------------------------------
+    bool expired_ = false;
 };
 
 [[noreturn]] void throw_timed_out();
@@ -69,8 +94,11 @@ private:
 template <class T, bool ResultForm = false>
 class [[nodiscard]] timeout_operation {
 public:
-    timeout_operation(clock::duration limit, task<T> child) noexcept
+    timeout_operation(detail::time_limit limit,
+                      task<T> child,
+                      detail::stop_from follows = detail::stop_from::parent) noexcept
         : limit_(limit)
+        , follows_(follows)
         , child_(std::move(child)) {
         WEFT_CHECK(static_cast<bool>(child_),
                    "an empty task is awaited: a task can be awaited once");
@@ -91,8 +119,12 @@ public:
     template <std::derived_from<detail::promise_base> Promise>
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> parent) noexcept {
-        ::new (static_cast<void*>(&state_)) detail::timeout_state(
-            parent.promise(), detail::task_access::promise(child_), limit_, ResultForm);
+        ::new (static_cast<void*>(&state_))
+            detail::timeout_state(parent.promise(),
+                                  detail::task_access::promise(child_),
+                                  limit_,
+                                  follows_,
+                                  ResultForm ? detail::on_stop::resume : detail::on_stop::unwind);
         begun_ = true;
         return state_.begin();
     }
@@ -114,11 +146,12 @@ public:
     [[nodiscard]] timeout_operation<T, true> as_result() && noexcept
         requires(!ResultForm)
     {
-        return timeout_operation<T, true>(limit_, std::move(child_));
+        return timeout_operation<T, true>(limit_, std::move(child_), follows_);
     }
 
 private:
-    clock::duration limit_;
+    detail::time_limit limit_;
+    detail::stop_from follows_;
     task<T> child_;
 
     union {
@@ -130,18 +163,35 @@ private:
 
 /// Runs a task, and stops it when it has not ended within `limit`. The task is always waited for.
 ///
+/// The deadline is ambient: everything below the task sees it (this_task::deadline()), and deadlines
+/// below can only be earlier.
+///
 /// Thread safety: awaited in a task that a runtime runs.
-/// Cancellation: a stop of the awaiting task stops the child and unwinds the task.
+/// Cancellation: a stop of the awaiting task stops the child and unwinds the task. What the deadline
+///     stops sees the reason `deadline` and the place of this call.
 /// Lifetime: takes the task over; what it refers to must outlive the await.
 /// Resumption: where the child ended if that is the worker that began the wait, else through that
 ///     worker's ready queue.
-/// Complexity: one timer; O(1), no allocation.
+/// Complexity: one timer, or none below an earlier deadline; O(1), no allocation.
 /// Errors: std::system_error with std::errc::timed_out when the limit ended the task; else the
-///     task's own.
+///     task's own. Below an earlier deadline it is that one's await that fails.
 /// Example: examples/timeout.cpp
 template <class T>
-[[nodiscard]] timeout_operation<T> timeout(clock::duration limit, task<T> child) noexcept {
-    return timeout_operation<T>(limit, std::move(child));
+[[nodiscard]] timeout_operation<T> timeout(
+    clock::duration limit,
+    task<T> child,
+    std::source_location asked_at = std::source_location::current()) noexcept {
+    return timeout_operation<T>({detail::to_nanoseconds(limit), true, asked_at}, std::move(child));
+}
+
+/// The same with a point in time. See timeout.
+template <class T>
+[[nodiscard]] timeout_operation<T> with_deadline(
+    clock::time_point deadline,
+    task<T> child,
+    std::source_location asked_at = std::source_location::current()) noexcept {
+    return timeout_operation<T>(
+        {detail::to_nanoseconds(deadline.time_since_epoch()), false, asked_at}, std::move(child));
 }
 
 }  // namespace weft

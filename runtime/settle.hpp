@@ -1,0 +1,80 @@
+#pragma once
+
+/// A task's outcome, kept.
+
+#include <weft/runtime/scope.hpp>
+#include <weft/runtime/task.hpp>
+
+#include <concepts>
+#include <coroutine>
+#include <exception>
+#include <utility>
+
+namespace weft::detail {
+
+/// Awaits a task, and neither throws its error nor passes its stop on; both can be had afterwards.
+/// Lives in the frame of the awaiting coroutine and is awaited as an lvalue.
+template <class T>
+class settle_operation : private completion {
+public:
+    explicit settle_operation(task<T> child) noexcept
+        : completion(&child_done)
+        , child_(std::move(child)) {
+        WEFT_CHECK(static_cast<bool>(child_),
+                   "an empty task is awaited: a task can be awaited once");
+    }
+
+    settle_operation(settle_operation const&) = delete;
+    settle_operation& operator=(settle_operation const&) = delete;
+
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<promise_base> Promise>
+    [[nodiscard]] std::coroutine_handle<> await_suspend(
+        std::coroutine_handle<Promise> parent) noexcept {
+        auto& promise = task_access::promise(child_);
+        promise.context_ = parent.promise().context_;
+        promise.parent_ = &parent.promise();
+        promise.completion_ = this;
+        return promise.handle();
+    }
+
+    void await_resume() const noexcept {}
+
+    // --- after the await --------------------------------------------------------
+
+    [[nodiscard]] bool was_stopped() noexcept {
+        return task_access::promise(child_).outcome_ == outcome::stopped;
+    }
+
+    /// The error, or null.
+    [[nodiscard]] std::exception_ptr error() noexcept {
+        return task_access::promise(child_).error();
+    }
+
+    /// Requires: not stopped. The value, or throws the error.
+    T take() { return task_access::promise(child_).take(); }
+
+private:
+    static std::coroutine_handle<> child_done(completion&, promise_base& child) noexcept {
+        return child.parent_->handle();
+    }
+
+    task<T> child_;
+};
+
+/// Ends the awaiting coroutine as stopped: for code that has held a stop back and lets it go on now.
+class [[nodiscard]] end_as_stopped {
+public:
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<promise_base> Promise>
+    [[nodiscard]] std::coroutine_handle<> await_suspend(
+        std::coroutine_handle<Promise> coroutine) const noexcept {
+        return pass_stop(coroutine.promise());
+    }
+
+    void await_resume() const noexcept {}
+};
+
+}  // namespace weft::detail

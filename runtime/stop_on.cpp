@@ -1,0 +1,48 @@
+#include <weft/runtime/stop_on.hpp>
+
+#include <weft/runtime/scope.hpp>
+
+namespace weft::detail {
+
+foreign_stop_state::foreign_stop_state(promise_base& parent,
+                                       promise_base& child,
+                                       stop_state* other,
+                                       on_stop policy) noexcept
+    : completion(&child_done)
+    , stop_node(&on_other_stop)
+    , context_(*parent.context_)
+    , other_(other)
+    , parent_(&parent)
+    , child_(&child)
+    , policy_(policy) {
+    child.context_ = &context_;
+    child.parent_ = &parent;
+    child.completion_ = this;
+}
+
+std::coroutine_handle<> foreign_stop_state::begin() noexcept {
+    if (!enroll(other_)) {
+        context_.own_stop.request_stop(other_->reason());
+    }
+    return child_->handle();
+}
+
+void foreign_stop_state::on_other_stop(stop_node& node) noexcept {
+    auto& self = static_cast<foreign_stop_state&>(node);
+    self.context_.own_stop.request_stop(self.other_->reason());
+}
+
+std::coroutine_handle<> foreign_stop_state::child_done(completion& base, promise_base&) noexcept {
+    auto& self = static_cast<foreign_stop_state&>(base);
+    self.withdraw();  // keeps I1
+    bool const passes_on = self.child_->outcome_ == outcome::stopped &&
+                           self.policy_ == on_stop::unwind && self.parent_->stop().stop_requested();
+    return passes_on ? pass_stop(*self.parent_) : self.parent_->handle();
+}
+
+stop_state* soft_stop_of(promise_base& promise) noexcept {
+    stop_state* const soft = promise.context_->surroundings->soft_stop;
+    return soft != nullptr ? soft : promise.context_->stop;
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,147 @@
+#pragma once
+
+/// A task that somebody else's stop ends, too.
+///
+/// Protocol. The child's stop state follows the surrounding one. A callback on the other token passes
+/// its stop on to that state, on whatever thread requests it.
+/// I1 The callback is withdrawn before the parent goes on; withdraw() waits for one that runs
+///    elsewhere, so nobody refers to the state then.
+/// I2 Success wins: a child that ends with a value or an error delivers it.
+/// I3 A child that was stopped while the surrounding task was not, ended by the token.
+
+#include <weft/runtime/as_result.hpp>
+#include <weft/runtime/base/error.hpp>
+#include <weft/runtime/task.hpp>
+
+#include <concepts>
+#include <coroutine>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+namespace weft {
+
+namespace detail {
+
+class foreign_stop_state : private completion, private stop_node {
+public:
+    enum class on_stop : bool { unwind, resume };
+
+    foreign_stop_state(promise_base& parent,
+                       promise_base& child,
+                       stop_state* other,
+                       on_stop policy) noexcept;
+    foreign_stop_state(foreign_stop_state const&) = delete;
+    foreign_stop_state& operator=(foreign_stop_state const&) = delete;
+
+    /// Gives what runs next: the child.
+    [[nodiscard]] std::coroutine_handle<> begin() noexcept;
+
+private:
+    static std::coroutine_handle<> child_done(completion& base, promise_base& child) noexcept;
+    static void on_other_stop(stop_node& node) noexcept;
+
+    // --- constant after construction -------------------------------------------
+    stop_context context_;
+    stop_state* other_;
+    promise_base* parent_;
+    promise_base* child_;
+    on_stop policy_;
+};
+
+/// The soft stop of a coroutine's surroundings; its hard one where nobody can ask softly.
+[[nodiscard]] stop_state* soft_stop_of(promise_base& promise) noexcept;
+
+}  // namespace detail
+
+/// What `co_await with_stop_token(token, task)` and until_soft_stop() wait in; the result form gives
+/// a result<T> and hides the stop.
+template <class T, bool Soft, bool ResultForm = false>
+class [[nodiscard]] stop_on_operation {
+public:
+    stop_on_operation(stop_token token, task<T> child) noexcept
+        : token_(token)
+        , child_(std::move(child)) {
+        WEFT_CHECK(static_cast<bool>(child_),
+                   "an empty task is awaited: a task can be awaited once");
+    }
+
+    stop_on_operation(stop_on_operation const&) = delete;
+    stop_on_operation& operator=(stop_on_operation const&) = delete;
+
+    ~stop_on_operation() {
+        if (begun_) {
+            child_ = {};  // first: what was stopped in it still refers to the state
+            state_.~foreign_stop_state();
+        }
+    }
+
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<detail::promise_base> Promise>
+    [[nodiscard]] std::coroutine_handle<> await_suspend(
+        std::coroutine_handle<Promise> parent) noexcept {
+        using policy = detail::foreign_stop_state::on_stop;
+        ::new (static_cast<void*>(&state_)) detail::foreign_stop_state(
+            parent.promise(),
+            detail::task_access::promise(child_),
+            Soft ? detail::soft_stop_of(parent.promise()) : token_.state(),
+            ResultForm ? policy::resume : policy::unwind);
+        begun_ = true;
+        return state_.begin();
+    }
+
+    std::conditional_t<ResultForm, result<T>, T> await_resume() {
+        auto& promise = detail::task_access::promise(child_);
+        if constexpr (ResultForm) {
+            return detail::result_of(promise, std::errc::operation_canceled);
+        } else {
+            if (promise.outcome_ == detail::outcome::stopped) {
+                throw operation_cancelled();
+            }
+            return promise.take();
+        }
+    }
+
+    [[nodiscard]] stop_on_operation<T, Soft, true> as_result() && noexcept
+        requires(!ResultForm)
+    {
+        return stop_on_operation<T, Soft, true>(token_, std::move(child_));
+    }
+
+private:
+    stop_token token_;
+    task<T> child_;
+
+    union {
+        detail::foreign_stop_state state_;
+    };
+
+    bool begun_ = false;
+};
+
+/// Runs a task that ends when a stop is requested through `token`, as well as by the stop of the
+/// surrounding task. The task is always waited for.
+///
+/// Thread safety: awaited in any weft coroutine; the stop may be requested on any thread.
+/// Cancellation: a stop of the awaiting task stops the child and unwinds the task; `as_result` gives
+///     std::errc::operation_canceled for either stop.
+/// Lifetime: takes the task over; the token's source must outlive the await.
+/// Resumption: where the task ended.
+/// Complexity: one stop callback; no allocation.
+/// Errors: operation_cancelled when the token's stop ended the task; else the task's own.
+/// Example: examples/graceful_shutdown.cpp
+template <class T>
+[[nodiscard]] stop_on_operation<T, false> with_stop_token(stop_token token,
+                                                          task<T> child) noexcept {
+    return stop_on_operation<T, false>(token, std::move(child));
+}
+
+/// Runs a task that ends at the soft stop already: for what should not be begun any more once a
+/// server is asked to finish, as accepting connections. See with_stop_token.
+template <class T>
+[[nodiscard]] stop_on_operation<T, true> until_soft_stop(task<T> child) noexcept {
+    return stop_on_operation<T, true>(stop_token(), std::move(child));
+}
+
+}  // namespace weft
