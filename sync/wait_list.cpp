@@ -30,7 +30,7 @@ bool waiter::begin(promise_base& promise) noexcept {
     }
     bool stopped = false;
     {
-        scoped_lock const lock(*lock_);
+        wait_guard const lock(*lock_);
         stopped = stage_ == stage::stopped;  // keeps I1
         if (!stopped) {
             if (!rules_->admit(*this)) {
@@ -58,7 +58,7 @@ void waiter::on_stop(stop_node& node) noexcept {
     auto& self = static_cast<waiter&>(node);
     waiter_list woken;
     {
-        scoped_lock const lock(*self.lock_);
+        wait_guard const lock(*self.lock_);
         if (self.stage_ == stage::idle) {
             self.stage_ = stage::stopped;  // keeps I1: begin() ends it
             return;

@@ -2,7 +2,7 @@
 
 /// How coroutines wait for a primitive of sync/, and how they are woken and stopped.
 ///
-/// A primitive has a lock (detail::mutex, held for a few instructions), one or more `waiter_list`s
+/// A primitive has a lock (held for a few instructions), one or more `waiter_list`s
 /// and, mostly, a state word that its fast paths try without the lock. An operation in a
 /// coroutine's frame has a `waiter`, which stands in at most one list. What is particular to a
 /// primitive are its `wait_rules`.
@@ -54,20 +54,36 @@ namespace weft::detail {
 
 class waiter;
 
+/// The lock of a primitive.
+using wait_lock = mutex;
+using wait_guard = scoped_lock;
+
 /// FIFO of waiters; under the lock of its primitive.
 using waiter_list = intrusive_list<waiter>;
 
 /// What is particular to an operation. The first two are called under the primitive's lock.
 struct wait_rules {
+    using admit_function = bool (*)(waiter& self) noexcept;
+    using leave_function = void (*)(waiter& self, waiter_list& woken) noexcept;
+    using deliver_function = void (*)(waiter& self) noexcept;
+
+    constexpr wait_rules(char const* name,
+                         admit_function on_begin,
+                         leave_function on_stop = nullptr,
+                         deliver_function at_end = nullptr) noexcept
+        : operation(name)
+        , admit(on_begin)
+        , leave(on_stop)
+        , deliver(at_end) {}
+
     /// Names the operation in messages.
     char const* operation;
     /// True when the operation takes effect at once; else puts the waiter into a list.
-    bool (*admit)(waiter& self) noexcept;
-    /// A stop has taken the waiter out of its list; grants what others can have now. May be null.
-    void (*leave)(waiter& self, waiter_list& woken) noexcept;
-    /// With no lock held: what happens to a granted or stopped waiter instead of schedule(). May be
-    /// null.
-    void (*deliver)(waiter& self) noexcept;
+    admit_function admit;
+    /// A stop has taken the waiter out of its list; grants what others can have now.
+    leave_function leave;
+    /// With no lock held: what happens to a granted or stopped waiter, instead of schedule().
+    deliver_function deliver;
 };
 
 class waiter : public intrusive_list_hook<waiter>, private stop_node {
@@ -108,7 +124,7 @@ public:
     [[nodiscard]] promise_base& promise() const noexcept { return *promise_; }
 
 protected:
-    waiter(mutex& lock, wait_rules const& rules) noexcept
+    waiter(wait_lock& lock, wait_rules const& rules) noexcept
         : stop_node(&on_stop)
         , lock_(&lock)
         , rules_(&rules) {}
@@ -125,7 +141,7 @@ private:
     static void on_stop(stop_node& node) noexcept;
 
     // --- owner, before begin() -----------------------------------------------------
-    mutex* lock_;
+    wait_lock* lock_;
     wait_rules const* rules_;
     promise_base* promise_ = nullptr;
     bool resume_when_stopped_ = false;
