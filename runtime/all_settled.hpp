@@ -49,9 +49,9 @@ public:
 
 private:
     template <std::size_t I, class Promise>
-    bool child_ended(Promise& child) noexcept {
+    stop_kind child_ended(Promise& child) noexcept {
         detail::settled_access::move_outcome(child, std::get<I>(outcomes_));
-        return false;
+        return stop_kind::none;
     }
 
     outcomes outcomes_;
@@ -91,9 +91,9 @@ public:
         return all_settled_range_operation<true, T>(std::move(this->children_));
     }
 
-    private : bool child_ended(std::size_t index, detail::task_promise<T>& child) noexcept {
+    private : stop_kind child_ended(std::size_t index, detail::task_promise<T>& child) noexcept {
         detail::settled_access::move_outcome(child, outcomes_[index]);
-        return false;
+        return stop_kind::none;
     }
 
     outcomes outcomes_;

@@ -35,8 +35,8 @@ std::coroutine_handle<> concurrent_join::child_done(completion& base,
         // relaxed: publish — ordered by the count that follows (I2)
         self.stopped_.store(true, relaxed);
     }
-    if (self.settle_(self, child)) {
-        self.context_.own_stop.request_stop();  // keeps I1: before our own subtraction
+    if (stop_kind const reason = self.settle_(self, child); reason != stop_kind::none) {
+        self.context_.own_stop.request_stop(reason);  // keeps I1: before our own subtraction
     }
     // acq_rel: count — publish this child's outcome, and observe the others' when last (I2); pairs
     // with itself
@@ -46,13 +46,13 @@ std::coroutine_handle<> concurrent_join::child_done(completion& base,
     return self.finish();
 }
 
-std::coroutine_handle<> concurrent_join::finish() noexcept {
+bool concurrent_join::was_cut_short() const noexcept {
     // relaxed: observe — ordered by the count (I2)
-    bool const is_short = stopped_.load(relaxed) && !is_decided();
-    if (is_short && !hide_stop_ && parent_->stop().stop_requested()) {
-        return pass_stop(*parent_);
-    }
-    return parent_->handle();
+    return stopped_.load(relaxed) && !is_decided() && parent_->stop().stop_requested();
+}
+
+std::coroutine_handle<> concurrent_join::finish() noexcept {
+    return !hide_stop_ && was_cut_short() ? pass_stop(*parent_) : parent_->handle();
 }
 
 }  // namespace weft::detail

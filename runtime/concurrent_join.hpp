@@ -24,6 +24,7 @@
 /// I4 Success wins: the parent unwinds only when it is stopped itself and that kept a child of an
 ///    undecided join from its end.
 
+#include <weft/runtime/core/stop_reason.hpp>
 #include <weft/runtime/task.hpp>
 #include <weft/runtime/worker.hpp>
 
@@ -38,8 +39,8 @@ namespace weft::detail {
 class concurrent_join : public completion {
 public:
     /// Called at the end of `child`, whose number is in `carried_`: moves the outcome out and
-    /// destroys the frame. True when the others are not wanted any more.
-    using settle_function = bool (*)(concurrent_join&, promise_base& child) noexcept;
+    /// destroys the frame. Why the others are not wanted any more, or `none` while they are.
+    using settle_function = stop_kind (*)(concurrent_join&, promise_base& child) noexcept;
 
     explicit concurrent_join(settle_function settle) noexcept
         : completion(&child_done)
@@ -69,6 +70,9 @@ public:
         // relaxed: observe — ordered by the count (I2)
         return decided_.load(relaxed);
     }
+
+    /// After the join: the parent's stop kept a child of an undecided join from its end.
+    [[nodiscard]] bool was_cut_short() const noexcept;
 
     /// Before start(): a stop of the parent resumes it instead of unwinding it.
     void hide_stop() noexcept { hide_stop_ = true; }
@@ -101,8 +105,8 @@ template <class T>
 }
 
 /// A join of children known one by one. `Derived` has
-/// `template <std::size_t I> bool child_ended(promise&) noexcept`, which moves the outcome out and
-/// tells whether the others are to be stopped.
+/// `template <std::size_t I> stop_kind child_ended(promise&) noexcept`, which moves the outcome out
+/// and tells why the others are to be stopped, if they are.
 template <class Derived, class... T>
 class join_of_pack : public concurrent_join {
 protected:
@@ -128,31 +132,31 @@ private:
     }
 
     template <std::size_t I>
-    static bool settle_one(join_of_pack& self, promise_base& child) noexcept {
+    static stop_kind settle_one(join_of_pack& self, promise_base& child) noexcept {
         using promise = typename std::tuple_element_t<I, tasks>::promise_type;
         auto& derived = static_cast<Derived&>(self);
-        bool const decides = derived.template child_ended<I>(static_cast<promise&>(child));
+        stop_kind const reason = derived.template child_ended<I>(static_cast<promise&>(child));
         std::get<I>(self.children_) = {};  // keeps I3
-        return decides;
+        return reason;
     }
 
     template <std::size_t... I>
-    static bool settle_at(std::index_sequence<I...>,
-                          join_of_pack& self,
-                          promise_base& child) noexcept {
-        using function = bool (*)(join_of_pack&, promise_base&) noexcept;
+    static stop_kind settle_at(std::index_sequence<I...>,
+                               join_of_pack& self,
+                               promise_base& child) noexcept {
+        using function = stop_kind (*)(join_of_pack&, promise_base&) noexcept;
         static constexpr function each[] = {&settle_one<I>...};
         return each[child.carried_](self, child);
     }
 
-    static bool settle(concurrent_join& base, promise_base& child) noexcept {
+    static stop_kind settle(concurrent_join& base, promise_base& child) noexcept {
         auto& self = static_cast<join_of_pack&>(base);
         return settle_at(std::index_sequence_for<T...>{}, self, child);
     }
 };
 
 /// A join of a number of children known at run time. `Derived` has
-/// `bool child_ended(std::size_t index, promise&) noexcept`, as above.
+/// `stop_kind child_ended(std::size_t index, promise&) noexcept`, as above.
 template <class Derived, class T>
 class join_of_range : public concurrent_join {
 protected:
@@ -175,13 +179,13 @@ protected:
     tasks children_;
 
 private:
-    static bool settle(concurrent_join& base, promise_base& child) noexcept {
+    static stop_kind settle(concurrent_join& base, promise_base& child) noexcept {
         auto& self = static_cast<join_of_range&>(base);
         std::size_t const index = child.carried_;
         auto& derived = static_cast<Derived&>(self);
-        bool const decides = derived.child_ended(index, static_cast<task_promise<T>&>(child));
+        stop_kind const reason = derived.child_ended(index, static_cast<task_promise<T>&>(child));
         self.children_[index] = {};  // keeps I3
-        return decides;
+        return reason;
     }
 };
 

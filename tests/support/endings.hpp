@@ -4,9 +4,9 @@
 /// runs several tasks at once.
 
 #include <weft/runtime/scheduler.hpp>
+#include <weft/runtime/scope.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/task.hpp>
-#include <weft/runtime/when_all.hpp>
 #include <weft/tests/support/counted.hpp>
 #include <weft/tests/support/seed.hpp>
 #include <weft/tests/support/stoppable.hpp>
@@ -50,6 +50,23 @@ public:
     }
 
     void await_resume() const noexcept {}
+};
+
+/// Gives the stop state that the awaiting coroutine follows, without a look at it.
+class own_stop {
+public:
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<detail::promise_base> Promise>
+    [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+        stop_ = &coroutine.promise().stop();
+        return false;
+    }
+
+    [[nodiscard]] detail::stop_state& await_resume() const noexcept { return *stop_; }
+
+private:
+    detail::stop_state* stop_ = nullptr;
 };
 
 /// A child by number. On one worker, children that start together end in the order of their turns.
@@ -125,17 +142,22 @@ template <class Wanted>
 /// Runs `work` and asks it to stop after some turns, or before it starts when there are none. True
 /// when it came to its end.
 inline task<bool> run_and_stop(stoppable& runner, task<> work, int turns) {
+    bool came_to_its_end = false;
     auto stop_later = [&runner](int left) -> task<> {
         for (; left > 0; --left) {
             co_await stubborn_yield();
         }
         runner.request_stop();
     };
-    if (turns == 0) {
-        runner.request_stop();
-    }
-    auto [came_to_its_end, done] =
-        co_await when_all(runner.run(std::move(work)), stop_later(turns));
+    auto body = [&](nursery& children) -> task<> {
+        if (turns == 0) {
+            runner.request_stop();
+        } else {
+            children.spawn(stop_later(turns));
+        }
+        came_to_its_end = co_await runner.run(std::move(work));
+    };
+    co_await scope(body);
     runner.forget_request();
     co_return came_to_its_end;
 }
