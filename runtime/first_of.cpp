@@ -1,15 +1,15 @@
 #include <weft/runtime/first_of.hpp>
 
+#include <weft/runtime/exception_group.hpp>
+
 #include <string>
 #include <system_error>
 
 namespace weft::detail {
 
 void throw_errors(std::span<std::exception_ptr const> errors) {
-    for (std::exception_ptr const& each : errors) {
-        if (each != nullptr) {
-            std::rethrow_exception(each);
-        }
+    if (std::exception_ptr const all = group_errors(errors); all != nullptr) {
+        std::rethrow_exception(all);
     }
 }
 

@@ -1,13 +1,14 @@
 #include <weft/runtime/first_success.hpp>
 
 #include <weft/runtime/as_result.hpp>
+#include <weft/runtime/exception_group.hpp>
 #include <weft/runtime/thread_pool.hpp>
 #include <weft/tests/support/endings.hpp>
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <chrono>
+#include <exception>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -112,6 +113,26 @@ TEST_SUITE("runtime/first_success") {
             co_return first;
         };
         CHECK_THROWS_AS((void)pool.block_on(work()), std::system_error);
+    }
+
+    TEST_CASE("several failures are thrown together, in argument order") {
+        weft::thread_pool pool(2);
+        object_count objects;
+        auto work = [&]() -> task<std::vector<int>> {
+            std::vector<child_script> const scripts = {
+                {ending::error, 6, false}, {ending::error, 0, false}, {ending::error, 3, false}};
+            std::vector<int> numbers;
+            try {
+                auto children = weft::test::scripted_children(scripts, objects);
+                (void)co_await first_success(std::move(children));
+            } catch (weft::exception_group const& group) {
+                for (std::exception_ptr const& each : group.errors()) {
+                    numbers.push_back(weft::test::number_of(each));
+                }
+            }
+            co_return numbers;
+        };
+        CHECK(pool.block_on(work()) == std::vector<int>{0, 1, 2});
     }
 
     TEST_CASE("as_result of nothing but failures is the first one's code, in argument order") {
