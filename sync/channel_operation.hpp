@@ -1,0 +1,142 @@
+#pragma once
+
+/// What sending to and receiving from a channel waits in.
+
+#include <weft/sync/channel_state.hpp>
+
+#include <concepts>
+#include <coroutine>
+#include <exception>
+#include <optional>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+namespace weft {
+
+/// What `recv` waits in. Yields an empty optional when the channel is closed and empty.
+template <class State, bool ResultForm = false>
+class [[nodiscard]] recv_operation : private detail::receiver_wait<typename State::value_type> {
+    using value_type = typename State::value_type;
+    using base = detail::receiver_wait<value_type>;
+
+public:
+    explicit recv_operation(State& channel) noexcept : base(channel, &try_now) {
+        this->resume_when_stopped_ = ResultForm;
+    }
+
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<detail::promise_base> Promise>
+    [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> waiter) noexcept {
+        return this->begin(waiter.promise());
+    }
+
+    std::conditional_t<ResultForm, result<std::optional<value_type>>, std::optional<value_type>>
+    await_resume() {
+        this->finish();
+        if (this->error != nullptr) [[unlikely]] {
+            std::rethrow_exception(std::move(this->error));
+        }
+        if constexpr (ResultForm) {
+            if (this->outcome() == detail::hand_over::stopped) {
+                return failure(std::errc::operation_canceled);
+            }
+        }
+        return std::move(this->value);
+    }
+
+    /// A thread that is no worker waits here.
+    std::optional<value_type> block() {
+        detail::require_foreign_thread();
+        base::block();
+        return await_resume();
+    }
+
+    [[nodiscard]] recv_operation<State, true> as_result() && noexcept
+        requires(!ResultForm)
+    {
+        return recv_operation<State, true>(state());
+    }
+
+private:
+    friend struct detail::channel_access;
+
+    [[nodiscard]] State& state() const noexcept { return static_cast<State&>(this->core()); }
+
+    static bool try_now(detail::channel_waiter& waiter, detail::wake_chain& woken) noexcept {
+        auto& self = static_cast<recv_operation&>(static_cast<base&>(waiter));
+        try {
+            self.outcome_ = self.state().pop(self.value, woken);
+        } catch (...) {
+            self.error = std::current_exception();
+            self.outcome_ = detail::hand_over::failed;
+        }
+        return self.outcome_ != detail::hand_over::pending;
+    }
+};
+
+/// What `send` waits in.
+template <class State, bool ResultForm = false>
+class [[nodiscard]] send_operation : private detail::sender_wait<typename State::value_type> {
+    using value_type = typename State::value_type;
+    using base = detail::sender_wait<value_type>;
+
+public:
+    send_operation(State& channel, detail::value_ref<value_type> source) noexcept
+        : base(channel, source, &try_now) {
+        this->resume_when_stopped_ = ResultForm;
+    }
+
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<detail::promise_base> Promise>
+    [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> waiter) noexcept {
+        return this->begin(waiter.promise());
+    }
+
+    std::conditional_t<ResultForm, result<void>, void> await_resume() {
+        this->finish();
+        if (this->error != nullptr) [[unlikely]] {
+            std::rethrow_exception(std::move(this->error));
+        }
+        if constexpr (ResultForm) {
+            return detail::send_result(this->outcome());
+        } else if (this->outcome() != detail::hand_over::done) [[unlikely]] {
+            detail::throw_send_error(this->outcome());
+        }
+    }
+
+    /// A thread that is no worker waits here.
+    void block() {
+        detail::require_foreign_thread();
+        base::block();
+        await_resume();
+    }
+
+    [[nodiscard]] send_operation<State, true> as_result() && noexcept
+        requires(!ResultForm)
+    {
+        return send_operation<State, true>(state(), this->value);
+    }
+
+private:
+    friend struct detail::channel_access;
+
+    [[nodiscard]] State& state() const noexcept { return static_cast<State&>(this->core()); }
+
+    static bool try_now(detail::channel_waiter& waiter, detail::wake_chain& woken) noexcept {
+        auto& self = static_cast<send_operation&>(static_cast<base&>(waiter));
+        try {
+            self.outcome_ = self.state().push(self.value, woken, self.dropped_);
+        } catch (...) {
+            self.error = std::current_exception();
+            self.outcome_ = detail::hand_over::failed;
+        }
+        return self.outcome_ != detail::hand_over::pending;
+    }
+
+    std::optional<value_type> dropped_;
+};
+
+}  // namespace weft

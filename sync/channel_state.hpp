@@ -1,0 +1,309 @@
+#pragma once
+
+/// The typed half of a channel: how a value gets from its sender into the buffer or to a receiver.
+///
+/// Outcomes of a step, under the lock: done (with somebody to wake, perhaps), closed, full (nothing
+/// was done; a policy may turn that into something else), pending (nothing was done; wait).
+/// An exception of the value's move or copy leaves the channel as it was and is the active party's;
+/// where an idle sender's value cannot follow into a slot that became free, it is that sender's.
+
+#include <weft/sync/channel_core.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <exception>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+namespace weft {
+
+/// What happens to a value for which a channel has no room.
+enum class full_policy : unsigned char {
+    wait,         ///< `send` waits for room
+    drop_oldest,  ///< the value that has waited longest makes room
+    drop_newest,  ///< the new value is dropped
+    fail,         ///< `send` fails with std::errc::resource_unavailable_try_again
+};
+
+namespace detail {
+
+/// How a select reaches into an operation.
+struct channel_access {
+    template <class Operation>
+    [[nodiscard]] static channel_waiter& waiter(Operation& operation) noexcept {
+        return operation;
+    }
+};
+
+/// The sender's object: moved from or copied when, and only when, it is sent.
+template <class T>
+class value_ref {
+public:
+    explicit value_ref(T&& source) noexcept : source_(&source), is_copied_(false) {}
+
+    explicit value_ref(T const& source) noexcept
+        : source_(const_cast<T*>(&source))  // only read: is_copied_
+        , is_copied_(true) {}
+
+    template <class Put>
+    WEFT_ALWAYS_INLINE void give(Put&& put) const {
+        if constexpr (std::copy_constructible<T>) {
+            if (is_copied_) {
+                put(static_cast<T const&>(*source_));
+                return;
+            }
+        }
+        put(static_cast<T&&>(*source_));
+    }
+
+private:
+    T* source_;
+    bool is_copied_;
+};
+
+/// A receiver in a list, with the place for its value.
+template <class T>
+class receiver_wait : public channel_wait {
+public:
+    std::optional<T> value;
+    std::exception_ptr error;
+
+protected:
+    receiver_wait(channel_core& owner, attempt_function try_now) noexcept
+        : channel_wait(owner, owner.receivers_, try_now) {}
+
+    ~receiver_wait() = default;
+};
+
+/// A sender in a list, with its value.
+template <class T>
+class sender_wait : public channel_wait {
+public:
+    value_ref<T> value;
+    std::exception_ptr error;
+
+protected:
+    sender_wait(channel_core& owner, value_ref<T> source, attempt_function try_now) noexcept
+        : channel_wait(owner, owner.senders_, try_now)
+        , value(source) {}
+
+    ~sender_wait() = default;
+};
+
+/// Holds a channel's lock, and wakes after it is given back.
+class waking_guard {
+public:
+    explicit waking_guard(channel_core& core) noexcept : core_(core) { core_.lock_.lock(); }
+
+    waking_guard(waking_guard const&) = delete;
+    waking_guard& operator=(waking_guard const&) = delete;
+
+    ~waking_guard() {
+        core_.lock_.unlock();
+        woken.wake_all();
+    }
+
+    wake_chain woken;
+
+private:
+    channel_core& core_;
+};
+
+template <class T, class Buffer>
+class channel_state : public channel_core {
+public:
+    using value_type = T;
+
+    template <class... Arguments>
+    explicit channel_state(full_policy policy, Arguments&&... arguments)
+        : policy_(policy)
+        , buffer_(static_cast<Arguments&&>(arguments)...) {}
+
+    ~channel_state() = default;
+
+    // --- under lock_ ---------------------------------------------------------------
+
+    /// `dropped` gets the value that a policy drops, to be destroyed without the lock.
+    [[nodiscard]] hand_over push(value_ref<T> value, wake_chain& woken, std::optional<T>& dropped) {
+        if (closed_) [[unlikely]] {
+            return hand_over::closed;
+        }
+        if (!receivers_.empty() && give_to_receiver(value, woken)) {
+            return hand_over::done;
+        }
+        if (!buffer_.has_room()) [[unlikely]] {
+            return push_full(value, dropped);
+        }
+        value.give([this](auto&& each) { buffer_.push(static_cast<decltype(each)>(each)); });
+        note_size();
+        return hand_over::done;
+    }
+
+    [[nodiscard]] hand_over pop(std::optional<T>& target, wake_chain& woken) {
+        if (!buffer_.empty()) [[likely]] {
+            target.emplace(static_cast<T&&>(buffer_.front()));
+            buffer_.pop_front();
+            if (!senders_.empty()) [[unlikely]] {
+                refill(woken);
+            }
+            return hand_over::done;
+        }
+        if (!senders_.empty() && take_from_sender(target, woken)) {
+            return hand_over::done;
+        }
+        return closed_ ? hand_over::closed : hand_over::pending;
+    }
+
+    /// How much waits in the buffer or with its sender.
+    [[nodiscard]] bool has_values() noexcept { return !buffer_.empty() || !senders_.empty(); }
+
+    // --- any thread ----------------------------------------------------------------
+
+    [[nodiscard]] std::size_t size() const noexcept {
+        brief_guard const guard(lock_);
+        return buffer_.size();
+    }
+
+    [[nodiscard]] std::size_t high_water() const noexcept {
+        brief_guard const guard(lock_);
+        return high_water_;
+    }
+
+    [[nodiscard]] std::size_t dropped_count() const noexcept {
+        brief_guard const guard(lock_);
+        return dropped_count_;
+    }
+
+    [[nodiscard]] std::size_t capacity() const noexcept { return buffer_.capacity(); }
+
+    /// Nobody will receive: closes, and destroys what is buffered.
+    void close_and_discard() noexcept {
+        close();
+        for (;;) {
+            std::optional<T> discarded;  // destroyed without the lock
+            brief_guard const guard(lock_);
+            if (buffer_.empty()) {
+                return;
+            }
+            discard_front(discarded);
+        }
+    }
+
+private:
+    void note_size() noexcept {
+        if (buffer_.size() > high_water_) {
+            high_water_ = buffer_.size();
+        }
+    }
+
+    [[nodiscard]] bool give_to_receiver(value_ref<T> value, wake_chain& woken) {
+        auto* const receiver = static_cast<receiver_wait<T>*>(claim_front(receivers_));
+        if (receiver == nullptr) {
+            return false;
+        }
+        roll_back_guard undo(*receiver);
+        value.give([receiver](auto&& each) {
+            receiver->value.emplace(static_cast<decltype(each)>(each));
+        });
+        undo.dismiss();
+        receiver->commit(hand_over::done, woken);
+        return true;
+    }
+
+    [[nodiscard]] bool take_from_sender(std::optional<T>& target, wake_chain& woken) {
+        auto* const sender = static_cast<sender_wait<T>*>(claim_front(senders_));
+        if (sender == nullptr) {
+            return false;
+        }
+        roll_back_guard undo(*sender);
+        sender->value.give(
+            [&target](auto&& each) { target.emplace(static_cast<decltype(each)>(each)); });
+        undo.dismiss();
+        sender->commit(hand_over::done, woken);
+        return true;
+    }
+
+    /// keeps I1: a slot became free.
+    void refill(wake_chain& woken) noexcept {
+        while (buffer_.has_room()) {
+            auto* const sender = static_cast<sender_wait<T>*>(claim_front(senders_));
+            if (sender == nullptr) {
+                return;
+            }
+            hand_over outcome = hand_over::done;
+            try {
+                sender->value.give(
+                    [this](auto&& each) { buffer_.push(static_cast<decltype(each)>(each)); });
+            } catch (...) {
+                sender->error = std::current_exception();
+                outcome = hand_over::failed;
+            }
+            sender->commit(outcome, woken);
+        }
+    }
+
+    [[nodiscard]] hand_over push_full(value_ref<T> value, std::optional<T>& dropped) {
+        switch (policy_) {
+            case full_policy::wait:
+                return hand_over::pending;
+            case full_policy::fail:
+                return hand_over::full;
+            case full_policy::drop_newest:
+                value.give([&dropped](auto&& each) {
+                    dropped.emplace(static_cast<decltype(each)>(each));
+                });
+                break;
+            case full_policy::drop_oldest:
+                dropped.emplace(static_cast<T&&>(buffer_.front()));
+                buffer_.pop_front();
+                ++dropped_count_;
+                value.give(
+                    [this](auto&& each) { buffer_.push(static_cast<decltype(each)>(each)); });
+                return hand_over::done;
+        }
+        ++dropped_count_;
+        return hand_over::done;
+    }
+
+    void discard_front(std::optional<T>& discarded) noexcept {
+        try {
+            discarded.emplace(static_cast<T&&>(buffer_.front()));
+        } catch (...) {
+            discarded.reset();  // destroyed in its place instead
+        }
+        buffer_.pop_front();
+    }
+
+    /// Gives a claim back if the hand-over throws.
+    class roll_back_guard {
+    public:
+        explicit roll_back_guard(channel_waiter& claimed) noexcept : claimed_(&claimed) {}
+
+        roll_back_guard(roll_back_guard const&) = delete;
+        roll_back_guard& operator=(roll_back_guard const&) = delete;
+
+        ~roll_back_guard() {
+            if (claimed_ != nullptr) {
+                claimed_->roll_back();
+            }
+        }
+
+        void dismiss() noexcept { claimed_ = nullptr; }
+
+    private:
+        channel_waiter* claimed_;
+    };
+
+    // --- constant after construction -------------------------------------------
+    full_policy policy_;
+
+    // --- any thread, under lock_ ----------------------------------------------------
+    Buffer buffer_;
+    std::size_t high_water_ = 0;
+    std::size_t dropped_count_ = 0;
+};
+
+}  // namespace detail
+
+}  // namespace weft

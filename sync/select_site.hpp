@@ -1,0 +1,136 @@
+#pragma once
+
+/// The part of a select that does not depend on its branches' types.
+///
+/// Protocol. Channel operations are branches by themselves: one waiter each, in the lists of their
+/// channels. Everything else is a *foreign* branch, a coroutine under a stop state of the select.
+///
+///   word_: preparing → open (registrar, with every channel locked) → busy ⇄ open → taken
+///          preparing → taken (a stop before the waiters are enlisted)
+///   parties_: one for the decision, one for the registrar, one for each foreign branch; whoever
+///          leaves last lets the coroutine go on. A select of channel operations alone does
+///          without: whoever decides it lets it go on.
+///
+/// I1 Before it waits, a select tries each of its channel operations under its channel's lock; its
+///    waiters are in no list yet, so that nobody can decide it meanwhile, and one that completes
+///    decides it. Then it takes the locks of all its channels, in the order of their addresses,
+///    tries again and enlists every waiter before it gives a lock back: what a counterpart finds is
+///    a select that waits in all of its channels. So two selects that meet need no claim on both:
+///    the later one is not enlisted anywhere.
+/// I2 Whoever takes the word from `open` (by `busy` if a value has to move first) decides. The
+///    holder of `busy` takes no lock, so that others may spin on it with locks held.
+/// I3 Nodes that are still listed after the decision are harmless: a counterpart's claim fails and
+///    it unlinks them; the select unlinks the rest, under each channel's lock, before its frame can
+///    go.
+/// I4 When the select is decided, the foreign branches are asked to stop, and waited for.
+
+#include <weft/sync/channel_core.hpp>
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+
+namespace weft::detail {
+
+class select_site : private stop_node {
+public:
+    static constexpr std::uint32_t nobody = ~std::uint32_t{0};
+    static constexpr std::size_t branches_max = 32;
+
+    /// What the select has; the arrays live in its frame.
+    struct plan {
+        plan(channel_waiter** waiters,
+             std::uint32_t waiter_number,
+             promise_base** coroutines,
+             std::uint32_t coroutine_number) noexcept
+            : channels(waiters)
+            , channel_count(waiter_number)
+            , foreign(coroutines)
+            , foreign_count(coroutine_number) {}
+
+        channel_waiter** channels;
+        std::uint32_t channel_count;
+        promise_base** foreign;
+        std::uint32_t foreign_count;
+    };
+
+    select_site(plan const& branches, bool biased, bool result_form) noexcept
+        : stop_node(&on_stop)
+        , plan_(branches)
+        , biased_(biased)
+        , resume_when_stopped_(result_form) {}
+
+    select_site(select_site const&) = delete;
+    select_site& operator=(select_site const&) = delete;
+
+    /// Requires: no foreign branch runs.
+    ~select_site() { finish(); }
+
+    // --- the selecting coroutine ---------------------------------------------------
+
+    /// Tries every channel operation once. True when one was completed; winner() tells which.
+    [[nodiscard]] bool poll() noexcept;
+
+    /// The coroutine is suspending. False when it is to go on at once.
+    [[nodiscard]] bool begin(promise_base& waiter) noexcept;
+
+    /// The coroutine goes on or is unwound: nobody refers to the select any more.
+    void finish() noexcept;
+
+    /// After the decision: the branch, or `nobody` for a stop.
+    [[nodiscard]] std::uint32_t winner() const noexcept { return winner_; }
+
+    /// Where the foreign branches run.
+    [[nodiscard]] context const& foreign_context() const noexcept { return foreign_context_; }
+
+    // --- counterparts, under the lock of the channel through which they found us -----------
+
+    /// False when the select is decided. Else commit() or roll_back() follows.
+    [[nodiscard]] bool claim() noexcept;
+    void commit(std::uint32_t branch) noexcept;
+    void roll_back() noexcept;
+
+    /// After unlocking: the one who decided leaves.
+    void wake() noexcept;
+
+    // --- foreign branches ------------------------------------------------------------
+
+    /// A branch has ended; `stopped` when without an outcome of its own. The branch's last access
+    /// to the select.
+    void foreign_done(std::uint32_t branch, bool stopped) noexcept;
+
+private:
+    enum class claim_word : std::uint32_t { preparing, open, busy, taken };
+    enum class registration : std::uint8_t { waiting, complete, stopped };
+
+    static void on_stop(stop_node& node) noexcept;
+    template <class Try>
+    [[nodiscard]] bool try_in_order(Try attempt) noexcept;
+    [[nodiscard]] bool take(claim_word next) noexcept;
+    [[nodiscard]] registration enlist_all(wake_chain& woken) noexcept;
+    [[nodiscard]] bool end_stopped() noexcept;
+    [[nodiscard]] bool start_foreign() noexcept;
+    [[nodiscard]] bool leave(std::uint32_t parties) noexcept;
+    void resume() noexcept;
+
+    // --- constant after construction -------------------------------------------
+    plan plan_;
+    bool biased_;
+    bool resume_when_stopped_;
+
+    // --- the selecting coroutine, before it waits -------------------------------------
+    bool enlisted_ = false;
+    promise_base* waiter_ = nullptr;
+    stop_context foreign_context_;
+
+    // --- whoever decides ---------------------------------------------------------
+    std::uint32_t winner_ = nobody;
+
+    // --- any thread, atomic (see Protocol) ---------------------------------------
+    /// Written by the registrar and by whoever claims.
+    atomic<claim_word> word_{claim_word::preparing};
+    /// Written by whoever leaves.
+    atomic<std::uint32_t> parties_{0};
+};
+
+}  // namespace weft::detail
