@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <limits.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -137,6 +138,11 @@ constexpr std::uint8_t tried = 2;
         case io_kind::send_vec_all: {
             ::msghdr const header = header_of(op);
             return answer_of(::sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL));
+        }
+        case io_kind::readable: {
+            ::pollfd asked{fd, POLLIN | POLLRDHUP, 0};
+            int const count = ::poll(&asked, 1, 0);
+            return count == 0 ? -EAGAIN : answer_of(count);
         }
         case io_kind::close:
             return answer_of(::close(fd));

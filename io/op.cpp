@@ -97,6 +97,8 @@ bool io_op::absorb(int answer) noexcept {
         case io_kind::close:
             answer_ = answer;
             return is_over = true;
+        case io_kind::readable:
+            return is_over = true;
         case io_kind::recv:
         case io_kind::recv_vec:
             done = count;

@@ -34,13 +34,14 @@ enum class io_kind : std::uint8_t {
     send_all,      ///< data, length; result: length
     recv_vec,      ///< vectors, vector_count; result: bytes
     send_vec_all,  ///< vectors, vector_count (both are advanced); result: all bytes
+    readable,      ///< result: 0, once a receive, an accept or a read would not wait
     close,         ///< closes socket's descriptor; the gate is shut and drained already
 };
 
 /// The direction in which a kind waits for readiness.
 [[nodiscard]] constexpr bool waits_for_input(io_kind kind) noexcept {
     return kind == io_kind::accept || kind == io_kind::recv || kind == io_kind::recv_exact ||
-           kind == io_kind::recv_vec;
+           kind == io_kind::recv_vec || kind == io_kind::readable;
 }
 
 class io_op : public pinned_operation, public intrusive_list_hook<io_op> {

@@ -178,6 +178,11 @@ result<tcp_stream> tcp_stream::adopt(unique_fd connected) {
     return tcp_stream(box<tcp_socket>::make(std::move(connected), *peer));
 }
 
+readiness_operation tcp_stream::readable() noexcept {
+    tcp_socket& socket = opened(socket_);
+    return readiness_operation(socket.state, socket.address);
+}
+
 transfer_operation tcp_stream::read_some(mutable_buffer into) noexcept {
     return transfer_operation(
         transfer_request(io_kind::recv, opened(socket_), into.data(), into.size()));
@@ -351,6 +356,11 @@ result<tcp_listener> tcp_listener::listen(address const& local, listen_options c
 
 accept_operation tcp_listener::accept() {
     return accept_operation(opened(socket_));
+}
+
+readiness_operation tcp_listener::readable() noexcept {
+    tcp_socket& socket = opened(socket_);
+    return readiness_operation(socket.state, socket.address);
 }
 
 task<result<tcp_stream>> tcp_listener::accept_next(tcp_socket& socket) {

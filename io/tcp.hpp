@@ -73,6 +73,10 @@ public:
     [[nodiscard]] transfer_operation read_some(mutable_buffer into) noexcept;
     [[nodiscard]] vectored_transfer_operation read_some(mutable_buffers into);
 
+    /// Waits until read_some would not: there are bytes, or the end of the stream, or an error for
+    /// it to tell. Takes nothing, so it can lose a race without losing bytes.
+    [[nodiscard]] readiness_operation readable() noexcept;
+
     /// Fills the buffer. The end of the stream before that is weft::errc::unexpected_eof.
     [[nodiscard]] transfer_operation read_exact(mutable_buffer into) noexcept;
 
@@ -211,6 +215,9 @@ public:
 
     /// Waits for the next connection.
     [[nodiscard]] accept_operation accept();
+
+    /// Waits until there is a connection to accept, and leaves it there.
+    [[nodiscard]] readiness_operation readable() noexcept;
 
     /// As for tcp_stream: accepts in flight end with weft::errc::closed.
     [[nodiscard]] task<> close();

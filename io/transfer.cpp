@@ -34,6 +34,19 @@ std::size_t transfer::count_or_throw() const {
     return *count;
 }
 
+result<void> readiness::outcome() const noexcept {
+    if (auto const ended = io_op::outcome(); !ended) {
+        return failure(ended.error());
+    }
+    return {};
+}
+
+void readiness::count_or_throw() const {
+    if (auto const ended = io_op::outcome(); !ended) [[unlikely]] {
+        throw_io_error(ended.error(), "wait for", *named_);
+    }
+}
+
 vector_list::vector_list(vector_list&& other) noexcept
     : heap_(std::exchange(other.heap_, nullptr))
     , count_(std::exchange(other.count_, 0)) {

@@ -2,6 +2,7 @@
 
 /// What reading from and writing to a stream waits in.
 
+#include <weft/io/address.hpp>
 #include <weft/io/buffer.hpp>
 #include <weft/io/op.hpp>
 
@@ -48,6 +49,28 @@ public:
 
 private:
     tcp_socket* stream_;
+};
+
+/// The wait for something to read.
+class readiness : public io_op {
+public:
+    readiness(socket_state& where, weft::address const& named) noexcept
+        : io_op(io_kind::readable, where)
+        , named_(&named) {}
+
+    /// Requires: `unstarted` is.
+    readiness(readiness&& unstarted) noexcept : readiness(*unstarted.socket, *unstarted.named_) {}
+
+    readiness& operator=(readiness&&) = delete;
+
+    [[nodiscard]] bool is_empty() const noexcept { return false; }
+
+    [[nodiscard]] result<void> outcome() const noexcept;
+
+    void count_or_throw() const;
+
+private:
+    weft::address const* named_;
 };
 
 /// The vectors of a transfer from or to several places; the transfer uses them up.
@@ -139,6 +162,8 @@ public:
     }
 };
 
+/// Yields nothing, or with `as_result` a result<void>.
+using readiness_operation = basic_transfer<detail::readiness, false>;
 using transfer_operation = basic_transfer<detail::transfer, false>;
 using vectored_transfer_operation = basic_transfer<detail::vectored_transfer, false>;
 

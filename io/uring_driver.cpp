@@ -349,6 +349,7 @@ void uring_driver::prepare(::io_uring_sqe& sqe, io_op& op) noexcept {
                                  chunk(op.remaining_length()),
                                  MSG_NOSIGNAL | MSG_WAITALL);
             break;
+        case io_kind::readable:
         case io_kind::recv_vec:
             ::io_uring_prep_poll_add(&sqe, fd, POLLIN | POLLRDHUP);
             break;
