@@ -74,6 +74,11 @@ public:
     /// After the join: the parent's stop kept a child of an undecided join from its end.
     [[nodiscard]] bool was_cut_short() const noexcept;
 
+    /// Any thread, while a child is alive: stops the children. True for the first caller.
+    bool request_stop(stop_reason const& reason) noexcept {
+        return context_.own_stop.request_stop(reason);
+    }
+
     /// Before start(): a stop of the parent resumes it instead of unwinding it.
     void hide_stop() noexcept { hide_stop_ = true; }
 

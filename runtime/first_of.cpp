@@ -1,5 +1,6 @@
 #include <weft/runtime/first_of.hpp>
 
+#include <weft/runtime/as_result.hpp>
 #include <weft/runtime/exception_group.hpp>
 
 #include <string>

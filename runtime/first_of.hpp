@@ -6,7 +6,6 @@
 /// A child decides by ending with a value, or, except in first_success, with an error. Whoever ends
 /// after it is a loser, whose outcome is destroyed with its frame at its end.
 
-#include <weft/runtime/as_result.hpp>
 #include <weft/runtime/base/result.hpp>
 #include <weft/runtime/concurrent_join.hpp>
 #include <weft/runtime/settled.hpp>
@@ -155,19 +154,10 @@ public:
 
     result<Value> take_result(concurrent_join const& join,
                               std::span<std::exception_ptr const> errors) {
-        if (decided_.has_error()) {
-            return failure(error_code_of(decided_.error()));
+        if (decided_.was_stopped() && !join.was_cut_short()) {
+            return failure(code_of_first(errors));
         }
-        if (!decided_.has_value()) {
-            return failure(join.was_cut_short()
-                               ? std::make_error_code(std::errc::operation_canceled)
-                               : code_of_first(errors));
-        }
-        if constexpr (std::is_void_v<Value>) {
-            return {};
-        } else {
-            return result<Value>(std::move(decided_).value());
-        }
+        return result_of(std::move(decided_));
     }
 
 private:
