@@ -21,6 +21,8 @@ class [[nodiscard]] recv_operation : private detail::receiver_wait<typename Stat
     using base = detail::receiver_wait<value_type>;
 
 public:
+    using is_channel_operation = std::true_type;
+
     explicit recv_operation(State& channel) noexcept : base(channel, &try_now) {
         this->resume_when_stopped_ = ResultForm;
     }
@@ -83,6 +85,8 @@ class [[nodiscard]] send_operation : private detail::sender_wait<typename State:
     using base = detail::sender_wait<value_type>;
 
 public:
+    using is_channel_operation = std::true_type;
+
     send_operation(State& channel, detail::value_ref<value_type> source) noexcept
         : base(channel, source, &try_now) {
         this->resume_when_stopped_ = ResultForm;

@@ -73,10 +73,7 @@ bool select_site::poll() noexcept {
     });
 }
 
-bool select_site::begin(promise_base& waiter) noexcept {
-    if (!waiter.stop().stop_requested() && poll()) {
-        return give_way_if_due(waiter);
-    }
+bool select_site::wait(promise_base& waiter) noexcept {
     WEFT_CHECK(waiter.context_->sched != nullptr, "a select that waits needs a runtime");
     waiter_ = &waiter;
     if (!enroll(&waiter.stop())) {

@@ -71,8 +71,8 @@ public:
     /// Tries every channel operation once. True when one was completed; winner() tells which.
     [[nodiscard]] bool poll() noexcept;
 
-    /// The coroutine is suspending. False when it is to go on at once.
-    [[nodiscard]] bool begin(promise_base& waiter) noexcept;
+    /// The coroutine is suspending, and poll() said no. False when it is to go on at once.
+    [[nodiscard]] bool wait(promise_base& waiter) noexcept;
 
     /// The coroutine goes on or is unwound: nobody refers to the select any more.
     void finish() noexcept;

@@ -1,0 +1,344 @@
+#pragma once
+
+#include <weft/runtime/sleep.hpp>
+#include <weft/runtime/task.hpp>
+#include <weft/runtime/when_all.hpp>
+#include <weft/sync/channel_operation.hpp>
+#include <weft/sync/select_site.hpp>
+
+#include <concepts>
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <system_error>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+namespace weft {
+
+/// True for operations that may complete after they have lost a race without anything being lost:
+/// their completion has no effect beyond its being known. An operation says so with a member
+/// `static constexpr bool leaves_no_trace = true`; a specialization may say so for it.
+template <class Operation>
+inline constexpr bool leaves_no_trace = requires { requires Operation::leaves_no_trace; };
+
+template <>
+inline constexpr bool leaves_no_trace<sleep_operation> = true;
+
+namespace detail {
+
+template <class Operation>
+concept channel_branch = requires { typename Operation::is_channel_operation; };
+
+template <class Operation>
+inline constexpr bool is_task = false;
+
+template <class T>
+inline constexpr bool is_task<task<T>> = true;
+
+template <class Operation>
+concept foreign_branch = is_task<Operation> || (awaitable<Operation> && leaves_no_trace<Operation>);
+
+template <class Result>
+using selected_t = std::conditional_t<std::is_void_v<Result>, unit, Result>;
+
+/// A channel operation as a branch: the operation itself.
+template <class Operation>
+class select_branch {
+public:
+    static constexpr bool is_foreign = false;
+    using result_type = await_result_t<Operation>;
+
+    void prepare(Operation& operation, select_site& site, std::uint32_t index) noexcept {
+        operation_ = &operation;
+        channel_access::waiter(operation).join_site(site, index);
+    }
+
+    [[nodiscard]] channel_waiter& waiter() const noexcept {
+        return channel_access::waiter(*operation_);
+    }
+
+    [[nodiscard]] result_type result() { return operation_->await_resume(); }
+
+private:
+    Operation* operation_ = nullptr;
+};
+
+/// Anything else: a coroutine that runs under the stop state of the select.
+template <foreign_branch Operation>
+    requires(!channel_branch<Operation>)
+class select_branch<Operation> : private completion {
+public:
+    static constexpr bool is_foreign = true;
+    using result_type = await_result_t<Operation>;
+
+    select_branch() noexcept : completion(&ended) {}
+
+    void prepare(Operation& operation, select_site& site, std::uint32_t index) {
+        if constexpr (is_task<Operation>) {
+            coroutine_ = std::move(operation);
+        } else {
+            coroutine_ = wait_for(operation);
+        }
+        WEFT_CHECK(static_cast<bool>(coroutine_), "an empty task is a branch of a select");
+        site_ = &site;
+        index_ = index;
+        promise_base& promise = task_access::promise(coroutine_);
+        promise.context_ = &site.foreign_context();
+        promise.completion_ = this;
+    }
+
+    [[nodiscard]] promise_base& promise() noexcept { return task_access::promise(coroutine_); }
+
+    [[nodiscard]] result_type result() { return task_access::promise(coroutine_).take(); }
+
+private:
+    static task<result_type> wait_for(Operation& operation) {
+        if constexpr (awaiter<Operation>) {
+            co_return co_await operation;
+        } else {
+            co_return co_await std::move(operation);
+        }
+    }
+
+    static std::coroutine_handle<> ended(completion& base, promise_base& promise) noexcept {
+        auto& self = static_cast<select_branch&>(base);
+        self.site_->foreign_done(self.index_, promise.outcome_ == outcome::stopped);
+        return std::noop_coroutine();
+    }
+
+    task<result_type> coroutine_;
+    select_site* site_ = nullptr;
+    std::uint32_t index_ = 0;
+};
+
+}  // namespace detail
+
+/// What a select yields: which branch took effect, and its result.
+///
+/// Thread safety, lifetime: as for a plain value.
+/// Cancellation: never suspends.
+/// Complexity: holds one result.
+/// Errors: `get<I>()` throws std::bad_variant_access when another branch took effect.
+template <class... Results>
+class [[nodiscard]] select_result {
+public:
+    template <std::size_t I, class... Value>
+    explicit select_result(std::in_place_index_t<I> index, Value&&... value)
+        : held_(index, static_cast<Value&&>(value)...) {}
+
+    /// The position of the branch in the call.
+    [[nodiscard]] std::size_t index() const noexcept { return held_.index(); }
+
+    /// The result of branch `I`; `unit` stands for void.
+    template <std::size_t I>
+    [[nodiscard]] auto& get() & {
+        return std::get<I>(held_);
+    }
+
+    template <std::size_t I>
+    [[nodiscard]] auto const& get() const& {
+        return std::get<I>(held_);
+    }
+
+    template <std::size_t I>
+    [[nodiscard]] auto get() && {
+        return std::get<I>(std::move(held_));
+    }
+
+    /// Calls `visitor` with the result.
+    template <class Visitor>
+    decltype(auto) visit(Visitor&& visitor) && {
+        return std::visit(static_cast<Visitor&&>(visitor), std::move(held_));
+    }
+
+private:
+    std::variant<detail::selected_t<Results>...> held_;
+};
+
+/// What select waits in.
+template <bool ResultForm, class... Operations>
+class [[nodiscard]] select_operation {
+    template <class Operation>
+    using branch_of = detail::select_branch<std::remove_cvref_t<Operation>>;
+
+    static constexpr std::size_t foreign_count =
+        (std::size_t{branch_of<Operations>::is_foreign} + ...);
+    static constexpr std::size_t channel_count = sizeof...(Operations) - foreign_count;
+    static constexpr auto positions = std::index_sequence_for<Operations...>{};
+    static_assert(sizeof...(Operations) <= detail::select_site::branches_max);
+
+public:
+    using value_type = select_result<typename branch_of<Operations>::result_type...>;
+
+    select_operation(bool is_biased, std::tuple<Operations&&...> operations) noexcept
+        : biased_(is_biased)
+        , operations_(std::move(operations))
+        , site_(detail::select_site::plan(channels_, channel_count, foreign_, foreign_count),
+                is_biased,
+                ResultForm) {}
+
+    select_operation(select_operation const&) = delete;
+    select_operation& operator=(select_operation const&) = delete;
+
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<detail::promise_base> Promise>
+    [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> handle) {
+        detail::promise_base& waiter = handle.promise();
+        list_channels(positions);
+        if (!waiter.stop().stop_requested() && site_.poll()) {
+            return detail::give_way_if_due(waiter);
+        }
+        list_foreign(positions);
+        return site_.wait(waiter);
+    }
+
+    auto await_resume() {
+        site_.finish();
+        if constexpr (ResultForm) {
+            if (site_.winner() == detail::select_site::nobody) {
+                return result<value_type>(failure(std::errc::operation_canceled));
+            }
+            return result<value_type>(take<0>());
+        } else {
+            return take<0>();
+        }
+    }
+
+    /// Without waiting: what try_select gives.
+    [[nodiscard]] std::optional<value_type> poll() {
+        list_channels(positions);
+        if (!site_.poll()) {
+            return std::nullopt;
+        }
+        return take<0>();
+    }
+
+    [[nodiscard]] select_operation<true, Operations...> as_result() && noexcept
+        requires(!ResultForm)
+    {
+        return select_operation<true, Operations...>(biased_, std::move(operations_));
+    }
+
+private:
+    template <std::size_t... I>
+    void list_channels(std::index_sequence<I...>) noexcept {
+        std::size_t next = 0;
+        (list_channel<I>(next), ...);
+    }
+
+    template <std::size_t I>
+    void list_channel(std::size_t& next) noexcept {
+        auto& branch = std::get<I>(branches_);
+        if constexpr (!std::remove_cvref_t<decltype(branch)>::is_foreign) {
+            branch.prepare(std::get<I>(operations_), site_, I);
+            channels_[next++] = &branch.waiter();
+        } else {
+            (void)branch;
+        }
+    }
+
+    template <std::size_t... I>
+    void list_foreign(std::index_sequence<I...>) {
+        std::size_t next = 0;
+        (list_one_foreign<I>(next), ...);
+    }
+
+    template <std::size_t I>
+    void list_one_foreign(std::size_t& next) {
+        auto& branch = std::get<I>(branches_);
+        if constexpr (std::remove_cvref_t<decltype(branch)>::is_foreign) {
+            branch.prepare(std::get<I>(operations_), site_, I);
+            foreign_[next++] = &branch.promise();
+        } else {
+            (void)branch;
+        }
+    }
+
+    template <std::size_t I>
+    value_type take() {
+        if constexpr (I + 1 < sizeof...(Operations)) {
+            if (site_.winner() != I) {
+                return take<I + 1>();
+            }
+        }
+        auto& branch = std::get<I>(branches_);
+        if constexpr (std::is_void_v<decltype(branch.result())>) {
+            branch.result();
+            return value_type(std::in_place_index<I>);
+        } else {
+            return value_type(std::in_place_index<I>, branch.result());
+        }
+    }
+
+    bool biased_;
+    std::tuple<Operations&&...> operations_;
+    detail::channel_waiter* channels_[channel_count + 1] = {};
+    detail::promise_base* foreign_[foreign_count + 1] = {};
+    detail::select_site site_;  // outlives the foreign coroutines: what was stopped refers to it
+    std::tuple<branch_of<Operations>...> branches_;
+};
+
+template <class Operation>
+concept selectable = detail::channel_branch<std::remove_cvref_t<Operation>> ||
+                     detail::foreign_branch<std::remove_cvref_t<Operation>>;
+
+/// Tag: the earliest branch wins when several could.
+struct biased_t {
+    explicit biased_t() = default;
+};
+
+inline constexpr biased_t biased{};
+
+/// Waits for several operations and lets exactly one take effect.
+///
+///     auto won = co_await weft::select(requests.recv(), stop.recv(), weft::sleep_for(1s));
+///     if (won.index() == 0) use(won.get<0>());
+///
+/// Channel operations are branches by themselves: one that loses has sent or taken nothing. When
+/// several can complete, the choice rotates; with `biased` the first in the call is taken. Tasks,
+/// sleeps and operations that leave no trace are started only if no channel operation can complete
+/// at once, run beside each other, and are stopped and waited for when another branch wins. A task
+/// that ends all the same has its result destroyed. An operation whose loss could lose data (a read
+/// from a stream) is refused: wait for `readable()`, or put it into a task that keeps what it read.
+///
+/// Thread safety: awaited in one coroutine; the channels may be used by anybody meanwhile.
+/// Cancellation: a stop of the awaiting task ends every branch without effect, unless one has taken
+///     effect: then its result is delivered.
+/// Lifetime: refers to its operations, so it must be awaited in the expression that made them.
+/// Resumption: through the scheduler, when every branch that was started has ended.
+/// Complexity: one lock per channel while something is ready; all locks at once, in one order, to
+///     wait. No allocation but one coroutine frame for each branch that is neither a channel
+///     operation nor a task.
+/// Errors: those of the branch that took effect, such as errc::closed of a send.
+/// Example: examples/chat.cpp
+template <selectable... Operations>
+    requires(sizeof...(Operations) > 0)
+[[nodiscard]] select_operation<false, Operations...> select(Operations&&... operations) noexcept {
+    return select_operation<false, Operations...>(
+        false, std::tuple<Operations&&...>(static_cast<Operations&&>(operations)...));
+}
+
+template <selectable... Operations>
+    requires(sizeof...(Operations) > 0)
+[[nodiscard]] select_operation<false, Operations...> select(biased_t,
+                                                            Operations&&... operations) noexcept {
+    return select_operation<false, Operations...>(
+        true, std::tuple<Operations&&...>(static_cast<Operations&&>(operations)...));
+}
+
+/// The same for channel operations, without waiting: nothing when none can complete now.
+template <class... Operations>
+    requires(sizeof...(Operations) > 0 &&
+             (detail::channel_branch<std::remove_cvref_t<Operations>> && ...))
+[[nodiscard]] auto try_select(Operations&&... operations) {
+    return select_operation<false, Operations...>(
+               false, std::tuple<Operations&&...>(static_cast<Operations&&>(operations)...))
+        .poll();
+}
+
+}  // namespace weft
