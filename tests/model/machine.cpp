@@ -42,6 +42,10 @@ bool machine::execute(void (*body)()) {
     machine_is_active = true;
     fiber::switch_to(nullptr, &running().stack);
     machine_is_active = false;
+    char const* const left = failure_.empty() && inspect_ != nullptr ? inspect_() : nullptr;
+    if (left != nullptr) {
+        failure_ = left;
+    }
     return failure_.empty();
 }
 
@@ -103,11 +107,17 @@ std::size_t machine::gather(unsigned* able) const noexcept {
         }
     }
     for (unsigned i = 0; i < thread_count_; ++i) {
-        if (threads_[i].phase == thread_phase::waiting && threads_[i].deadline != no_deadline) {
+        thread_slot const& each = threads_[i];
+        if (each.phase == thread_phase::waiting && (holds(each) || each.deadline != no_deadline)) {
             able[count++] = i;
         }
     }
     return count;
+}
+
+/// What the thread waits for is true.
+bool machine::holds(thread_slot const& waiting) noexcept {
+    return waiting.condition != nullptr && waiting.condition(waiting.waits_for);
 }
 
 void machine::point() {
@@ -159,8 +169,8 @@ void machine::switch_to(unsigned thread) {
     thread_slot& to = threads_[thread];
     if (to.phase == thread_phase::waiting) {
         to.phase = thread_phase::runnable;
-        to.timed_out = true;
-        now_ = std::max(now_, to.deadline);
+        to.timed_out = !holds(to);
+        now_ = to.timed_out ? std::max(now_, to.deadline) : now_;
     }
     if (thread != current_) {
         streak_ = 0;
@@ -170,10 +180,11 @@ void machine::switch_to(unsigned thread) {
     }
 }
 
-void machine::block(void const* channel, std::uint64_t deadline) {
+void machine::block(void const* channel, std::uint64_t deadline, condition_function condition) {
     running().phase = thread_phase::waiting;
     running().waits_for = channel;
     running().deadline = deadline;
+    running().condition = condition;
     go_on_elsewhere();
 }
 
@@ -244,6 +255,9 @@ void machine::construct(cell& made) {
 }
 
 void machine::destroy(cell& dead) {
+    if (dead.execution == cell::buried) {
+        fail("an atomic is destroyed with its frame, and again", site::current());
+    }
     if (dead.execution != execution_) {
         return;
     }
@@ -256,6 +270,9 @@ void machine::destroy(cell& dead) {
 
 void machine::begin(cell& target, std::uint64_t initial, site where) {
     point();
+    if (target.execution == cell::buried) {
+        fail("an atomic is used after the end of its frame", where);
+    }
     if (target.execution != execution_) {
         target = {execution_, 0, 0, cell::unused};  // constructed before the execution
     }
@@ -400,7 +417,25 @@ bool machine::wait(void const* condition, void const* mutex, std::uint64_t deadl
     return !timed_out;
 }
 
+bool machine::await(condition_function condition, void const* argument, std::uint64_t deadline) {
+    point();
+    if (condition(argument)) {
+        return true;
+    }
+    running().timed_out = false;
+    block(argument, deadline, condition);
+    return !running().timed_out;
+}
+
+knowledge machine::hand_over() {
+    (void)memory_.tick(current_);
+    return memory_.known_by(current_);
+}
+
 void machine::note_read(access_record& data, site where) {
+    if (data.writer >= thread_max) {
+        fail("plain data is read after the end of its frame", where);
+    }
     if (!data.alive || memory_.known_by(current_).before.at[data.writer] < data.written) {
         fail("plain data is read while another thread may write or destroy it", where);
     }
@@ -408,6 +443,9 @@ void machine::note_read(access_record& data, site where) {
 }
 
 void machine::note_write(access_record& data, site where) {
+    if (data.writer >= thread_max) {
+        fail("plain data is written after the end of its frame", where);
+    }
     clock const& before = memory_.known_by(current_).before;
     if (!data.alive || before.at[data.writer] < data.written || !before.covers(data.read)) {
         fail("plain data is written or destroyed while another thread may use it", where);

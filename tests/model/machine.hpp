@@ -21,7 +21,8 @@ struct thread_slot {
     void* argument = nullptr;
     thread_phase phase = thread_phase::finished;
     void const* waits_for = nullptr;
-    std::uint64_t deadline = no_deadline;  // while it waits: when the wait may end by itself
+    condition_function condition = nullptr;  // or until this is true of `waits_for`
+    std::uint64_t deadline = no_deadline;    // while it waits: when the wait may end by itself
     bool timed_out = false;
     bool reads_newest = false;  // keeps I2
 };
@@ -78,6 +79,16 @@ public:
     bool wait(void const* condition, void const* mutex, std::uint64_t deadline);
     void notify(void const* channel) noexcept;
 
+    void step() { point(); }
+
+    bool await(condition_function condition, void const* argument, std::uint64_t deadline);
+    [[nodiscard]] knowledge hand_over();
+
+    void take_over(knowledge const& passed) noexcept { memory_.learn(current_, passed); }
+
+    /// Called when an execution has ended well: null, or what is wrong all the same.
+    void set_inspection(char const* (*inspect)() noexcept) noexcept { inspect_ = inspect; }
+
     void note_read(access_record& data, site where);
     void note_write(access_record& data, site where);
 
@@ -86,10 +97,13 @@ public:
 private:
     static void run_thread() noexcept;
     void point();
-    void block(void const* channel, std::uint64_t deadline = no_deadline);
+    void block(void const* channel,
+               std::uint64_t deadline = no_deadline,
+               condition_function condition = nullptr);
     void go_on_elsewhere();
     void switch_to(unsigned thread);
     [[nodiscard]] std::size_t gather(unsigned* able) const noexcept;
+    [[nodiscard]] static bool holds(thread_slot const& waiting) noexcept;
     void release_yielded() noexcept;
     [[nodiscard]] std::size_t choose_age(std::size_t count);
     [[nodiscard]] mutex_state& state_of(void const* mutex);
@@ -112,6 +126,7 @@ private:
     unsigned stale_reads_left_ = 0;
     std::vector<mutex_state> mutexes_;
     std::string failure_;
+    char const* (*inspect_)() noexcept = nullptr;
 };
 
 /// There is one; a mere question does not make it.

@@ -3,6 +3,7 @@
 #include <weft/tests/model/machine.hpp>
 
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -108,6 +109,22 @@ bool wait(void const* condition, void const* mutex, std::uint64_t deadline) noex
     return the_machine().wait(condition, mutex, deadline);
 }
 
+void step() noexcept {
+    the_machine().step();
+}
+
+bool await(condition_function condition, void const* argument, std::uint64_t deadline) noexcept {
+    return the_machine().await(condition, argument, deadline);
+}
+
+knowledge hand_over() noexcept {
+    return the_machine().hand_over();
+}
+
+void take_over(knowledge const& passed) noexcept {
+    the_machine().take_over(passed);
+}
+
 std::uint64_t now() noexcept {
     return the_machine().now();
 }
@@ -141,6 +158,15 @@ public:
     exploration(char const* name, void (*body)()) : name_(name), body_(body) {}
 
     [[nodiscard]] bool run() {
+        watch_for_crashes();
+        bool const good = run_all();
+        ::sigaction(SIGSEGV, &former_action, nullptr);
+        under_way = nullptr;
+        return good;
+    }
+
+private:
+    [[nodiscard]] bool run_all() {
         // Not counted: the first execution fills what the library keeps from one to the next.
         machine_.set_bounded(true);
         machine_.next.start_search();
@@ -154,7 +180,22 @@ public:
         return search() && draw();
     }
 
-private:
+    void watch_for_crashes() {
+        under_way = this;
+        struct ::sigaction action{};
+        action.sa_handler = &crashed;
+        ::sigaction(SIGSEGV, &action, &former_action);
+    }
+
+    /// A checked program that follows a dead pointer. What the C library does not allow in a
+    /// handler does no harm here, since the crash was not in it.
+    static void crashed(int) {
+        exploration const& self = *under_way;
+        std::string const how = self.seed_.empty() ? self.machine_.next.written() : self.seed_;
+        self.tell("crash: an address that is not there", how);
+        ::sigaction(SIGSEGV, &former_action, nullptr);
+    }
+
     [[nodiscard]] bool execute() {
         bool const good = machine_.execute(body_);
         steps_ += machine_.steps();
@@ -182,7 +223,11 @@ private:
             std::fprintf(stderr, "model %s: WEFT_MODEL_REPLAY cannot be read\n", name_);
             return false;
         }
-        return execute() || report(wish);
+        seed_ = wish;
+        machine_.set_tracing(true);
+        bool const good = execute();
+        machine_.set_tracing(false);
+        return good || report(wish);
     }
 
     [[nodiscard]] bool search() {
@@ -213,10 +258,12 @@ private:
         while (executions_ < wanted) {
             std::uint64_t const own = seed + executions_;
             machine_.next.start_random(own, length_);
+            seed_ = std::to_string(own);
             if (!execute()) {
-                return report(std::to_string(own));
+                return report(seed_);
             }
         }
+        seed_.clear();
         std::printf("model %s: %llu executions, random", name_, count());
         print_rate();
         return true;
@@ -236,25 +283,33 @@ private:
     [[nodiscard]] bool report(std::string const& how) {
         std::string const failure = machine_.failure();
         std::fprintf(stderr, "model %s, execution %llu:\n", name_, executions_);
-        if (std::getenv("WEFT_MODEL_QUIET") == nullptr) {
+        if (std::getenv("WEFT_MODEL_QUIET") == nullptr && replay().empty()) {
             machine_.set_tracing(true);
             machine_.next.start_repeat();
             (void)machine_.execute(body_);
             machine_.set_tracing(false);
         }
+        tell(failure.c_str(), how);
+        return false;
+    }
+
+    void tell(char const* failure, std::string const& how) const {
         std::fprintf(stderr,
                      "model %s: %s\nrepeat it with WEFT_MODEL_REPLAY='%s:%s'\n",
                      name_,
-                     failure.c_str(),
+                     failure,
                      name_,
                      how.empty() ? "-" : how.c_str());
-        return false;
     }
+
+    static inline exploration const* under_way = nullptr;
+    static inline struct ::sigaction former_action{};
 
     char const* name_;
     void (*body_)();
     machine& machine_ = the_machine();
     std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+    std::string seed_;        // of the execution, or its choices; empty while they are searched
     std::size_t length_ = 0;  // of the plain execution, in steps
     unsigned long long executions_ = 0;
     unsigned long long steps_ = 0;

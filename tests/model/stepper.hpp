@@ -81,6 +81,9 @@ struct cell {
     static constexpr std::uint8_t unused = 0xFF;
     static constexpr std::uint8_t dead = 0xFE;
 
+    /// What freed frames are filled with (heap_frames.cpp).
+    static constexpr std::uint32_t buried = 0xDBDBDBDB;
+
     std::uint32_t execution = 0;
     std::uint16_t made = 0;  // the step of its construction, and whose it was
     std::uint8_t maker = 0;
@@ -133,6 +136,20 @@ inline constexpr std::uint64_t no_deadline = ~std::uint64_t{0};
 /// the deadline instead. That can happen at any time: the clock then jumps to the deadline.
 bool wait(void const* condition, void const* mutex, std::uint64_t deadline) noexcept;
 void notify(void const* condition) noexcept;
+
+/// A step without an operation: other threads may go first.
+void step() noexcept;
+
+using condition_function = bool (*)(void const* argument) noexcept;
+
+/// Waits until the condition is true, which nobody needs to announce; false when that ended because
+/// of the deadline instead.
+bool await(condition_function condition, void const* argument, std::uint64_t deadline) noexcept;
+
+/// What the calling thread knows, and that another one knows it too: how what is passed on by other
+/// means than atomics and mutexes is ordered.
+[[nodiscard]] knowledge hand_over() noexcept;
+void take_over(knowledge const& passed) noexcept;
 
 /// The model's clock.
 [[nodiscard]] std::uint64_t now() noexcept;
