@@ -2,9 +2,9 @@
 
 /// A lock that is held for a few instructions, and taken far too often for a system call.
 ///
-/// Waiters spin a little and then give the processor away, since the holder may have been
-/// preempted. unlock() is one store and the last access, so that whoever sees what the lock
-/// protects may destroy it, lock included.
+/// Waiters stay away for a microsecond or two before they look again, then give the processor away,
+/// since the holder may have been preempted. unlock() is one store and the last access, so that
+/// whoever sees what the lock protects may destroy it, lock included.
 
 #include <weft/runtime/base/atomic.hpp>
 

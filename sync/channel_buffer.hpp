@@ -85,11 +85,11 @@ private:
         return index + 1 == capacity_ ? 0 : index + 1;
     }
 
-    std::size_t capacity_;
-    raw_slots<T> slots_;
+    std::size_t size_ = 0;
     std::size_t head_ = 0;
     std::size_t tail_ = 0;
-    std::size_t size_ = 0;
+    std::size_t capacity_;
+    raw_slots<T> slots_;
 };
 
 /// First in, first out, in blocks that are allocated as it grows and freed as it shrinks, but for

@@ -92,8 +92,8 @@ bool channel_core::close() noexcept {
 }
 
 /// Off a worker there is no budget; on one, whoever has used it up lets others run first.
-bool give_way_if_due(promise_base& waiter) noexcept {
-    worker* const here = current_worker();
+WEFT_NOINLINE bool give_way_if_due(promise_base& waiter) noexcept {
+    worker* const here = this_threads_worker;
     if (here == nullptr || here->spend_budget()) [[likely]] {
         return false;
     }

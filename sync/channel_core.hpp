@@ -137,7 +137,8 @@ private:
     channel_waiter* next_woken_ = nullptr;  // whoever committed it
 };
 
-class channel_core {
+/// The members that every operation touches share one cache line with the buffer's indices.
+class alignas(cache_line) channel_core {
 public:
     channel_core() noexcept = default;
     channel_core(channel_core const&) = delete;
@@ -184,12 +185,14 @@ private:
 /// A waiter that a coroutine or a thread waits in by itself.
 class channel_wait : public channel_waiter, private stop_node {
 public:
-    /// The coroutine is suspending. False when it is to go on at once.
-    [[nodiscard]] WEFT_ALWAYS_INLINE bool begin(promise_base& waiter) noexcept {
+    /// The coroutine is suspending; `try_now` is the attempt function. False when it is to go on
+    /// at once.
+    template <class Try>
+    [[nodiscard]] WEFT_ALWAYS_INLINE bool begin(promise_base& waiter, Try try_now) noexcept {
         if (!waiter.stop().stop_requested()) [[likely]] {
             wake_chain woken;
             core_->lock_.lock();
-            bool const complete = attempt_(*this, woken);
+            bool const complete = try_now(*this, woken);
             core_->lock_.unlock();
             woken.wake_all();
             if (complete) [[likely]] {
@@ -209,10 +212,14 @@ protected:
         : channel_waiter(owner, list, try_now)
         , stop_node(&on_stop) {}
 
-    ~channel_wait() { withdraw(); }
+    ~channel_wait() { finish(); }
 
     /// The coroutine is running again: no stop callback refers to this any more.
-    void finish() noexcept { withdraw(); }
+    WEFT_ALWAYS_INLINE void finish() noexcept {
+        if (promise_ != nullptr) {
+            withdraw();
+        }
+    }
 
 private:
     static void on_stop(stop_node& node) noexcept;

@@ -31,7 +31,8 @@ public:
 
     template <std::derived_from<detail::promise_base> Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> waiter) noexcept {
-        return this->begin(waiter.promise());
+        return this->begin(waiter.promise(),
+                           [](auto& self, auto& woken) noexcept { return try_now(self, woken); });
     }
 
     std::conditional_t<ResultForm, result<std::optional<value_type>>, std::optional<value_type>>
@@ -66,7 +67,8 @@ private:
 
     [[nodiscard]] State& state() const noexcept { return static_cast<State&>(this->core()); }
 
-    static bool try_now(detail::channel_waiter& waiter, detail::wake_chain& woken) noexcept {
+    WEFT_ALWAYS_INLINE static bool try_now(detail::channel_waiter& waiter,
+                                           detail::wake_chain& woken) noexcept {
         auto& self = static_cast<recv_operation&>(static_cast<base&>(waiter));
         try {
             self.outcome_ = self.state().pop(self.value, woken);
@@ -96,7 +98,8 @@ public:
 
     template <std::derived_from<detail::promise_base> Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> waiter) noexcept {
-        return this->begin(waiter.promise());
+        return this->begin(waiter.promise(),
+                           [](auto& self, auto& woken) noexcept { return try_now(self, woken); });
     }
 
     std::conditional_t<ResultForm, result<void>, void> await_resume() {
@@ -129,7 +132,8 @@ private:
 
     [[nodiscard]] State& state() const noexcept { return static_cast<State&>(this->core()); }
 
-    static bool try_now(detail::channel_waiter& waiter, detail::wake_chain& woken) noexcept {
+    WEFT_ALWAYS_INLINE static bool try_now(detail::channel_waiter& waiter,
+                                           detail::wake_chain& woken) noexcept {
         auto& self = static_cast<send_operation&>(static_cast<base&>(waiter));
         try {
             self.outcome_ = self.state().push(self.value, woken, self.dropped_);

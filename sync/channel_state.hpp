@@ -117,8 +117,8 @@ public:
 
     template <class... Arguments>
     explicit channel_state(full_policy policy, Arguments&&... arguments)
-        : policy_(policy)
-        , buffer_(static_cast<Arguments&&>(arguments)...) {}
+        : buffer_(static_cast<Arguments&&>(arguments)...)
+        , policy_(policy) {}
 
     ~channel_state() = default;
 
@@ -295,13 +295,13 @@ private:
         channel_waiter* claimed_;
     };
 
-    // --- constant after construction -------------------------------------------
-    full_policy policy_;
-
     // --- any thread, under lock_ ----------------------------------------------------
     Buffer buffer_;
     std::size_t high_water_ = 0;
     std::size_t dropped_count_ = 0;
+
+    // --- constant after construction -------------------------------------------
+    full_policy policy_;
 };
 
 }  // namespace detail
