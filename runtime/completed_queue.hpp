@@ -4,10 +4,10 @@
 /// ended.
 ///
 /// Protocol. Actors: children that end, on any worker; the taker, one coroutine; whoever stops it.
-///   child ends: lock → append its node → a taker there? take it out → unlock → schedule it
-///   take:       lock → a node there, or none to come? go on : enter as taker_ → unlock
+///   child ends: lock → append its node → a taker? take it out → unlock → schedule it
+///   take:       lock → a node there, or none to come? go on : enter as taker_; unlock
 ///   stop:       lock → still taker_? take it out → unlock → mark and schedule it
-/// I1 A waiting taker is resumed by exactly one party: whoever took it out of taker_ under the lock.
+/// I1 A waiting taker is resumed by exactly one party: who took it out of taker_ under the lock.
 /// I2 A stop registration is made before the taker enters, and withdrawn before it goes on or is
 ///    destroyed; a callback in between finds taker_ empty, or somebody else's.
 /// I3 A stopped take has taken nothing. A node that is there wins over a stop.

@@ -234,6 +234,11 @@ struct settled_access {
         }
     }
 
+    template <class T, class... Arguments>
+    static void put(settled<T>& target, Arguments&&... arguments) {
+        target.emplace(static_cast<Arguments&&>(arguments)...);
+    }
+
     template <class T>
     static void fail(settled<T>& target, std::exception_ptr error) noexcept {
         target.fail(std::move(error));
