@@ -20,13 +20,13 @@ void report_lost_error(std::exception_ptr const& error) noexcept {
 
 runtime_base::runtime_base(unsigned worker_count, detail::driver_factory make_driver)
     : scheduler_(worker_count, make_driver)
-    , root_(&scheduler_, nullptr, detail::task_group::on_error::keep_going) {
+    , root_(&scheduler_, detail::on_error::report) {
     root_.error_hook = &report_lost_error;
     scheduler_.set_root(root_);
 }
 
 runtime_base::~runtime_base() {
-    root_.request_stop();
+    root_.request_stop(stop_reason(stop_kind::shutdown));
     root_.join_blocking();
 }
 

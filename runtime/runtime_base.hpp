@@ -1,9 +1,14 @@
 #pragma once
 
 #include <weft/runtime/base/error.hpp>
+#include <weft/runtime/join_handle.hpp>
 #include <weft/runtime/scope.hpp>
+#include <weft/runtime/task_group.hpp>
+#include <weft/runtime/thread_event.hpp>
 
 #include <coroutine>
+#include <source_location>
+#include <utility>
 
 namespace weft {
 
@@ -59,18 +64,19 @@ T take_or_throw_cancelled(task<T>& finished) {
 /// Lifetime: the destructor requests a stop, waits for every task under the root scope, then joins
 ///     the workers. A task that ignores the stop holds it up.
 /// Complexity: spawn is O(1).
-/// Errors: an exception that leaves a spawned task has nobody to go to: it is reported on stderr
-///     and counted, and the other tasks go on.
+/// Errors: an exception that leaves a spawned task goes to whoever joins it. If nobody does, it is
+///     reported on stderr when its handle is dropped, or at once if that was before; the other
+///     tasks go on.
 /// Example: examples/hello.cpp
 class runtime_base {
 public:
     runtime_base(runtime_base const&) = delete;
     runtime_base& operator=(runtime_base const&) = delete;
 
-    /// Starts a task under the root scope.
+    /// Starts a task under the root scope. The handle may be dropped.
     template <class T>
-    void spawn(task<T> work) {
-        root_.start(std::move(work));
+    join_handle<T> spawn(task<T> work) {
+        return detail::handle_access::make(root_.spawn(std::move(work)));
     }
 
     /// Runs a task to its end and gives its value or rethrows its error; operation_cancelled when
@@ -87,7 +93,11 @@ public:
     }
 
     /// Asks every task under the root scope to stop. True for the first caller.
-    bool request_stop() noexcept { return root_.request_stop(); }
+    bool request_stop(stop_reason const& reason) noexcept { return root_.request_stop(reason); }
+
+    bool request_stop(std::source_location at = std::source_location::current()) noexcept {
+        return request_stop(stop_reason(stop_kind::requested, at));
+    }
 
     /// Tasks under the root scope; exact when nothing starts or ends.
     [[nodiscard]] std::size_t task_count() const noexcept { return root_.children(); }
@@ -105,7 +115,8 @@ private:
     detail::task_group root_;
 };
 
-/// Starts a task under the root scope of the runtime that runs the caller.
+/// Starts a task under the root scope of the runtime that runs the caller. The handle may be
+/// dropped.
 ///
 /// Thread safety: called in a task that a runtime runs.
 /// Cancellation: never suspends; the new task stops when the runtime does, not when the caller
@@ -116,8 +127,9 @@ private:
 /// Errors: see runtime_base.
 /// Example: examples/echo_server.cpp
 template <class T>
-void spawn(task<T> work) {
-    detail::require_worker("spawn").sched().root().start(std::move(work));
+join_handle<T> spawn(task<T> work) {
+    return detail::handle_access::make(
+        detail::require_worker("spawn").sched().root().spawn(std::move(work)));
 }
 
 /// Runs a task on the calling thread until it ends, without a runtime: for tasks that only compute.

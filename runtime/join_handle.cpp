@@ -1,0 +1,76 @@
+#include <weft/runtime/join_handle.hpp>
+
+#include <weft/runtime/base/error.hpp>
+#include <weft/runtime/pass_stop.hpp>
+
+namespace weft::detail {
+
+std::coroutine_handle<> join_wait::begin(promise_base& waiter) noexcept {
+    WEFT_CHECK(waiter_ == nullptr, "a join is awaited twice: make one for each await");
+    waiter_ = &waiter;
+    join_cell& cell = child_->cell();
+    if (cell.is_ended()) {
+        return go_on();
+    }
+    WEFT_CHECK(waiter.context_->sched != nullptr,
+               "a join of a child that has not ended needs a runtime to wait in");
+    bool stopped = !enroll(&waiter.stop());
+    if (!stopped) {
+        switch (cell.wait(this)) {
+            case join_cell::wait_status::waiting:
+                return std::noop_coroutine();
+            case join_cell::wait_status::ended:
+                return go_on();
+            case join_cell::wait_status::refused:
+                stopped = true;
+                break;
+        }
+    }
+    stopped_ = stopped;
+    return policy_ == when_stopped::unwind ? pass_stop(waiter) : waiter.handle();
+}
+
+/// The child has ended, before the waiter was given to its cell.
+std::coroutine_handle<> join_wait::go_on() noexcept {
+    if (child_->ended_as() == outcome::stopped && policy_ == when_stopped::unwind &&
+        waiter_->stop().stop_requested()) {
+        return pass_stop(*waiter_);
+    }
+    return waiter_->handle();
+}
+
+void join_wait::child_ended() noexcept {
+    promise_base& waiter = *waiter_;
+    waiter.stop_marked_ = child_->ended_as() == outcome::stopped &&
+                          policy_ == when_stopped::unwind && waiter.stop().stop_requested();
+    waiter.context_->sched->schedule(waiter);
+}
+
+void join_wait::on_stop(stop_node& node) noexcept {
+    auto& self = static_cast<join_wait&>(node);
+    if (!self.child_->cell().withdraw(&self)) {
+        return;  // the child's end has the waiter, or begin() will find it refused
+    }
+    promise_base& waiter = *self.waiter_;
+    self.stopped_ = true;
+    waiter.stop_marked_ = self.policy_ == when_stopped::unwind;
+    waiter.context_->sched->schedule(waiter);
+}
+
+void join_wait::throw_outcome() const {
+    if (!stopped_ && child_->ended_as() == outcome::error) {
+        child_->cell().take();
+        std::rethrow_exception(child_->error());
+    }
+    throw operation_cancelled();
+}
+
+failure join_wait::failure_code() const {
+    if (!stopped_ && child_->ended_as() == outcome::error) {
+        child_->cell().take();
+        return failure(error_code_of(child_->error()));
+    }
+    return failure(std::errc::operation_canceled);
+}
+
+}  // namespace weft::detail
