@@ -1,5 +1,6 @@
 #include <weft/runtime/scheduler.hpp>
 
+#include <algorithm>
 #include <exception>
 #include <memory>
 #include <new>
@@ -40,6 +41,10 @@ scheduler::scheduler(unsigned worker_count, driver_factory make_driver)
 
 scheduler::~scheduler() {
     stop();
+    // acquire: observe that they are out (I2); pairs with inject():publish
+    while (visitors_.load(acquire) != 0) {
+        std::this_thread::yield();
+    }
     WEFT_CHECK(injected_.looks_empty(), "a scheduler is destroyed while coroutines wait to run");
     delete[] slots_;
 }
@@ -76,9 +81,13 @@ void scheduler::schedule(promise_base& promise) noexcept {
 }
 
 void scheduler::inject(promise_base& promise) noexcept {
+    // relaxed: count — the queue orders it before the coroutine's end, and so the destructor (I2)
+    visitors_.fetch_add(1, relaxed);
     injected_.push(promise);
     fence_seq_cst();  // keeps idle_set I1 for a lone worker, which parks behind a full fence only
     notify();
+    // release: publish that this thread is out; pairs with the destructor's observe
+    visitors_.fetch_sub(1, release);
 }
 
 void scheduler::wake_one() noexcept {
@@ -88,13 +97,24 @@ void scheduler::wake_one() noexcept {
     }
 }
 
-bool scheduler::anything_stealable(unsigned except) const noexcept {
+supply scheduler::stealable(unsigned except) const noexcept {
+    supply most = supply::none;
     for (unsigned i = 0; i < worker_count_; ++i) {
-        if (i != except && slots_[i].runs->has_stealable()) {
-            return true;
+        if (i != except) {
+            most = std::max(most, slots_[i].runs->stealable());
         }
     }
-    return false;
+    return most;
+}
+
+std::uint64_t scheduler::turnover(unsigned except) const noexcept {
+    std::uint64_t sum = 0;
+    for (unsigned i = 0; i < worker_count_; ++i) {
+        if (i != except) {
+            sum += slots_[i].runs->turnover();
+        }
+    }
+    return sum;
 }
 
 }  // namespace weft::detail

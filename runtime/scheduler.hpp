@@ -9,6 +9,9 @@
 ///
 /// I1 A coroutine that is scheduled before stop() runs before the workers leave, because its scope
 ///    is joined first.
+/// I2 A foreign thread that schedules a coroutine may still be waking a worker when that coroutine
+///    has run, its scope is joined and the scheduler is being destroyed: the destructor waits until
+///    inject() has been left by everybody.
 
 #include <weft/runtime/base/function_ref.hpp>
 #include <weft/runtime/core/idle_set.hpp>
@@ -54,6 +57,15 @@ public:
         }
     }
 
+    /// The same for a single coroutine that stands in a worker's ring and that this worker runs
+    /// soon.
+    void notify_of_one() noexcept {
+        fence_light();
+        if (idle_.wanted_for_one()) [[unlikely]] {
+            wake_one();
+        }
+    }
+
     [[nodiscard]] unsigned worker_count() const noexcept { return worker_count_; }
 
     /// The scope of tasks that belong to nobody else.
@@ -71,10 +83,12 @@ private:
     friend class worker;
 
     struct slot;
+    static constexpr unsigned nobody = idle_set::nobody;
 
     WEFT_COLD void wake_one() noexcept;
     void stop() noexcept;
-    [[nodiscard]] bool anything_stealable(unsigned except) const noexcept;
+    [[nodiscard]] supply stealable(unsigned except) const noexcept;
+    [[nodiscard]] std::uint64_t turnover(unsigned except) const noexcept;
 
     // --- constant after construction -------------------------------------------
     unsigned worker_count_;
@@ -88,6 +102,8 @@ private:
     // --- any thread, atomic (see Protocol) ---------------------------------------
     /// Written by stop(), read by workers.
     atomic<bool> stopping_{false};
+    /// Written by threads inside inject(), read by the destructor (I2).
+    atomic<unsigned> visitors_{0};
 };
 
 }  // namespace weft::detail

@@ -2,6 +2,7 @@
 
 #include <weft/runtime/scheduler.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -15,6 +16,22 @@ constexpr unsigned tick_shift = 10;
 constexpr std::uint64_t tick_at_or_after(nanoseconds_u64 time) noexcept {
     return (time >> tick_shift) + ((time & ((1U << tick_shift) - 1)) != 0 ? 1 : 0);
 }
+
+/// For how long a thief looks at a single coroutine before it believes that its worker is busy,
+/// in rounds of cpu_relax(): one or two microseconds, about the price of the steal.
+#if defined(WEFT_ATOMICS_REPLACED)
+constexpr unsigned patience = 1;
+#else
+constexpr unsigned patience = 100;
+#endif
+
+/// Nanoseconds. What is left behind is found after the longest nap at the latest.
+constexpr std::uint32_t shortest_nap = 1U << 16U;
+constexpr std::uint32_t longest_nap = 1U << 20U;
+
+/// A worker whose ring turns over in less time than this, in nanoseconds, needs no help with a
+/// single coroutine.
+constexpr unsigned quick_run_shift = 14;
 
 }  // namespace
 
@@ -67,13 +84,11 @@ promise_base* worker::next() noexcept {
     if (--runs_until_poll_ == 0) [[unlikely]] {
         runs_until_poll_ = poll_interval;
         maintain();
-        // The oldest fork, as a thief would: below an endless pile of younger ones it would never
-        // start.
-        if (auto const oldest = forks_.steal(); oldest.status == steal_status::ok) {
-            return &promise_base::from(*oldest.item);
-        }
-        if (promise_base* const injected = take_injected(); injected != nullptr) {
-            return injected;
+        if (promise_base* const overdue = take_overdue(); overdue != nullptr) {
+            if (!ready_.looks_empty()) {
+                scheduler_->notify_of_one();  // it was to run next, and waits for this one now
+            }
+            return overdue;
         }
     }
     budget_ = poll_interval;
@@ -86,11 +101,21 @@ promise_base* worker::next() noexcept {
     return search();
 }
 
+/// What stands behind the ring in order, and would never start while the ring is busy.
+promise_base* worker::take_overdue() noexcept {
+    // The oldest fork, as a thief would: an endless pile of younger ones may lie on it.
+    if (auto const oldest = forks_.steal(); oldest.status == steal_status::ok) {
+        return &promise_base::from(*oldest.item);
+    }
+    return take_injected();
+}
+
 promise_base* worker::next_local() noexcept {
     if (!overflow_.empty()) [[unlikely]] {
         refill();
     }
-    if (runnable* const ready = ready_.try_pop(); ready != nullptr) {
+    runnable* const ready = shares_ ? ready_.try_pop() : ready_.try_pop_alone();
+    if (ready != nullptr) {
         return &promise_base::from(*ready);
     }
     if (runnable* const oldest = overflow_.pop_front(); oldest != nullptr) [[unlikely]] {
@@ -124,14 +149,17 @@ promise_base* worker::take_injected() noexcept {
 }
 
 promise_base* worker::search() noexcept {
-    if (scheduler_->worker_count_ == 1) {
+    if (!shares_) {
         return nullptr;
     }
     if (!searching_) {
         searching_ = scheduler_->idle_.begin_search();
     }
+    if (!searching_) {
+        return nullptr;
+    }
     promise_base* found = nullptr;
-    bool contended = searching_;
+    bool contended = true;
     for (unsigned round = 0; contended && found == nullptr && round < 4; ++round) {
         contended = false;
         random_ = random_ * 1664525U + 1013904223U;
@@ -144,19 +172,61 @@ promise_base* worker::search() noexcept {
             }
         }
     }
+    if (found == nullptr) {
+        found = search_one_left_behind();
+    }
+    if (found != nullptr) {
+        nap_ = 0;
+    }
     return found;
+}
+
+promise_base* worker::search_one_left_behind() noexcept {
+    for (unsigned victim = 0; victim < scheduler_->worker_count_; ++victim) {
+        worker& other = scheduler_->worker_at(victim);
+        if (victim != index_ && other.is_left_behind()) {
+            if (runnable* const single = other.ready_.try_pop(); single != nullptr) {
+                return &promise_base::from(*single);
+            }
+        }
+    }
+    return nullptr;
+}
+
+/// Another worker's question, with patience: is there one that does not get its turn?
+bool worker::is_left_behind() const noexcept {
+    std::uint64_t const taken = ready_.taken_hint();
+    for (unsigned i = 0; i < patience; ++i) {
+        if (ready_.looks_empty() || ready_.taken_hint() != taken) {
+            return false;
+        }
+        cpu_relax();
+    }
+    return true;
 }
 
 void worker::stop_searching() noexcept {
     searching_ = false;
-    if (scheduler_->idle_.end_search()) {
-        scheduler_->notify();  // keeps idle_set I2: the last searcher wakes a successor
+    if (!scheduler_->idle_.end_search()) {
+        return;
+    }
+    // keeps idle_set I2: what was published while this worker searched woke nobody
+    supply more = scheduler_->stealable(scheduler::nobody);
+    if (more == supply::none && scheduler_->injected_.looks_empty()) {
+        fence_heavy();
+        more = scheduler_->stealable(scheduler::nobody);
+    }
+    if (more == supply::plenty || !scheduler_->injected_.looks_empty()) {
+        scheduler_->notify();
+    } else if (more == supply::one) {
+        scheduler_->notify_of_one();
     }
 }
 
 promise_base* worker::steal_for(worker& thief, bool& contended) noexcept {
     runnable* taken[decltype(ready_)::capacity / 2];
-    std::size_t const count = ready_.take_half(taken, decltype(ready_)::capacity / 2);
+    std::size_t const count =
+        ready_.size_hint() > 1 ? ready_.take_half(taken, decltype(ready_)::capacity / 2) : 0;
     if (count != 0) {
         for (std::size_t i = 1; i < count; ++i) {
             thief.enqueue(promise_base::from(*taken[i]));
@@ -192,8 +262,13 @@ void worker::refill() noexcept {
 
 void worker::push_ready(promise_base& promise) noexcept {
     enqueue(promise);
-    if (!in_service_) {
+    if (in_service_) {
+        return;
+    }
+    if (ready_.size_hint() > 1) {
         scheduler_->notify();
+    } else {
+        scheduler_->notify_of_one();
     }
 }
 
@@ -273,36 +348,87 @@ nanoseconds_u64 worker::next_deadline() const noexcept {
 
 void worker::park() noexcept {
     auto& idle = scheduler_->idle_;
-    idle.begin_sleep(index_, searching_);
+    choose_nap();
+    bool const watches = idle.begin_sleep(index_, searching_, nap_ != 0);
     searching_ = false;
-    // keeps idle_set I1, I3: whoever published before seeing us asleep is found here. A lone worker
-    // has no publisher that relies on the light fence, so a full fence does.
-    bool work = false;
-    if (scheduler_->worker_count_ == 1) {
-        fence_seq_cst();
-    } else {
-        fence_heavy();
-        work = scheduler_->anything_stealable(index_);
-    }
-    if (work || !scheduler_->injected_.looks_empty()) {
-        searching_ = idle.end_sleep(index_) || idle.begin_search();
+    if (finds_work_before_sleep(watches)) {
         return;
     }
     in_service_ = true;
-    block();
+    block(watches);
     searching_ = idle.end_sleep(index_);
+    if (watches && !searching_) {
+        hand_over_watch();
+    }
     serve_remote();
     expire_timers();
     end_service();
     runs_until_poll_ = poll_interval;
 }
 
-void worker::block() noexcept {
+/// keeps idle_set I1, I3: whoever published before seeing us asleep is found here. A lone worker
+/// has no publisher that relies on the light fence, so a full fence does. True when the worker is
+/// up again.
+bool worker::finds_work_before_sleep(bool watches) noexcept {
+    auto& idle = scheduler_->idle_;
+    bool work = false;
+    if (!shares_) {
+        fence_seq_cst();
+    } else {
+        fence_heavy();
+        supply const others = scheduler_->stealable(index_);
+        // A single coroutine is the watcher's business (idle_set I5).
+        rose_for_one_ = others == supply::one && !watches && !idle.is_watched();
+        work = others == supply::plenty || rose_for_one_;
+    }
+    if (work || !scheduler_->injected_.looks_empty()) {
+        searching_ = idle.rise(index_, !scheduler_->injected_.looks_empty());
+        return searching_;
+    }
+    return false;
+}
+
+/// Nothing was found. If that is because the others' rings turn over quickly, the next sleep is a
+/// nap, and the longer, the longer that lasts.
+void worker::choose_nap() noexcept {
+    if (!shares_) {
+        return;
+    }
+    std::uint64_t const turnover = scheduler_->turnover(index_);
+    std::uint64_t const change = turnover - turnover_seen_;
+    turnover_seen_ = turnover;
+    bool const is_quick = change >= (std::max(nap_, shortest_nap) >> quick_run_shift);
+    if (!is_quick && !rose_for_one_) {
+        nap_ = 0;
+    } else if (nap_ == 0) {
+        nap_ = shortest_nap;
+    } else if (nap_ < longest_nap) {
+        nap_ *= 2;
+    }
+    rose_for_one_ = false;
+}
+
+/// The watch is over, and nobody was woken for the single coroutines that came meanwhile: somebody
+/// else has to see to them, who sleeps (idle_set I5).
+void worker::hand_over_watch() noexcept {
+    if (scheduler_->idle_.wanted_for_one()) {
+        fence_heavy();
+        if (scheduler_->stealable(index_) != supply::none) {
+            scheduler_->notify_of_one();
+        }
+    }
+}
+
+void worker::block(bool watches) noexcept {
+    nanoseconds_u64 deadline = next_deadline();
+    if (watches) {
+        deadline = std::min(deadline, driver_->now() + nap_);
+    }
     parker_state expected = parker_state::running;
     // acq_rel: claim the right to block, and observe what a waker queued; pairs with wake(). The
     // loser (acquire) was notified: it only polls.
     if (parker_.compare_exchange_strong(expected, parker_state::parked, acq_rel, acquire)) {
-        driver_->park(next_deadline(), completed_);
+        driver_->park(deadline, completed_);
     } else {
         driver_->poll(completed_);
     }

@@ -16,6 +16,11 @@
 ///    latest waker.
 /// I2 Work is published (queue, remote post) before wake(); after the worker has consumed a
 ///    notification it looks at every source again.
+/// A single ready coroutine, when its worker is about to run it anyway, is not worth a thief: the
+/// steal costs more than the run. A thief takes it only when it has stood there for a moment, that
+/// is, behind a long run; and a thief that sees such coroutines come and go naps, watching
+/// (idle_set), rather than search on or be woken for each.
+///
 /// I3 What does not fit into the ready ring waits in `overflow_` and enters it in order, so that
 ///    ready coroutines run first come, first served, however many there are. Thieves see the ring.
 
@@ -57,6 +62,10 @@ struct worker_timer : timer_node {
 
     fire_function fire;
 };
+
+/// What a worker has for thieves. `one`: a coroutine in its ring that it runs itself soon, unless
+/// it is busy for long.
+enum class supply : std::uint8_t { none, one, plenty };
 
 class worker {
 public:
@@ -142,10 +151,17 @@ public:
     /// Takes a share of this worker's runnables: one is returned, more may go to the thief's ring.
     [[nodiscard]] promise_base* steal_for(worker& thief, bool& contended) noexcept;
 
-    /// True when another worker would find something to take.
-    [[nodiscard]] bool has_stealable() const noexcept {
-        return !ready_.looks_empty() || !forks_.looks_empty();
+    /// What another worker would find.
+    [[nodiscard]] supply stealable() const noexcept {
+        if (!forks_.looks_empty()) {
+            return supply::plenty;
+        }
+        std::size_t const ready = ready_.size_hint();
+        return ready == 0 ? supply::none : ready == 1 ? supply::one : supply::plenty;
     }
+
+    /// Grows with every coroutine that leaves the ring.
+    [[nodiscard]] std::uint64_t turnover() const noexcept { return ready_.taken_hint(); }
 
     // --- constant after construction -------------------------------------------
     [[nodiscard]] scheduler& sched() const noexcept { return *scheduler_; }
@@ -158,13 +174,19 @@ private:
     enum class parker_state : std::uint32_t { running, parked, notified };
 
     [[nodiscard]] promise_base* next() noexcept;
+    [[nodiscard]] promise_base* take_overdue() noexcept;
     [[nodiscard]] promise_base* next_local() noexcept;
     [[nodiscard]] promise_base* search() noexcept;
+    [[nodiscard]] promise_base* search_one_left_behind() noexcept;
+    [[nodiscard]] bool is_left_behind() const noexcept;
     void stop_searching() noexcept;
     [[nodiscard]] promise_base* take_injected() noexcept;
     void maintain() noexcept;
     void park() noexcept;
-    void block() noexcept;
+    [[nodiscard]] bool finds_work_before_sleep(bool watches) noexcept;
+    void choose_nap() noexcept;
+    void hand_over_watch() noexcept;
+    void block(bool watches) noexcept;
     void expire_timers() noexcept;
     void serve_remote() noexcept;
     void end_service() noexcept;
@@ -184,6 +206,9 @@ private:
     std::uint32_t budget_ = poll_interval;
     std::uint32_t runs_until_poll_ = poll_interval;
     std::uint32_t random_;
+    std::uint32_t nap_ = 0;  // nanoseconds: this worker sleeps as the watcher; 0: soundly
+    std::uint64_t turnover_seen_ = 0;
+    bool rose_for_one_ = false;  // since the last sleep
     bool searching_ = false;
     bool in_service_ = false;  // completions are being collected; end_service() announces them
     ready_list completed_;

@@ -20,9 +20,10 @@ unsigned idle_set::pick() noexcept {
     if (!wanted() || sleeper_count_ == 0) {
         return nobody;
     }
+    unsigned const chosen = sleepers_[--sleeper_count_];
     // seq_cst: count the sleeper as awake and searching (I4); pairs with wanted()
-    word_.fetch_add(one_awake + one_searching, seq_cst);
-    return sleepers_[--sleeper_count_];
+    word_.fetch_add(one_awake + one_searching - watch_of(chosen), seq_cst);
+    return chosen;
 }
 
 bool idle_set::begin_search() noexcept {
@@ -39,30 +40,77 @@ bool idle_set::begin_search() noexcept {
 
 bool idle_set::end_search() noexcept {
     // seq_cst: count, as in begin_search()
-    return searching(word_.fetch_sub(one_searching, seq_cst)) == 1;
+    std::uint32_t const word = word_.fetch_sub(one_searching, seq_cst);
+    return searching(word) == 1 && awake(word) < worker_count_;
 }
 
-void idle_set::begin_sleep(unsigned worker, bool is_searching) noexcept {
+bool idle_set::begin_sleep(unsigned worker, bool is_searching, bool wants_to_watch) noexcept {
     scoped_lock const lock(mutex_);
     sleepers_[sleeper_count_++] = worker;
+    std::uint32_t watch = 0;
+    if (wants_to_watch && watcher_ == nobody) {
+        watcher_ = worker;
+        watch = watched;
+    }
     // seq_cst: Dekker with wanted() (I1); the caller's fence follows
-    word_.fetch_sub(one_awake + (is_searching ? one_searching : 0), seq_cst);
+    word_.fetch_sub(one_awake + (is_searching ? one_searching : 0) - watch, seq_cst);
+    return watch != 0;
+}
+
+bool idle_set::rise(unsigned worker, bool is_certain) noexcept {
+    scoped_lock const lock(mutex_);
+    unsigned* const place = find(worker);
+    if (place == nullptr) {
+        return true;
+    }
+    // relaxed: hint — as in begin_search(); searchers that leave meanwhile look again themselves
+    // (I3)
+    if (!is_certain && 2 * searching(word_.load(relaxed)) >= worker_count_) {
+        return false;
+    }
+    erase(place);
+    // seq_cst: count; pairs with wanted()
+    word_.fetch_add(one_awake + one_searching - watch_of(worker), seq_cst);
+    return true;
 }
 
 bool idle_set::end_sleep(unsigned worker) noexcept {
     scoped_lock const lock(mutex_);
+    unsigned* const place = find(worker);
+    if (place == nullptr) {
+        return true;
+    }
+    erase(place);
+    // seq_cst: count; pairs with wanted()
+    word_.fetch_add(one_awake - watch_of(worker), seq_cst);
+    return false;
+}
+
+/// Under the mutex. Null when pick() has taken the worker from the list.
+unsigned* idle_set::find(unsigned worker) noexcept {
     for (unsigned i = 0; i < sleeper_count_; ++i) {
         if (sleepers_[i] == worker) {
-            for (; i + 1 < sleeper_count_; ++i) {
-                sleepers_[i] = sleepers_[i + 1];
-            }
-            --sleeper_count_;
-            // seq_cst: count; pairs with wanted()
-            word_.fetch_add(one_awake, seq_cst);
-            return false;
+            return &sleepers_[i];
         }
     }
-    return true;
+    return nullptr;
+}
+
+/// Under the mutex.
+void idle_set::erase(unsigned* place) noexcept {
+    --sleeper_count_;
+    for (unsigned* const end = sleepers_ + sleeper_count_; place != end; ++place) {
+        *place = place[1];
+    }
+}
+
+/// Under the mutex: what the word loses when this worker gets up.
+std::uint32_t idle_set::watch_of(unsigned worker) noexcept {
+    if (watcher_ != worker) {
+        return 0;
+    }
+    watcher_ = nobody;
+    return watched;
 }
 
 }  // namespace weft::detail

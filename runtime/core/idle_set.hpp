@@ -3,13 +3,17 @@
 /// Who sleeps, who searches, and whom to wake: every wake-up decision of the scheduler.
 ///
 /// Protocol. One packed word counts workers that are awake and workers that search for work to
-/// steal; the list of sleepers stands under a mutex. Actors: workers, and any thread that publishes
-/// work.
+/// steal, and tells whether a sleeper watches; the list of sleepers stands under a mutex. Actors:
+/// workers, and any thread that publishes work.
 ///
 ///   publish work → fence → wanted()?   nobody searches and somebody sleeps → pick(), unpark that
 ///          worker
 ///   park:  begin_sleep() (leaves the counts, joins the list) → fence → look at every queue again →
-///          found something: end_sleep() : block
+///          found something and rise(): search : block
+///
+/// A publisher of a single item that it takes itself soon asks wanted_for_one() instead. The
+/// watcher is a sleeper that has seen such items come and go too fast to be stolen: it naps, with a
+/// deadline, and looks for one that is left behind; meanwhile single items wake nobody.
 ///
 /// I1 Dekker: a publisher writes its queue and then reads the word; a sleeper writes the word and
 ///    then reads the queues, with a full fence on both sides (or the light/heavy pair). One sees
@@ -19,8 +23,11 @@
 ///    last one it wakes a successor, since there may be more.
 /// I3 The last searcher to give up looks at every queue again after it is counted out; hence a
 ///    publisher that relied on it (I2) is served.
+///    A sleeper that sees work does not rise while enough others search, for the same reason.
 /// I4 A worker that pick() has taken from the list is counted awake and searching before it runs,
 ///    so that a second publisher does not wake a second worker for the same item.
+/// I5 The watch ends, in the word, before the watcher sleeps without a deadline; then its look at
+///    the queues (I1) takes single items for work. So none of them is left behind by everybody.
 
 #include <weft/runtime/base/atomic.hpp>
 #include <weft/runtime/base/mutex.hpp>
@@ -50,6 +57,19 @@ public:
         return searching(word) == 0 && awake(word) < worker_count_;
     }
 
+    /// The same for a single item that its publisher takes soon: not while somebody watches.
+    [[nodiscard]] bool wanted_for_one() const noexcept {
+        // relaxed: Dekker with begin_sleep() through the caller's fence (I1, I5)
+        std::uint32_t const word = word_.load(relaxed);
+        return (word & (searching_mask | watched)) == 0 && awake(word) < worker_count_;
+    }
+
+    /// Sleeper that has begun its sleep, after its fence. True while another one watches, or itself.
+    [[nodiscard]] bool is_watched() const noexcept {
+        // relaxed: Dekker with wanted_for_one() through the caller's fence (I5)
+        return (word_.load(relaxed) & watched) != 0;
+    }
+
     /// Any thread. Takes a sleeper from the list, or gives `nobody` when a searcher appeared or all
     /// are awake. The caller unparks that worker.
     [[nodiscard]] unsigned pick() noexcept;
@@ -57,12 +77,18 @@ public:
     /// Worker. Asks to search; at most half of the workers do so at a time.
     [[nodiscard]] bool begin_search() noexcept;
 
-    /// Searching worker that found work. True when it was the last searcher and should wake a
-    /// successor (I2).
+    /// Searching worker that found work. True when it was the last searcher while others sleep: if
+    /// there is more work, it wakes a successor (I2).
     [[nodiscard]] bool end_search() noexcept;
 
-    /// Worker about to park. Afterwards it looks at all queues again (I1, I3).
-    void begin_sleep(unsigned worker, bool is_searching) noexcept;
+    /// Worker about to park. Afterwards it looks at all queues again (I1, I3). True when it
+    /// watches, as it `wants` to: one does at a time.
+    bool begin_sleep(unsigned worker, bool is_searching, bool wants_to_watch = false) noexcept;
+
+    /// Sleeper that sees work. True when it is up and searches, by itself or because pick() had
+    /// chosen it; false when enough others search: it sleeps on (I2), unless it `is_certain` to find
+    /// the work.
+    [[nodiscard]] bool rise(unsigned worker, bool is_certain) noexcept;
 
     /// Worker that does not sleep any more. True when pick() had chosen it: it then counts as
     /// searching (I4).
@@ -71,12 +97,18 @@ public:
 private:
     static constexpr std::uint32_t one_awake = 1;
     static constexpr std::uint32_t one_searching = 1U << 16U;
+    static constexpr std::uint32_t searching_mask = 0x7FFFU << 16U;
+    static constexpr std::uint32_t watched = 1U << 31U;
 
     [[nodiscard]] static std::uint32_t awake(std::uint32_t word) noexcept { return word & 0xFFFFU; }
 
     [[nodiscard]] static std::uint32_t searching(std::uint32_t word) noexcept {
-        return word >> 16U;
+        return (word & searching_mask) >> 16U;
     }
+
+    [[nodiscard]] unsigned* find(unsigned worker) noexcept;
+    void erase(unsigned* place) noexcept;
+    [[nodiscard]] std::uint32_t watch_of(unsigned worker) noexcept;
 
     // --- constant after construction -------------------------------------------
     unsigned worker_count_;
@@ -89,6 +121,7 @@ private:
     alignas(cache_line) mutex mutex_;
     unsigned* sleepers_;  // a stack: the worker that slept last has the warmest caches
     unsigned sleeper_count_ = 0;
+    unsigned watcher_ = nobody;
 };
 
 }  // namespace weft::detail

@@ -53,6 +53,21 @@ public:
         return take(&item, 1) == 1 ? item : nullptr;
     }
 
+    /// Owner. The same where no thief exists.
+    [[nodiscard]] T* try_pop_alone() noexcept {
+        // relaxed: own — without thieves the owner writes head_, too
+        std::uint64_t const h = head_.load(relaxed);
+        // relaxed: own — only the owner writes tail_
+        if (h == tail_.load(relaxed)) {
+            return nullptr;
+        }
+        // relaxed: own — as above
+        T* const item = slots_[h % Capacity].load(relaxed);
+        // relaxed: own — as above; others read it as a hint
+        head_.store(h + 1, relaxed);
+        return item;
+    }
+
     /// Any thread. Takes half of the items, rounded up, at most `limit`; returns how many were
     /// written to `items`.
     [[nodiscard]] std::size_t take_half(T** items, std::size_t limit) noexcept {
@@ -74,6 +89,12 @@ public:
         // relaxed: hint — as above
         std::uint64_t const t = tail_.load(relaxed);
         return t > h ? static_cast<std::size_t>(t - h) : 0;
+    }
+
+    /// Any thread. How many items have been taken so far: it tells whether the owner gets on.
+    [[nodiscard]] std::uint64_t taken_hint() const noexcept {
+        // relaxed: hint — a stale count is one of a moment ago
+        return head_.load(relaxed);
     }
 
     /// Any thread; see size_hint().

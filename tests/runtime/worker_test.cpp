@@ -10,7 +10,9 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <coroutine>
 #include <cstddef>
+#include <ctime>
 #include <vector>
 
 namespace {
@@ -27,6 +29,68 @@ task<> take_turns(std::size_t self, std::vector<std::size_t>& order) {
         order.push_back(turn * crowd + self);
         co_await weft::yield();
     }
+}
+
+/// A place where one task waits until another one wakes it; a wake that comes first is kept.
+class wake_place {
+public:
+    void wake() {
+        void* const waiter = state_.exchange(woken());
+        if (waiter != nullptr && waiter != woken()) {
+            state_ = nullptr;
+            auto& promise = *static_cast<weft::detail::promise_base*>(waiter);
+            promise.context_->sched->schedule(promise);
+        }
+    }
+
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <class Promise>
+    bool await_suspend(std::coroutine_handle<Promise> handle) {
+        void* expected = nullptr;
+        weft::detail::promise_base& waiter = handle.promise();
+        if (state_.compare_exchange_strong(expected, &waiter)) {
+            return true;
+        }
+        state_ = nullptr;
+        return false;
+    }
+
+    void await_resume() const noexcept {}
+
+private:
+    [[nodiscard]] void* woken() noexcept { return this; }
+
+    std::atomic<void*> state_ = nullptr;
+};
+
+std::chrono::nanoseconds processor_time() {
+    timespec time{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+/// Two tasks that wake each other in turn, for a while.
+task<> play_ping_pong(std::chrono::milliseconds duration) {
+    wake_place left;
+    wake_place right;
+    bool is_over = false;
+    auto ping = [&]() -> task<> {
+        auto const start = weft::clock::now();
+        while (!is_over) {
+            is_over = weft::clock::now() - start >= duration;
+            right.wake();
+            co_await left;
+        }
+    };
+    auto pong = [&]() -> task<> {
+        for (bool is_last = false; !is_last;) {
+            co_await right;
+            is_last = is_over;
+            left.wake();
+        }
+    };
+    co_await weft::when_all(ping(), pong());
 }
 
 }  // namespace
@@ -126,5 +190,14 @@ TEST_SUITE("runtime/worker") {
         };
         pool.block_on(work());
         CHECK(seen == 3);
+    }
+
+    TEST_CASE("two tasks that take turns keep one worker busy, not two") {
+        weft::thread_pool pool(2);
+        auto const start = weft::clock::now();
+        auto const used_before = processor_time();
+        pool.block_on(play_ping_pong(std::chrono::milliseconds(100)));
+        // On a busy machine less is used in the same time.
+        CHECK(processor_time() - used_before < 1.5 * (weft::clock::now() - start));
     }
 }

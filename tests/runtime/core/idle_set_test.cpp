@@ -44,8 +44,69 @@ TEST_SUITE("runtime/core/idle_set") {
         CHECK(idle.begin_search());
         CHECK(idle.begin_search());
         CHECK(!idle.begin_search());
+    }
+
+    TEST_CASE("the last searcher that found work wakes a successor, if somebody sleeps") {
+        idle_set idle(4);
+        CHECK(idle.begin_search());
+        CHECK(idle.begin_search());
         CHECK(!idle.end_search());
+        CHECK(!idle.end_search());
+        CHECK(idle.begin_search());
+        idle.begin_sleep(3, false);
         CHECK(idle.end_search());
+    }
+
+    TEST_CASE("a sleeper that sees work stays down while enough others search for it") {
+        idle_set idle(2);
+        idle.begin_sleep(1, false);
+        CHECK(idle.begin_search());
+        CHECK(!idle.rise(1, false));
+        CHECK(idle.end_search());
+        CHECK(idle.rise(1, false));
+        CHECK(!idle.wanted());
+    }
+
+    TEST_CASE("a sleeper that sees work it is certain to find gets up") {
+        idle_set idle(2);
+        idle.begin_sleep(1, false);
+        CHECK(idle.begin_search());
+        CHECK(idle.rise(1, true));
+    }
+
+    TEST_CASE("a sleeper that was picked meanwhile is up and searches") {
+        idle_set idle(2);
+        idle.begin_sleep(1, false);
+        CHECK(idle.pick() == 1);
+        CHECK(idle.rise(1, false));
+        CHECK(!idle.end_search());
+    }
+
+    TEST_CASE("a single item wakes nobody while one sleeper watches") {
+        idle_set idle(3);
+        CHECK(!idle.begin_sleep(0, false));
+        CHECK(idle.wanted_for_one());
+        CHECK(idle.begin_sleep(1, false, true));
+        CHECK(!idle.begin_sleep(2, false, true));
+        CHECK(idle.is_watched());
+        CHECK(!idle.wanted_for_one());
+        CHECK(idle.wanted());
+        CHECK(!idle.end_sleep(1));
+        CHECK(!idle.is_watched());
+        CHECK(idle.wanted_for_one());
+    }
+
+    TEST_CASE("the watch ends when its keeper is picked or rises") {
+        idle_set idle(2);
+        CHECK(idle.begin_sleep(0, false, true));
+        CHECK(idle.pick() == 0);
+        CHECK(!idle.is_watched());
+        idle.begin_sleep(0, true);
+        CHECK(idle.begin_sleep(1, false, true));
+        CHECK(idle.rise(1, false));
+        CHECK(!idle.is_watched());
+        CHECK(idle.end_search());
+        CHECK(idle.wanted_for_one());
     }
 
     TEST_CASE("no one is woken while a searcher is awake") {
