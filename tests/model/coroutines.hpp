@@ -45,6 +45,8 @@
 #include <weft/runtime/task.hpp>
 #include <weft/tests/model/stepper.hpp>
 
+#include <concepts>
+#include <coroutine>
 #include <vector>
 
 namespace weft::model {
@@ -112,6 +114,33 @@ private:
     detail::stop_context context_;
     task<> work_;
     detail::outcome ended_ = detail::outcome::pending;
+};
+
+/// co_await reschedule{}: goes on in whichever worker takes it.
+struct reschedule {
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<detail::promise_base> Promise>
+    void await_suspend(std::coroutine_handle<Promise> waiter) const noexcept {
+        detail::promise_base& promise = waiter.promise();
+        promise.context_->sched->schedule(promise);
+    }
+
+    void await_resume() const noexcept {}
+};
+
+/// Tells of the end of the frame that it lives in.
+class frame_end {
+public:
+    explicit frame_end(plain<int>& count) noexcept : count_(&count) {}
+
+    frame_end(frame_end const&) = delete;
+    frame_end& operator=(frame_end const&) = delete;
+
+    ~frame_end() { count_->write(count_->read() + 1); }
+
+private:
+    plain<int>* count_;
 };
 
 }  // namespace weft::model
