@@ -20,7 +20,7 @@ LIMITS = {
     'runtime/generator.hpp': 8_000,
     'runtime/sleep.hpp': 36_000,
     'runtime/timeout.hpp': 36_000,
-    'runtime/resilience/': 42_000,
+    'runtime/resilience/': 44_000,
     'sync/': 25_000,
     'io/': 25_000,
     'weft.hpp': 45_000,
