@@ -64,7 +64,8 @@ public:
         return (word & (searching_mask | watched)) == 0 && awake(word) < worker_count_;
     }
 
-    /// Sleeper that has begun its sleep, after its fence. True while another one watches, or itself.
+    /// Sleeper that has begun its sleep, after its fence. True while another one watches, or
+    /// itself.
     [[nodiscard]] bool is_watched() const noexcept {
         // relaxed: Dekker with wanted_for_one() through the caller's fence (I5)
         return (word_.load(relaxed) & watched) != 0;
@@ -86,8 +87,8 @@ public:
     bool begin_sleep(unsigned worker, bool is_searching, bool wants_to_watch = false) noexcept;
 
     /// Sleeper that sees work. True when it is up and searches, by itself or because pick() had
-    /// chosen it; false when enough others search: it sleeps on (I2), unless it `is_certain` to find
-    /// the work.
+    /// chosen it; false when enough others search: it sleeps on (I2), unless it `is_certain` to
+    /// find the work.
     [[nodiscard]] bool rise(unsigned worker, bool is_certain) noexcept;
 
     /// Worker that does not sleep any more. True when pick() had chosen it: it then counts as
