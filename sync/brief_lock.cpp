@@ -6,7 +6,7 @@ namespace weft::detail {
 
 namespace {
 
-// How often a waiter looks. Rarely: while it stays away, the cache line stays with the other thread,
+// How often a waiter looks. Rarely: while it stays away, the cache line stays with the other one,
 // which gets through a hundred operations in the time that a dozen take when both touch it.
 constexpr unsigned first_pause = 128;
 constexpr unsigned longest_pause = 1024;

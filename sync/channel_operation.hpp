@@ -15,15 +15,17 @@
 namespace weft {
 
 /// What `recv` waits in. Yields an empty optional when the channel is closed and empty.
-template <class State, bool ResultForm = false>
-class [[nodiscard]] recv_operation : private detail::receiver_wait<typename State::value_type> {
-    using value_type = typename State::value_type;
+template <class Source, bool ResultForm = false>
+class [[nodiscard]] recv_operation : private detail::receiver_wait<typename Source::value_type> {
+    using value_type = typename Source::value_type;
     using base = detail::receiver_wait<value_type>;
 
 public:
     using is_channel_operation = std::true_type;
 
-    explicit recv_operation(State& channel) noexcept : base(channel, &try_now) {
+    explicit recv_operation(Source& source) noexcept
+        : base(source.core(), &try_now)
+        , source_(&source) {
         this->resume_when_stopped_ = ResultForm;
     }
 
@@ -46,6 +48,11 @@ public:
                 return failure(std::errc::operation_canceled);
             }
         }
+        if constexpr (requires { source_->take_after_waking(this->value); }) {
+            if (this->outcome() == detail::hand_over::done && !this->value.has_value()) {
+                source_->take_after_waking(this->value);
+            }
+        }
         return std::move(this->value);
     }
 
@@ -56,28 +63,28 @@ public:
         return await_resume();
     }
 
-    [[nodiscard]] recv_operation<State, true> as_result() && noexcept
+    [[nodiscard]] recv_operation<Source, true> as_result() && noexcept
         requires(!ResultForm)
     {
-        return recv_operation<State, true>(state());
+        return recv_operation<Source, true>(*source_);
     }
 
 private:
     friend struct detail::channel_access;
 
-    [[nodiscard]] State& state() const noexcept { return static_cast<State&>(this->core()); }
-
     WEFT_ALWAYS_INLINE static bool try_now(detail::channel_waiter& waiter,
                                            detail::wake_chain& woken) noexcept {
         auto& self = static_cast<recv_operation&>(static_cast<base&>(waiter));
         try {
-            self.outcome_ = self.state().pop(self.value, woken);
+            self.outcome_ = self.source_->pop(self.value, woken);
         } catch (...) {
             self.error = std::current_exception();
             self.outcome_ = detail::hand_over::failed;
         }
         return self.outcome_ != detail::hand_over::pending;
     }
+
+    Source* source_;
 };
 
 /// What `send` waits in.

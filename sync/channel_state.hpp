@@ -122,6 +122,8 @@ public:
 
     ~channel_state() = default;
 
+    [[nodiscard]] channel_core& core() noexcept { return *this; }
+
     // --- under lock_ ---------------------------------------------------------------
 
     /// `dropped` gets the value that a policy drops, to be destroyed without the lock.
@@ -154,9 +156,6 @@ public:
         }
         return closed_ ? hand_over::closed : hand_over::pending;
     }
-
-    /// How much waits in the buffer or with its sender.
-    [[nodiscard]] bool has_values() noexcept { return !buffer_.empty() || !senders_.empty(); }
 
     // --- any thread ----------------------------------------------------------------
 
