@@ -61,6 +61,11 @@ public:
     /// Runs every job to its end, worker 0 on the calling thread. Once.
     void run();
 
+    /// Keeps the workers from leaving until close(), for coroutines that are nobody's job.
+    void keep_open() noexcept { ++unfinished_; }
+
+    void close() noexcept { --unfinished_; }
+
     [[nodiscard]] detail::scheduler& sched() noexcept { return scheduler_; }
 
     /// Before run(): what worker.io() gives.
