@@ -13,6 +13,7 @@
 
 #include <concepts>
 #include <exception>
+#include <optional>
 #include <system_error>
 #include <type_traits>
 #include <utility>
@@ -80,5 +81,9 @@ concept task_factory =
 
 template <task_factory F>
 using factory_value_t = typename std::invoke_result_t<F&>::value_type;
+
+/// What a call yields that may be skipped: an empty optional then; false for work without a value.
+template <class T>
+using skippable_t = std::conditional_t<std::is_void_v<T>, bool, std::optional<T>>;
 
 }  // namespace weft
