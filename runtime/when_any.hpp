@@ -13,9 +13,11 @@ namespace weft {
 /// are stopped and waited for.
 ///
 /// Every child starts, if only to be stopped at its first wait. What the losers come to is
-/// destroyed: their values and their errors; only the first child's error is rethrown. A child's
-/// frame, with its parameters, is destroyed when that child ends. A task that was stopped has not
-/// ended and wins nothing. Whoever needs a value, if any of the tasks has one, takes first_success.
+/// destroyed: their values and their errors; only the first child's error is rethrown. So a loser
+/// that reads may have read something at the last moment, and that is gone: where it must not be,
+/// race what only waits, or let the children keep what they get outside. A child's frame, with its
+/// parameters, is destroyed when that child ends. A task that was stopped has not ended and wins
+/// nothing. Whoever needs a value, if any of the tasks has one, takes first_success.
 ///
 /// Thread safety: awaited in one coroutine of a runtime; children run on any worker.
 /// Cancellation: a stop of the awaiting task stops every child, and every child is waited for. If
@@ -26,7 +28,7 @@ namespace weft {
 /// Resumption: where the last child ended.
 /// Complexity: O(1) per child; no allocation besides the children's frames.
 /// Errors: that of the first child to end.
-/// Example: examples/hedged_request.cpp
+/// Example: examples/parallel_fetch.cpp
 template <class... T>
     requires(sizeof...(T) > 0)
 [[nodiscard]] auto when_any(task<T>... children) noexcept {
