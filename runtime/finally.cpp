@@ -1,5 +1,7 @@
 #include <weft/runtime/finally.hpp>
 
+#include <weft/runtime/exception_group.hpp>
+
 namespace weft::detail {
 
 task<> clean_up(clock::duration limit, task<> work, std::source_location asked_at) {
@@ -8,11 +10,9 @@ task<> clean_up(clock::duration limit, task<> work, std::source_location asked_a
 }
 
 void rethrow_errors(std::exception_ptr body, std::exception_ptr cleanup) {
-    if (body) {
-        std::rethrow_exception(std::move(body));
-    }
-    if (cleanup) {
-        std::rethrow_exception(std::move(cleanup));
+    std::exception_ptr const errors[] = {std::move(body), std::move(cleanup)};
+    if (std::exception_ptr const all = group_errors(errors)) {
+        std::rethrow_exception(all);
     }
 }
 

@@ -2,7 +2,7 @@
 
 /// A task's outcome, kept.
 
-#include <weft/runtime/scope.hpp>
+#include <weft/runtime/pass_stop.hpp>
 #include <weft/runtime/task.hpp>
 
 #include <concepts>

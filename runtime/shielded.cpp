@@ -1,6 +1,6 @@
 #include <weft/runtime/shielded.hpp>
 
-#include <weft/runtime/scope.hpp>
+#include <weft/runtime/pass_stop.hpp>
 
 namespace weft::detail {
 

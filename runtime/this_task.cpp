@@ -1,7 +1,7 @@
 #include <weft/runtime/this_task.hpp>
 
 #include <weft/runtime/base/error.hpp>
-#include <weft/runtime/scope.hpp>
+#include <weft/runtime/worker.hpp>
 
 namespace weft {
 

@@ -1,6 +1,6 @@
 #include <weft/runtime/timeout.hpp>
 
-#include <weft/runtime/scope.hpp>
+#include <weft/runtime/pass_stop.hpp>
 
 #include <system_error>
 

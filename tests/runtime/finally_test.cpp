@@ -1,6 +1,7 @@
 #include <weft/runtime/finally.hpp>
 
 #include <weft/runtime/as_result.hpp>
+#include <weft/runtime/exception_group.hpp>
 #include <weft/runtime/stop_on.hpp>
 #include <weft/runtime/this_task.hpp>
 #include <weft/runtime/thread_pool.hpp>
@@ -115,6 +116,19 @@ TEST_SUITE("runtime/finally") {
         source.request_stop();
         CHECK(pool.block_on(outcome_under(
                   source.token(), weft::finally(forever(), breaks("sweep")))) == "error sweep");
+    }
+
+    TEST_CASE("the errors of the body and of the clean-up come together") {
+        weft::thread_pool pool(1);
+        std::vector<std::string> texts;
+        try {
+            (void)pool.block_on(weft::finally(fails("broken"), breaks("sweep")));
+        } catch (weft::exception_group const& both) {
+            for (std::exception_ptr const& each : both.errors()) {
+                texts.push_back(text_of(each));
+            }
+        }
+        CHECK(texts == std::vector<std::string>{"broken", "sweep"});
     }
 
     TEST_CASE("a callable makes the clean-up when its time has come, and lives as long") {

@@ -1,0 +1,218 @@
+#pragma once
+
+/// Calls that block a thread, made on threads of their own.
+///
+/// Protocol of a visit to the pool. Actors: the coroutine that makes the call, a thread of the pool,
+/// the stop callback (any thread). Stages, written under the pool's mutex:
+///
+///     idle ── start() ──► queued ── a thread takes it ──► visiting: the coroutine runs there
+///      │                     └── stop callback: taken out of the queue ──► stopped
+///      └── stop callback, or a stop requested before ───────────────────► stopped
+///
+/// I1 The visit is enrolled with the task's stop state before it is queued, and the callback decides
+///    under the mutex: a stop that comes in between finds `idle`, and the visit is not queued.
+/// I2 Whoever takes a visit out of the queue decides its end. A call that has begun is never
+///    abandoned, so it may use what its task owns.
+/// I3 To be queued is start()'s last access; to schedule the coroutine is the callback's.
+
+#include <weft/runtime/base/intrusive_list.hpp>
+#include <weft/runtime/base/mutex.hpp>
+#include <weft/runtime/settle.hpp>
+#include <weft/runtime/task.hpp>
+#include <weft/runtime/task_local.hpp>
+#include <weft/runtime/this_task.hpp>
+
+#include <concepts>
+#include <coroutine>
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+namespace weft {
+
+class blocking_pool;
+
+namespace detail {
+
+/// Moves the awaiting coroutine to a thread of the pool.
+class pool_visit : public intrusive_list_hook<pool_visit>, private stop_node {
+public:
+    explicit pool_visit(blocking_pool& pool) noexcept : stop_node(&on_stop), pool_(&pool) {}
+
+    pool_visit(pool_visit const&) = delete;
+    pool_visit& operator=(pool_visit const&) = delete;
+
+    ~pool_visit() { withdraw(); }
+
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<promise_base> Promise>
+    void await_suspend(std::coroutine_handle<Promise> visitor) {
+        start(visitor.promise());
+    }
+
+    void await_resume() noexcept { withdraw(); }
+
+private:
+    friend class weft::blocking_pool;
+
+    enum class stage : unsigned char { idle, queued, visiting, stopped };
+
+    void start(promise_base& visitor);
+    static void on_stop(stop_node& node) noexcept;
+    void end_stopped() noexcept;
+
+    // --- constant after start() ----------------------------------------------------
+    blocking_pool* pool_;
+    promise_base* visitor_ = nullptr;
+
+    // --- any thread, under the pool's mutex ----------------------------------------
+    stage stage_ = stage::idle;
+};
+
+/// Moves the awaiting coroutine back to its scheduler.
+class pool_return {
+public:
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<promise_base> Promise>
+    void await_suspend(std::coroutine_handle<Promise> visitor) const noexcept {
+        go(visitor.promise());
+    }
+
+    void await_resume() const noexcept {}
+
+private:
+    static void go(promise_base& visitor) noexcept;
+};
+
+/// The value bound to `key` around the task for which this thread makes a call, or null.
+[[nodiscard]] void const* find_local_of_call(void const* key) noexcept;
+
+}  // namespace detail
+
+/// Threads for calls that block.
+///
+/// Threads are made as they are needed, up to a limit, and end when they have had nothing to do for
+/// a while. Beyond the limit calls wait for a thread, first come, first served.
+///
+/// Thread safety: every member may be called from any thread at the same time, except the
+///     destructor.
+/// Cancellation: see blocking.
+/// Lifetime: must outlive the calls made on it; the destructor joins its threads. shared() lives as
+///     long as the process.
+/// Complexity: a call costs two frames, two passes of a mutex and two context switches.
+/// Errors: std::system_error from a call when there is no thread and none can be made.
+/// Example: examples/task_locals.cpp
+class blocking_pool {
+public:
+    static constexpr unsigned default_threads_max = 64;
+    static constexpr unsigned default_idle_ms = 10'000;
+
+    explicit blocking_pool(unsigned threads_max = default_threads_max,
+                           unsigned idle_ms = default_idle_ms) noexcept;
+
+    blocking_pool(blocking_pool const&) = delete;
+    blocking_pool& operator=(blocking_pool const&) = delete;
+
+    ~blocking_pool();
+
+    /// The pool of `blocking(function)`.
+    [[nodiscard]] static blocking_pool& shared();
+
+    struct counters {
+        unsigned threads;    ///< that exist
+        unsigned idle;       ///< of these, that wait for a call
+        std::size_t queued;  ///< calls that wait for a thread
+    };
+
+    [[nodiscard]] counters count() noexcept;
+
+private:
+    friend class detail::pool_visit;
+
+    void work() noexcept;
+    void make_thread();
+    [[nodiscard]] detail::pool_visit* next() noexcept;
+
+    // --- constant after construction -------------------------------------------
+    unsigned threads_max_;
+    unsigned idle_ms_;
+
+    // --- any thread, under mutex_ ------------------------------------------------
+    detail::mutex mutex_;
+    detail::condition work_;   // for idle threads
+    detail::condition ended_;  // for the destructor
+    detail::intrusive_list<detail::pool_visit> queue_;
+    std::size_t queued_ = 0;
+    unsigned threads_ = 0;
+    unsigned idle_ = 0;
+    bool closing_ = false;
+};
+
+namespace detail {
+
+template <class Function>
+concept takes_stop_token = std::is_invocable_v<Function&, stop_token>;
+
+template <class Function>
+struct blocking_result : std::invoke_result<Function&> {};
+
+template <takes_stop_token Function>
+struct blocking_result<Function> : std::invoke_result<Function&, stop_token> {};
+
+template <class Function>
+task<typename blocking_result<Function>::type> call_blocking(Function& function, stop_token token) {
+    if constexpr (takes_stop_token<Function>) {
+        co_return function(token);
+    } else {
+        (void)token;
+        co_return function();
+    }
+}
+
+}  // namespace detail
+
+/// Calls `function()`, or `function(stop_token)`, on a thread of `pool`, so that it may block.
+///
+/// Thread safety: awaited in a task that a runtime runs; the function runs on another thread, while
+///     its task waits.
+/// Cancellation: a call that waits for a thread is taken out of the queue by a stop, and its task
+///     unwinds. One that has begun is waited for: success wins. A function that takes a stop_token
+///     can look at it.
+/// Lifetime: keeps the function until the call has ended. What it refers to must live as long.
+/// Resumption: on the task's scheduler.
+/// Complexity: see blocking_pool.
+/// Errors: what the function throws.
+/// Example: examples/task_locals.cpp
+template <class Function>
+    requires std::is_invocable_v<Function&> || detail::takes_stop_token<Function>
+[[nodiscard]] task<typename detail::blocking_result<Function>::type> blocking(blocking_pool& pool,
+                                                                              Function function) {
+    stop_token const token = co_await this_task::stop_token();
+    {
+        detail::pool_visit visit(pool);
+        co_await visit;
+    }
+    using value_type = typename detail::blocking_result<Function>::type;
+    detail::settle_operation<value_type> called(detail::call_blocking(function, token));
+    co_await called;
+    co_await detail::pool_return();
+    co_return called.take();
+}
+
+/// The same on the pool that everybody shares, of 64 threads at most.
+template <class Function>
+    requires std::is_invocable_v<Function&> || detail::takes_stop_token<Function>
+[[nodiscard]] task<typename detail::blocking_result<Function>::type> blocking(Function function) {
+    return blocking(blocking_pool::shared(), std::move(function));
+}
+
+/// In a function that `blocking` calls: the innermost value that the key has around its task, or
+/// null; null on every other thread.
+template <class T>
+[[nodiscard]] T const* find_in_call(task_local<T> const& key) noexcept {
+    return static_cast<T const*>(detail::find_local_of_call(&key));
+}
+
+}  // namespace weft
