@@ -1,13 +1,11 @@
 #pragma once
 
+#include <weft/sync/lock_guard.hpp>
 #include <weft/sync/wait_list.hpp>
 
 #include <cstdint>
-#include <utility>
 
 namespace weft {
-
-class mutex;
 
 namespace detail {
 
@@ -84,8 +82,6 @@ struct lock_request {
     mutex_core* target;
 };
 
-struct scoped_lock_request;
-
 struct mutex_wait : waiter {
     explicit mutex_wait(lock_request const& request) noexcept;
 
@@ -94,71 +90,21 @@ struct mutex_wait : waiter {
 
 }  // namespace detail
 
-/// Holds a mutex and unlocks it when destroyed: what `co_await m.scoped_lock()` yields.
-///
-/// Thread safety: as for a plain value; may be destroyed on another thread than it was made on.
-/// Cancellation: never suspends. The unwinding of a stopped task unlocks.
-/// Lifetime: the mutex must outlive it.
-/// Complexity: O(1).
-/// Errors: none.
-class [[nodiscard]] mutex_guard {
-public:
-    /// Holds nothing.
-    mutex_guard() noexcept = default;
-
-    mutex_guard(mutex_guard&& other) noexcept : held_(std::exchange(other.held_, nullptr)) {}
-
-    mutex_guard& operator=(mutex_guard&& other) noexcept {
-        mutex_guard(std::move(other)).swap(*this);
-        return *this;
-    }
-
-    ~mutex_guard() { unlock(); }
-
-    void swap(mutex_guard& other) noexcept { std::swap(held_, other.held_); }
-
-    /// Whether it holds a mutex.
-    [[nodiscard]] explicit operator bool() const noexcept { return held_ != nullptr; }
-
-    /// Unlocks now, if it holds a mutex.
-    void unlock() noexcept {
-        if (detail::mutex_core* const held = std::exchange(held_, nullptr); held != nullptr) {
-            held->unlock();
-        }
-    }
-
-private:
-    friend class mutex;
-    friend class condition_variable;
-    friend struct detail::scoped_lock_request;
-
-    explicit mutex_guard(detail::mutex_core& held) noexcept : held_(&held) {}
-
-    detail::mutex_core* held_ = nullptr;
-};
-
-namespace detail {
-
-struct scoped_lock_request : lock_request {
-    using lock_request::lock_request;
-
-    [[nodiscard]] mutex_guard take() const noexcept { return mutex_guard(*target); }
-};
-
-}  // namespace detail
+/// Holds a mutex.
+using mutex_guard = lock_guard<detail::mutex_core, &detail::mutex_core::unlock>;
 
 /// Lets one task at a time in; the others wait without blocking their threads.
 ///
 /// Fair: tasks get the mutex in the order in which they began to wait. unlock() hands it to the
-/// first of them, and nobody gets in between. Not recursive, and not tied to a thread: whoever holds
-/// it may suspend, and unlock it on another worker.
+/// first of them, and nobody gets in between. Not recursive, and not tied to a thread: whoever
+/// holds it may suspend, and unlock it on another worker.
 ///
 /// Thread safety: every member may be called from any thread at the same time, except the
 ///     destructor; `unlock` by the holder only.
 /// Cancellation: a stop takes a waiting task out of the queue. Success wins: a task that was handed
 ///     the mutex goes on with it, and a free mutex is locked by a stopped task too.
-/// Lifetime: must outlive every operation on it. The last task that is let in may destroy it even if
-///     the unlock() that let it in has not returned.
+/// Lifetime: must outlive every operation on it. The last task that is let in may destroy it even
+///     if the unlock() that let it in has not returned.
 /// Resumption: through the waiting task's scheduler, never inside unlock().
 /// Complexity: O(1), no allocation; one atomic operation while nobody waits.
 /// Errors: none. Aborts when an unlocked mutex is unlocked, when it is destroyed while tasks wait,
@@ -168,7 +114,8 @@ class mutex {
 public:
     using guard = mutex_guard;
     using lock_operation = detail::wait_operation<detail::lock_request>;
-    using scoped_lock_operation = detail::wait_operation<detail::scoped_lock_request>;
+    using scoped_lock_operation =
+        detail::wait_operation<detail::guarded_request<detail::lock_request, guard>>;
 
     /// `co_await m.lock()` locks; an unlock() must follow.
     [[nodiscard]] lock_operation lock() noexcept {
@@ -177,7 +124,7 @@ public:
 
     /// `auto guard = co_await m.scoped_lock()` locks until the guard is destroyed.
     [[nodiscard]] scoped_lock_operation scoped_lock() noexcept {
-        return scoped_lock_operation(detail::scoped_lock_request(core_));
+        return scoped_lock_operation(detail::guarded_request<detail::lock_request, guard>(core_));
     }
 
     /// Locks if that needs no waiting; outside of tasks, too.

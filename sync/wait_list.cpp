@@ -50,7 +50,7 @@ bool waiter::end_stopped() noexcept {
     if (resume_when_stopped_) {
         return false;
     }
-    schedule();
+    deliver();
     return true;
 }
 
@@ -93,6 +93,11 @@ void waiter::schedule() noexcept {
 void waiter::transfer(wait_rules const& rules) noexcept {
     rules_ = &rules;
     stage_ = stage::listed;
+}
+
+void waiter::rearm(wait_rules const& rules) noexcept {
+    rules_ = &rules;
+    stage_ = stage::idle;
 }
 
 void wake_all(waiter_list& woken) noexcept {

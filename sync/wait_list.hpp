@@ -34,13 +34,13 @@
 /// I5 Nobody is resumed inside a waker: a coroutine goes on through its scheduler's queue.
 /// I6 A primitive's lock is held together with no other lock.
 ///
-/// Rejected: waiters that withdraw when they are resumed. Then a stop callback may touch the lock of
-/// an event that another waiter, woken earlier, has destroyed.
+/// Rejected: waiters that withdraw when they are resumed. Then a stop callback may touch the lock
+/// of an event that another waiter, woken earlier, has destroyed.
 
 #include <weft/runtime/base/intrusive_list.hpp>
-#include <weft/runtime/base/mutex.hpp>
 #include <weft/runtime/base/result.hpp>
 #include <weft/runtime/promise.hpp>
+#include <weft/sync/brief_lock.hpp>
 
 #include <concepts>
 #include <coroutine>
@@ -55,8 +55,8 @@ namespace weft::detail {
 class waiter;
 
 /// The lock of a primitive.
-using wait_lock = mutex;
-using wait_guard = scoped_lock;
+using wait_lock = brief_lock;
+using wait_guard = brief_guard;
 
 /// FIFO of waiters; under the lock of its primitive.
 using waiter_list = intrusive_list<waiter>;
@@ -121,9 +121,15 @@ public:
     /// granted.
     void transfer(wait_rules const& rules) noexcept;
 
+    /// What deliver() of the rules does, or schedule(). The last access to the waiter.
+    void deliver() noexcept;
+
     [[nodiscard]] promise_base& promise() const noexcept { return *promise_; }
 
 protected:
+    /// After delivery: begin() may follow again.
+    void rearm(wait_rules const& rules) noexcept;
+
     waiter(wait_lock& lock, wait_rules const& rules) noexcept
         : stop_node(&on_stop)
         , lock_(&lock)
@@ -137,7 +143,6 @@ private:
     enum class stage : std::uint8_t { idle, listed, granted, stopped };
 
     [[nodiscard]] bool end_stopped() noexcept;
-    void deliver() noexcept;
     static void on_stop(stop_node& node) noexcept;
 
     // --- owner, before begin() -----------------------------------------------------
@@ -234,6 +239,14 @@ private:
     union {
         wait_type wait_;
     };
+};
+
+/// A request whose await yields a guard of what was got.
+template <class Request, class Guard>
+struct guarded_request : Request {
+    using Request::Request;
+
+    [[nodiscard]] Guard take() const noexcept { return Guard(*this->target); }
 };
 
 }  // namespace weft::detail

@@ -1,6 +1,7 @@
 #include <weft/sync/mutex.hpp>
 
 #include <weft/runtime/runtime_base.hpp>
+#include <weft/runtime/scope.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/thread_pool.hpp>
 #include <weft/tests/support/death.hpp>
