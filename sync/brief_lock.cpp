@@ -6,10 +6,15 @@ namespace weft::detail {
 
 namespace {
 
+#if defined(WEFT_ATOMICS_REPLACED)
+constexpr unsigned first_pause = 1;  // a model checker wants to be told once
+constexpr unsigned longest_pause = 1;
+#else
 // How often a waiter looks. Rarely: while it stays away, the cache line stays with the other one,
 // which gets through a hundred operations in the time that a dozen take when both touch it.
 constexpr unsigned first_pause = 128;
 constexpr unsigned longest_pause = 1024;
+#endif
 constexpr unsigned pauses_before_yield = 8;
 
 }  // namespace

@@ -34,13 +34,14 @@ template <class Operation>
 concept channel_branch = requires { typename Operation::is_channel_operation; };
 
 template <class Operation>
-inline constexpr bool is_task = false;
+inline constexpr bool is_task_branch = false;
 
 template <class T>
-inline constexpr bool is_task<task<T>> = true;
+inline constexpr bool is_task_branch<task<T>> = true;
 
 template <class Operation>
-concept foreign_branch = is_task<Operation> || (awaitable<Operation> && leaves_no_trace<Operation>);
+concept foreign_branch =
+    is_task_branch<Operation> || (awaitable<Operation> && leaves_no_trace<Operation>);
 
 template <class Result>
 using selected_t = std::conditional_t<std::is_void_v<Result>, unit, Result>;
@@ -78,7 +79,7 @@ public:
     select_branch() noexcept : completion(&ended) {}
 
     void prepare(Operation& operation, select_site& site, std::uint32_t index) {
-        if constexpr (is_task<Operation>) {
+        if constexpr (is_task_branch<Operation>) {
             coroutine_ = std::move(operation);
         } else {
             coroutine_ = wait_for(operation);
