@@ -1,0 +1,174 @@
+#pragma once
+
+/// Equal work that several callers want at once is done once.
+
+#include <weft/runtime/resilience/flight.hpp>
+#include <weft/runtime/resilience/kept_value.hpp>
+#include <weft/runtime/resilience/policy.hpp>
+#include <weft/runtime/runtime_base.hpp>
+#include <weft/runtime/stop_on.hpp>
+#include <weft/runtime/this_task.hpp>
+
+#include <concepts>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+
+namespace weft {
+
+/// Lets calls with equal keys share one run of their work and its outcome, as long as it lasts.
+///
+/// The first caller's factory gives the work; who comes while it runs waits for it. What comes
+/// after its end runs anew: nothing is cached. The work runs under the root scope, so that a
+/// caller's stop or deadline ends that caller's wait only.
+///
+/// Thread safety: every member may be called from any thread at the same time, except the
+///     destructor.
+/// Cancellation: a stop unwinds a caller and leaves the work to the others. The last caller's stop
+///     stops the work and waits for its end; if it succeeds nevertheless, the value is delivered.
+/// Lifetime: must outlive its calls. The work keeps the first caller's factory; what that refers to
+///     must outlive the work, which may outlive that caller.
+/// Resumption: through the ready queue of the worker where the work ended.
+/// Complexity: one look into a hash table under a lock; one record and three frames per run, one
+///     frame per call.
+/// Errors: the work's own, which all callers share.
+/// Example: tests/runtime/resilience/single_flight_test.cpp
+template <class Key, class T, class Hash = std::hash<Key>>
+    requires(std::is_void_v<T> || std::is_reference_v<T> || std::copy_constructible<T>)
+class single_flight {
+public:
+    single_flight() = default;
+    single_flight(single_flight const&) = delete;
+    single_flight& operator=(single_flight const&) = delete;
+    ~single_flight() = default;
+
+    /// Joins the run of `key`'s work, or begins it.
+    template <task_factory F>
+        requires std::same_as<factory_value_t<F>, T>
+    [[nodiscard]] task<T> run(Key key, F factory) {
+        co_await this_task::stop_point();
+        detail::flight_reference const joined = join(std::move(key), factory);
+        co_await detail::flight_wait(*joined);
+        if ((*joined).ended_as() == detail::outcome::error) {
+            std::rethrow_exception((*joined).error());
+        }
+        while ((*joined).ended_as() == detail::outcome::stopped) {
+            co_await detail::end_as_stopped();  // and never comes back
+        }
+        co_return static_cast<entry&>(*joined).value.share();
+    }
+
+    /// One key as a policy for a pipeline.
+    class keyed_policy {
+    public:
+        keyed_policy(single_flight& flights, Key key) : flights_(&flights), key_(std::move(key)) {}
+
+        template <task_factory F>
+            requires std::same_as<factory_value_t<F>, T>
+        [[nodiscard]] task<T> run(F factory) {
+            return flights_->run(key_, std::move(factory));
+        }
+
+    private:
+        single_flight* flights_;
+        Key key_;
+    };
+
+    [[nodiscard]] keyed_policy keyed(Key key) { return keyed_policy(*this, std::move(key)); }
+
+    [[nodiscard]] single_flight_counters counters() const noexcept {
+        detail::scoped_lock const lock(board_.guard);
+        return board_.counters;
+    }
+
+private:
+    struct entry final : detail::flight {
+        entry(single_flight& owner, Key const& own_key)
+            : flight(owner.board_, &unlist, &dispose)
+            , home(&owner)
+            , key(own_key) {}
+
+        static void unlist(detail::flight& base) noexcept {
+            auto& self = static_cast<entry&>(base);
+            self.home->listed_.erase(self.key);
+        }
+
+        static void dispose(detail::flight& base) noexcept { delete static_cast<entry*>(&base); }
+
+        single_flight* home;
+        Key key;
+        detail::kept_value<T> value;
+    };
+
+    /// Gives a reference to the flight, which counts the caller as a participant.
+    template <class F>
+    detail::flight_reference join(Key key, F& factory) {
+        entry* begun = nullptr;
+        {
+            detail::scoped_lock const lock(board_.guard);
+            ++board_.counters.calls;
+            if (auto const found = listed_.find(key); found != listed_.end()) {
+                found->second->join();
+                found->second->share();
+                ++board_.counters.shared;
+                return detail::flight_reference(*found->second);
+            }
+            begun = list(std::move(key));
+        }
+        detail::flight_reference joined(*begun);
+        begun->share();
+        weft::spawn(
+            fly(detail::flight_pilot(detail::flight_reference(*begun)), std::move(factory)));
+        return joined;
+    }
+
+    /// Requires: the board's guard is held.
+    [[nodiscard]] entry* list(Key key) {
+        auto const [place, is_new] = listed_.try_emplace(std::move(key), nullptr);
+        try {
+            place->second = new entry(*this, place->first);
+        } catch (...) {
+            listed_.erase(place);
+            throw;
+        }
+        ++board_.counters.flights;
+        ++board_.counters.in_flight;
+        return place->second;
+    }
+
+    template <class F>
+    static task<> fly(detail::flight_pilot pilot, F factory) {
+        auto& self = static_cast<entry&>(pilot.target());
+        detail::settle_operation<T> work(under(self.token(), std::move(factory)));
+        co_await work;
+        std::exception_ptr error = work.error();
+        if (work.was_stopped() || (self.token().stop_requested() &&
+                                   error_code_in(error) == std::errc::operation_canceled)) {
+            pilot.land(detail::outcome::stopped, nullptr);
+            co_return;
+        }
+        if (error == nullptr) {
+            try {
+                self.value.take_from(work);
+            } catch (...) {
+                error = std::current_exception();
+            }
+        }
+        pilot.land(error == nullptr ? detail::outcome::value : detail::outcome::error, error);
+    }
+
+    /// What the factory throws by itself becomes an error of the work here.
+    template <class F>
+    static task<T> under(stop_token token, F factory) {
+        auto work = factory();
+        co_return co_await with_stop_token(token, std::move(work));
+    }
+
+    // --- any thread, under its guard ------------------------------------------------
+    detail::flight_board board_;
+
+    // --- any thread, under board_.guard --------------------------------------------
+    std::unordered_map<Key, entry*, Hash> listed_;
+};
+
+}  // namespace weft
