@@ -111,7 +111,7 @@ promise_base* worker::take_overdue() noexcept {
 }
 
 promise_base* worker::next_local() noexcept {
-    if (!overflow_.empty()) [[unlikely]] {
+    if (!overflow_.empty() && ready_.size_hint() <= decltype(ready_)::capacity / 2) [[unlikely]] {
         refill();
     }
     runnable* const ready = shares_ ? ready_.try_pop() : ready_.try_pop_alone();

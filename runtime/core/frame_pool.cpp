@@ -79,6 +79,7 @@ struct thread_cache {
     atomic<std::uint32_t> counts[frame_pool::class_count];
     std::uint32_t limit;
     bool enrolled;
+    bool left;  // the thread exits: nothing stays in its lists any more (I5)
 
     /// Written by its thread, read by live_frames(): blocks taken from the heap minus blocks given
     /// back to it.
@@ -118,6 +119,11 @@ bool pooling() noexcept {
 WEFT_STATIC_TLS constinit thread_local thread_cache cache{};
 
 void note_from_heap(thread_cache& mine, std::ptrdiff_t change) noexcept {
+    if (mine.left) [[unlikely]] {
+        std::scoped_lock const lock(the_depot().mutex);
+        the_depot().retired_from_heap += change;
+        return;
+    }
     // relaxed: own — only this thread writes; live_frames() reads a count, not what it counts
     mine.from_heap.store(mine.from_heap.load(relaxed) + change, relaxed);
 }
@@ -191,6 +197,8 @@ struct exit_guard {
         for (std::size_t i = 0; i < frame_pool::class_count; ++i) {
             move_to(*mine, i, shared.lists[i], ~std::size_t{0});
         }
+        mine->left = true;  // keeps I5: what is freed from here on finds its way at once
+        mine->limit = 0;
     }
 };
 
@@ -207,8 +215,9 @@ WEFT_COLD void* refill(thread_cache& mine, std::size_t index) {
     enroll(mine);
     if (pooling()) {
         depot& shared = the_depot();
+        std::size_t const wanted = mine.left ? 1 : batch_size;
         std::scoped_lock const lock(shared.mutex);
-        for (std::size_t i = 0; i < batch_size && shared.lists[index].first != nullptr; ++i) {
+        for (std::size_t i = 0; i < wanted && shared.lists[index].first != nullptr; ++i) {
             push(mine, index, shared.lists[index].pop());
         }
     }
@@ -228,7 +237,7 @@ WEFT_COLD void spill(thread_cache& mine, std::size_t index) noexcept {
     if (!pooling()) {
         move_to(mine, index, surplus, ~std::size_t{0});
         // relaxed: own — only this thread writes
-    } else if (mine.counts[index].load(relaxed) > cache_limit) {
+    } else if (mine.counts[index].load(relaxed) > mine.limit) {
         depot& shared = the_depot();
         std::scoped_lock const lock(shared.mutex);
         bool const room = shared.lists[index].count < depot_limit;

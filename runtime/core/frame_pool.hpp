@@ -14,6 +14,8 @@
 ///    frames are counted where blocks enter and leave, not at each allocation.
 /// I4 The depot keeps at most `depot_limit` blocks of a class; what exceeds it goes back to the
 ///    heap.
+/// I5 What a thread frees after it has given its lists away goes to the depot, or the heap, at
+///    once.
 ///
 /// Blocks come from the heap. Where the compiler does not tell a frame's alignment (g++), a block
 /// is aligned to the largest power of two that divides its size, as a frame's alignment does.

@@ -16,6 +16,19 @@ using weft::detail::frame_pool;
 
 constexpr bool pooled = !weft::detail::asan_enabled && !weft::detail::tsan_enabled;
 
+/// Dies after the pool has given the thread's blocks away, since it was made before them.
+struct late_owner {
+    void* block = nullptr;
+
+    ~late_owner() {
+        void* const another = frame_pool::allocate(64);
+        void* const large = frame_pool::allocate(2 * frame_pool::largest_pooled);
+        frame_pool::deallocate(block, 64);
+        frame_pool::deallocate(another, 64);
+        frame_pool::deallocate(large, 2 * frame_pool::largest_pooled);
+    }
+};
+
 }  // namespace
 
 TEST_SUITE("runtime/core/frame_pool") {
@@ -44,6 +57,19 @@ TEST_SUITE("runtime/core/frame_pool") {
         CHECK(frame_pool::live_frames() == before + 1);
         std::thread([&] { frame_pool::deallocate(block, 64); }).join();
         CHECK(frame_pool::live_frames() == before);
+    }
+
+    TEST_CASE("blocks that are freed when the thread has given its own away are not lost") {
+        std::size_t const before = frame_pool::live_frames();
+        for (int i = 0; i < 100; ++i) {
+            std::thread([] {
+                thread_local late_owner owner;
+                owner.block = frame_pool::allocate(64);
+            }).join();
+        }
+        CHECK(frame_pool::live_frames() == before);
+        frame_pool::trim();
+        CHECK(frame_pool::depot_blocks() == 0);
     }
 
     TEST_CASE("blocks that one thread allocates and another frees are recycled, not piled up") {
