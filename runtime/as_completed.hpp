@@ -5,13 +5,16 @@
 #include <weft/runtime/completed_queue.hpp>
 #include <weft/runtime/concurrent_join.hpp>
 #include <weft/runtime/settled.hpp>
+#include <weft/runtime/when_all.hpp>
 
 #include <concepts>
 #include <cstddef>
 #include <exception>
 #include <optional>
+#include <tuple>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace weft {
@@ -232,6 +235,40 @@ template <class T, class Body>
 [[nodiscard]] as_completed_operation<false, T, Body> as_completed(std::vector<task<T>> children,
                                                                   Body body) {
     return as_completed_operation<false, T, Body>(std::move(children), std::move(body));
+}
+
+namespace detail {
+
+template <std::size_t I, class Variant, class T>
+[[nodiscard]] task<Variant> as_alternative(task<T> child) {
+    if constexpr (std::is_void_v<T>) {
+        co_await std::move(child);
+        co_return Variant(std::in_place_index<I>);
+    } else {
+        co_return Variant(std::in_place_index<I>, co_await std::move(child));
+    }
+}
+
+template <class Variant, std::size_t... I, class... T>
+[[nodiscard]] std::vector<task<Variant>> as_alternatives(std::index_sequence<I...>,
+                                                         std::tuple<task<T>...>& children) {
+    std::vector<task<Variant>> same;
+    same.reserve(sizeof...(T));
+    (same.push_back(as_alternative<I, Variant>(std::move(std::get<I>(children)))), ...);
+    return same;
+}
+
+}  // namespace detail
+
+/// The same for a few tasks of different types: the body gets completions of a std::variant, whose
+/// index() is the task's number; `unit` stands for void. Takes one frame more for each task.
+template <class... T, class Body>
+    requires(sizeof...(T) > 0)
+[[nodiscard]] auto as_completed(std::tuple<task<T>...> children, Body body) {
+    using variant = std::variant<detail::join_value_t<T>...>;
+    return as_completed_operation<false, variant, Body>(
+        detail::as_alternatives<variant>(std::index_sequence_for<T...>{}, children),
+        std::move(body));
 }
 
 }  // namespace weft

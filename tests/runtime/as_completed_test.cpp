@@ -11,8 +11,11 @@
 #include <chrono>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <system_error>
+#include <tuple>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace {
@@ -24,7 +27,6 @@ using weft::test::child_script;
 using weft::test::counted;
 using weft::test::ending;
 using weft::test::object_count;
-
 
 task<int> value_after(int v, int turns) {
     for (int i = 0; i < turns; ++i) {
@@ -137,6 +139,56 @@ TEST_SUITE("runtime/as_completed") {
             CHECK(seen == expected);
             CHECK(objects.alive == 0);
         });
+    }
+
+    TEST_CASE("tasks of different types come as alternatives of a variant") {
+        weft::thread_pool pool(1);
+        using either = std::variant<int, std::string, weft::unit>;
+        auto text = []() -> task<std::string> {
+            co_await weft::yield();
+            co_return "text";
+        };
+        auto nothing = []() -> task<> { co_return; };
+        auto body = [](weft::completions<either>& results) -> task<std::string> {
+            std::string order;
+            while (auto each = co_await results.next()) {
+                CHECK((*each)->index() == each->index);
+                order += std::to_string(each->index);
+            }
+            co_return order;
+        };
+        auto work = [&]() -> task<std::string> {
+            auto tasks = std::tuple(value_after(1, 9), text(), nothing());
+            auto order = co_await as_completed(std::move(tasks), body);
+            co_return order;
+        };
+        CHECK(pool.block_on(work()) == "210");
+    }
+
+    TEST_CASE("a stop reaches the body in next although every child ignores it") {
+        weft::thread_pool pool(1);
+        object_count objects;
+        weft::test::stoppable runner;
+        int objects_left_when_stopped = -1;
+        auto body = [&](weft::completions<counted>& results) -> task<> {
+            struct note {
+                ~note() { *to = from->alive; }
+                int* to;
+                object_count const* from;
+            };
+            note const at_the_end{&objects_left_when_stopped, &objects};
+            (void)co_await results.next();
+        };
+        auto work = [&]() -> task<> {
+            std::vector<child_script> const scripts = {{ending::value, 100, true},
+                                                       {ending::value, 50, true}};
+            auto children = weft::test::scripted_children(scripts, objects);
+            auto all = as_completed(std::move(children), body);
+            co_await all;
+        };
+        CHECK_FALSE(pool.block_on(weft::test::run_and_stop(runner, work(), 7)));
+        CHECK(objects_left_when_stopped == 2);
+        CHECK(objects.alive == 0);
     }
 
     TEST_CASE("leaving early stops and awaits the rest, and drops what was not taken") {

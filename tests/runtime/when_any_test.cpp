@@ -2,6 +2,7 @@
 
 #include <weft/runtime/as_result.hpp>
 #include <weft/runtime/thread_pool.hpp>
+#include <weft/runtime/timeout.hpp>
 #include <weft/tests/support/endings.hpp>
 
 #include <doctest/doctest.h>
@@ -238,6 +239,29 @@ TEST_SUITE("runtime/when_any") {
         };
         CHECK(pool.block_on(weft::test::run_and_stop(runner, work(), 5)));
         CHECK(told);
+    }
+
+    TEST_CASE("a deadline before or during a race ends it, and children that end in time win") {
+        weft::thread_pool pool(2);
+        auto race_sleepers = []() -> task<int> {
+            int const none = co_await race(sleeps_for_value(), sleeps_for_value());
+            co_return none;
+        };
+        auto race_values = []() -> task<int> {
+            int const first = co_await race(value_after(1, 0), sleeps_for_value());
+            co_return first;
+        };
+        auto work = [&]() -> task<bool> {
+            bool right = true;
+            for (auto const limit : {0us, 200us}) {
+                auto const late =
+                    co_await (weft::timeout(limit, race_sleepers()) | weft::as_result);
+                right = right && late.error() == std::errc::timed_out;
+            }
+            int const first = co_await weft::timeout(24h, race_values());
+            co_return right&& first == 1;
+        };
+        CHECK(pool.block_on(work()));
     }
 
     TEST_CASE("the first of no tasks is an invalid argument") {
