@@ -239,6 +239,7 @@ std::coroutine_handle<> job::done(completion& base, promise_base& promise) noexc
     auto& self = static_cast<job&>(base);
     expect(self.ended_ == detail::outcome::pending, "a coroutine ends twice");
     self.ended_ = promise.outcome_;
+    self.work_ = {};
     --self.crew_->unfinished_;
     return std::noop_coroutine();
 }

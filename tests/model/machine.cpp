@@ -76,6 +76,7 @@ unsigned machine::start(void (*function)(void*) noexcept, void* argument) {
     slot.argument = argument;
     slot.phase = thread_phase::runnable;
     slot.reads_newest = false;
+    slot.has_yielded = false;
     slot.stack.prepare(&run_thread);
     if (index != 0) {
         (void)memory_.tick(current_);
@@ -124,6 +125,7 @@ void machine::point() {
     if (++steps_ > bounds_.step_max) {
         fail("no end in sight: the threads wait for each other in vain", site::current());
     }
+    running().has_yielded = false;
     if (++streak_ > bounds_.patience) {
         yield();  // keeps I2
         return;
@@ -198,12 +200,16 @@ void machine::notify(void const* channel) noexcept {
 }
 
 void machine::yield() {
+    if (running().has_yielded) {
+        return;  // a pause of several hints is one
+    }
     if (++steps_ > bounds_.step_max) {
         fail("no end in sight: a thread spins in vain", site::current());
     }
     streak_ = 0;
     running().phase = thread_phase::yielded;
     running().reads_newest = true;
+    running().has_yielded = true;
     next.defer(current_);
     go_on_elsewhere();
 }

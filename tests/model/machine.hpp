@@ -25,6 +25,7 @@ struct thread_slot {
     std::uint64_t deadline = no_deadline;    // while it waits: when the wait may end by itself
     bool timed_out = false;
     bool reads_newest = false;  // keeps I2
+    bool has_yielded = false;   // and has not taken a step since
 };
 
 struct mutex_state {

@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+#include <memory>
+
 namespace model = weft::model;
 
 namespace {
@@ -14,7 +16,6 @@ weft::task<> add(weft::mutex& lock, model::plain<int>& value) {
     value.write(value.read() + 1);
 }
 
-/// Nobody else is in the critical section, and nobody is left waiting.
 void two_lockers() {
     weft::mutex lock;
     model::plain<int> value{0};
@@ -25,10 +26,126 @@ void two_lockers() {
     model::expect(value.read() == 2, "a locker is lost");
 }
 
+template <unsigned Workers>
+void three_lockers() {
+    weft::mutex lock;
+    model::plain<int> value{0};
+    model::crew workers(Workers);
+    model::job one(workers, add(lock, value));
+    model::job two(workers, add(lock, value));
+    model::job three(workers, add(lock, value));
+    workers.run();
+    model::expect(value.read() == 3, "a locker is lost");
+}
+
+/// The holder gives its worker away while it holds.
+weft::task<> add_across(weft::mutex& lock, model::plain<int>& value) {
+    auto const guard = co_await lock.scoped_lock();
+    int const before = value.read();
+    co_await model::reschedule{};
+    value.write(before + 1);
+}
+
+void holder_suspends() {
+    weft::mutex lock;
+    model::plain<int> value{0};
+    model::crew workers;
+    model::job one(workers, add_across(lock, value));
+    model::job other(workers, add_across(lock, value));
+    workers.run();
+    model::expect(value.read() == 2, "a locker is lost");
+}
+
+weft::task<> try_to_add(weft::mutex& lock, model::plain<int>& value, model::plain<int>& count) {
+    if (auto const guard = lock.try_scoped_lock()) {
+        value.write(value.read() + 1);
+        count.write(1);
+    }
+    co_return;
+}
+
+void trying() {
+    weft::mutex lock;
+    model::plain<int> value{0};
+    model::plain<int> count{0};
+    model::crew workers;
+    model::job one(workers, add(lock, value));
+    model::job other(workers, try_to_add(lock, value, count));
+    workers.run();
+    model::expect(value.read() == 1 + count.read(), "a locker is lost");
+    model::expect(lock.try_lock(), "a free mutex is locked");
+    lock.unlock();
+}
+
+/// The stop meets a waiter that is being let in: it has the lock and goes on, or neither.
+void stopped_waiter() {
+    weft::mutex lock;
+    model::plain<int> value{0};
+    model::crew workers;
+    model::job one(workers, add_across(lock, value));
+    model::job other(workers, add(lock, value));
+    auto stops = [&] { other.request_stop(); };
+    model::thread stopper(stops);
+    workers.run();
+    model::expect(one.has_value(), "a holder is lost");
+    model::expect(value.read() == (other.has_value() ? 2 : 1), "a stopped locker went on");
+    model::expect(lock.try_lock(), "a stopped waiter keeps the mutex");
+    lock.unlock();
+}
+
+/// A waiter is stopped while one stands behind it.
+void stopped_between() {
+    weft::mutex lock;
+    model::plain<int> value{0};
+    model::crew workers;
+    model::job one(workers, add(lock, value));
+    model::job two(workers, add(lock, value));
+    model::job three(workers, add(lock, value));
+    auto stops = [&] { two.request_stop(); };
+    model::thread stopper(stops);
+    workers.run();
+    model::expect(one.has_value() && three.has_value(), "a waiter is lost");
+    model::expect(value.read() == (two.has_value() ? 3 : 2), "a stopped locker went on");
+}
+
+weft::task<> leave_last(std::unique_ptr<weft::mutex>& lock, model::plain<int>& left) {
+    co_await lock->lock();
+    left.write(left.read() - 1);
+    bool const is_last = left.read() == 0;
+    lock->unlock();
+    if (is_last) {
+        lock.reset();
+    }
+}
+
+/// The last one in destroys the mutex, though the unlock that let it in may not have returned.
+void destroyed_by_the_last() {
+    auto lock = std::make_unique<weft::mutex>();
+    model::plain<int> left{2};
+    model::crew workers;
+    model::job one(workers, leave_last(lock, left));
+    model::job other(workers, leave_last(lock, left));
+    workers.run();
+    model::expect(lock == nullptr, "nobody was last");
+}
+
 }  // namespace
 
 TEST_SUITE("model/mutex") {
     TEST_CASE("lockers enter one after the other, with what the one before wrote") {
         CHECK(model::explore("two_lockers", &two_lockers));
+        CHECK(model::explore("three_lockers", &three_lockers<2>, {.stale_reads = 1}));
+        CHECK(model::explore("three_on_three", &three_lockers<3>, {.stale_reads = 0}));
+        CHECK(model::explore("holder_suspends", &holder_suspends));
+        CHECK(model::explore("trying", &trying));
+    }
+
+    TEST_CASE("a waiter that is stopped has the mutex or has not, and nobody waits in vain") {
+        CHECK(model::explore("stopped_waiter", &stopped_waiter, {.stale_reads = 0}));
+        CHECK(model::explore("stopped_between", &stopped_between, {.stale_reads = 0}));
+    }
+
+    TEST_CASE("the last task that is let in may destroy the mutex") {
+        CHECK(model::explore("destroyed_by_the_last", &destroyed_by_the_last));
     }
 }

@@ -60,6 +60,9 @@ public:
 
     void push_fork(promise_base& promise);
 
+    /// Whether a join opens itself to thieves at once, or keeps its children until it must wait.
+    [[nodiscard]] bool wants_forks() const noexcept { return model::choose(2) == 0; }
+
     void announce_forks() noexcept {}
 
     [[nodiscard]] claim_status claim_fork(promise_base& expected) noexcept;
