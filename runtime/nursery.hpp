@@ -1,7 +1,10 @@
 #pragma once
 
+#include <weft/runtime/base/time_span.hpp>
 #include <weft/runtime/call.hpp>
 #include <weft/runtime/join_handle.hpp>
+#include <weft/runtime/remote_nursery.hpp>
+#include <weft/runtime/spawn_gate.hpp>
 #include <weft/runtime/task_group.hpp>
 
 #include <cstddef>
@@ -16,6 +19,44 @@ namespace detail {
 
 class scope_core;
 
+/// What a scope's nursery has beside a group: what is seldom used.
+class nursery_extras {
+public:
+    nursery_extras() noexcept = default;
+    nursery_extras(nursery_extras const&) = delete;
+    nursery_extras& operator=(nursery_extras const&) = delete;
+    ~nursery_extras();
+
+    /// Any thread.
+    [[nodiscard]] spawn_gate& gate() noexcept { return gate_; }
+
+    /// Any thread that keeps the scope open. Takes the clean-up over; throws std::bad_alloc.
+    void add_cleanup(task<> work, time_span limit, std::source_location at, bool has_workers);
+
+    /// The youngest clean-up, or null.
+    [[nodiscard]] promise_base* take_cleanup() noexcept;
+
+    /// Any thread that keeps the scope open. Throws std::bad_alloc.
+    [[nodiscard]] remote_gate& remote(task_group& group);
+
+    /// The scope, when its last child has ended.
+    void close() noexcept;
+
+private:
+    spawn_gate gate_;
+
+    // --- any thread, under mutex_ ------------------------------------------------
+    mutex mutex_;
+    promise_base* cleanups_ = nullptr;  // youngest first
+    remote_gate* remote_ = nullptr;
+};
+
+/// Keeps a slot of the gate for as long as the child's frame lives.
+template <class T>
+task<T> run_in_slot([[maybe_unused]] gate_slot slot, task<T> work) {
+    co_return co_await std::move(work);
+}
+
 }  // namespace detail
 
 /// A child's name, for `spawn`: `n.spawn(named("reader"), read(stream))`. Copied by the spawn.
@@ -28,6 +69,16 @@ public:
 private:
     std::string_view name_;
 };
+
+/// How a stop is to happen.
+struct stop_options {
+    /// Between the soft stop, which asks children to come to an end, and the hard one, which
+    /// unwinds those that are left. Zero: both at once.
+    time_span grace;
+};
+
+template <class T>
+class spawn_operation;
 
 /// Starts children that end before their scope does. Made by `scope`, passed to its body.
 ///
@@ -76,6 +127,50 @@ public:
         return start(call(std::move(function), std::move(arguments)...), name.name());
     }
 
+    /// `co_await n.spawn_when_free(task)` yields the child's handle. It waits while as many
+    /// children that were started like this are alive as set_limit() allows; first come, first
+    /// served. A stop of the waiting task ends the wait, and the child is not started.
+    template <class T>
+    [[nodiscard]] spawn_operation<T> spawn_when_free(task<T> child) noexcept {
+        return spawn_operation<T>(*this, std::move(child));
+    }
+
+    template <class Function, class... Arguments>
+        requires std::invocable<Function&, Arguments&...>
+    [[nodiscard]] auto spawn_when_free(Function function, Arguments... arguments) {
+        return spawn_when_free(call(std::move(function), std::move(arguments)...));
+    }
+
+    /// Any thread. How many children of spawn_when_free() run at once; at first without limit.
+    /// Children that run already go on when the limit is lowered.
+    void set_limit(std::size_t children_max) noexcept { extras_->gate().set_limit(children_max); }
+
+    /// Runs `cleanup` after the last child has ended, on every path: value, error or stopped.
+    /// Clean-ups run one after the other, the youngest first. No stop reaches them but that of
+    /// `limit`, which counts from the start of each; an error of theirs is thrown by the scope.
+    void defer(task<> cleanup,
+               time_span limit = default_limit(),
+               std::source_location at = std::source_location::current()) {
+        extras_->add_cleanup(std::move(cleanup), limit, at, group_->inherited().sched != nullptr);
+    }
+
+    /// The same with a callable that gives something to await when its time has come.
+    template <class Function>
+        requires std::invocable<Function&>
+    void defer(Function cleanup,
+               time_span limit = default_limit(),
+               std::source_location at = std::source_location::current()) {
+        defer(call(std::move(cleanup)), limit, at);
+    }
+
+    /// A nursery for other threads, which may be used when this scope has ended, too. Throws
+    /// std::bad_alloc.
+    [[nodiscard]] remote_nursery remote() {
+        detail::remote_gate& gate = extras_->remote(*group_);
+        gate.share();
+        return remote_nursery(gate);
+    }
+
     /// Asks the body and every child to stop. True for the first to ask.
     bool request_stop(stop_reason const& reason) noexcept { return group_->request_stop(reason); }
 
@@ -83,16 +178,31 @@ public:
         return request_stop(stop_reason(stop_kind::requested, at));
     }
 
+    /// Asks softly first: `n.request_stop("draining", {.grace = 5s})`. True for the first to ask.
+    /// Children hear of it by this_task::soft_stop_requested() and the like.
+    bool request_stop(stop_reason const& reason, stop_options options) noexcept {
+        return group_->request_stop(reason, options.grace);
+    }
+
     /// The token of the stop that the children follow.
     [[nodiscard]] stop_token token() noexcept { return stop_token(&group_->stop()); }
+
+    /// The token of the soft stop.
+    [[nodiscard]] stop_token soft_token() noexcept { return stop_token(&group_->soft_stop()); }
 
     /// How many children have not ended; exact when nobody starts or ends.
     [[nodiscard]] std::size_t children() const noexcept { return group_->children(); }
 
 private:
     friend class detail::scope_core;
+    template <class>
+    friend class spawn_operation;
 
-    explicit nursery(detail::task_group& group) noexcept : group_(&group) {}
+    nursery(detail::task_group& group, detail::nursery_extras& extras) noexcept
+        : group_(&group)
+        , extras_(&extras) {}
+
+    [[nodiscard]] static time_span default_limit() noexcept;
 
     template <class T>
     join_handle<T> start(task<T> child, std::string_view name) {
@@ -100,6 +210,41 @@ private:
     }
 
     detail::task_group* group_;
+    detail::nursery_extras* extras_;
+};
+
+/// What `co_await n.spawn_when_free(task)` waits in.
+template <class T>
+class [[nodiscard]] spawn_operation {
+public:
+    spawn_operation(nursery& owner, task<T> child) noexcept
+        : owner_(&owner)
+        , child_(std::move(child))
+        , wait_(owner.extras_->gate()) {
+        WEFT_CHECK(static_cast<bool>(child_),
+                   "an empty task is spawned: a task can be spawned once");
+    }
+
+    spawn_operation(spawn_operation const&) = delete;
+    spawn_operation& operator=(spawn_operation const&) = delete;
+
+    [[nodiscard]] bool await_ready() noexcept { return owner_->extras_->gate().try_enter(); }
+
+    template <std::derived_from<detail::promise_base> Promise>
+    [[nodiscard]] std::coroutine_handle<> await_suspend(
+        std::coroutine_handle<Promise> waiter) noexcept {
+        return wait_.begin(waiter.promise());
+    }
+
+    join_handle<T> await_resume() {
+        detail::gate_slot slot(owner_->extras_->gate());
+        return owner_->start(detail::run_in_slot(std::move(slot), std::move(child_)), {});
+    }
+
+private:
+    nursery* owner_;
+    task<T> child_;
+    detail::gate_wait wait_;
 };
 
 }  // namespace weft

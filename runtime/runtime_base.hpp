@@ -99,6 +99,11 @@ public:
         return request_stop(stop_reason(stop_kind::requested, at));
     }
 
+    /// Asks softly first; see nursery::request_stop.
+    bool request_stop(stop_reason const& reason, stop_options options) noexcept {
+        return root_.request_stop(reason, options.grace);
+    }
+
     /// Tasks under the root scope; exact when nothing starts or ends.
     [[nodiscard]] std::size_t task_count() const noexcept { return root_.children(); }
 

@@ -9,8 +9,9 @@ scope_core::scope_core(promise_base& owner, on_error policy, bool hides_stop) no
     , owner_(&owner)
     , hides_stop_(hides_stop)
     , group_(*owner.context_, policy)
-    , nursery_(group_)
-    , joined_(*this) {}
+    , nursery_(group_, extras_)
+    , joined_(*this)
+    , cleaned_(*this) {}
 
 std::coroutine_handle<> scope_core::run(promise_base& body) noexcept {
     body.context_ = &group_.inherited();
@@ -36,12 +37,33 @@ std::coroutine_handle<> scope_core::body_ended(completion& base, promise_base& b
 }
 
 std::coroutine_handle<> scope_core::children_ended(completion& base, promise_base&) noexcept {
-    return static_cast<join_hook&>(base).self->finish();
+    return static_cast<join_hook&>(base).self->clean_up();
 }
 
 std::coroutine_handle<> scope_core::join_children() noexcept {
     // While children are alive, the join is the last access: the last of them goes on.
-    return group_.join(joined_, *owner_) ? std::noop_coroutine() : finish();
+    return group_.join(joined_, *owner_) ? std::noop_coroutine() : clean_up();
+}
+
+std::coroutine_handle<> scope_core::clean_up() noexcept {
+    extras_.close();
+    promise_base* const next = extras_.take_cleanup();
+    if (next == nullptr) {
+        return finish();
+    }
+    next->context_ = owner_->context_;
+    next->completion_ = &cleaned_;
+    return next->handle();
+}
+
+std::coroutine_handle<> scope_core::cleanup_ended(completion& base, promise_base& done) noexcept {
+    scope_core& self = *static_cast<cleanup_hook&>(base).self;
+    std::exception_ptr error = static_cast<task_promise<void>&>(done).error();
+    done.handle().destroy();
+    if (error != nullptr) {
+        self.group_.add_error(std::move(error));
+    }
+    return self.clean_up();
 }
 
 std::coroutine_handle<> scope_core::finish() noexcept {

@@ -7,6 +7,8 @@
 ///   body      the body runs as a child of the awaiting coroutine, in the group's surroundings
 ///   children  the body has ended; a failed or stopped body has stopped the children. The group is
 ///             joined (task_group.hpp)
+///   clean-ups the last child has ended, and remote nurseries are closed. Each clean-up that was
+///             deferred runs, the youngest first
 ///   ended     the awaiting coroutine is resumed, or unwound
 /// I1 The awaiting coroutine is unwound only when it is stopped itself, nothing failed, and the
 ///    stop kept the body or a child from its end.
@@ -65,11 +67,21 @@ private:
         scope_core* self;
     };
 
+    /// The third: for the clean-ups.
+    struct cleanup_hook : completion {
+        explicit cleanup_hook(scope_core& core) noexcept
+            : completion(&cleanup_ended)
+            , self(&core) {}
+
+        scope_core* self;
+    };
+
     static std::coroutine_handle<> body_ended(completion& base, promise_base& body) noexcept;
     static std::coroutine_handle<> children_ended(completion& base, promise_base& owner) noexcept;
+    static std::coroutine_handle<> cleanup_ended(completion& base, promise_base& done) noexcept;
     [[nodiscard]] std::coroutine_handle<> join_children() noexcept;
+    [[nodiscard]] std::coroutine_handle<> clean_up() noexcept;
     [[nodiscard]] std::coroutine_handle<> finish() noexcept;
-    [[nodiscard]] bool is_incomplete() const noexcept;
 
     // --- constant after construction -------------------------------------------
     promise_base* owner_;
@@ -77,10 +89,12 @@ private:
 
     // --- any thread (their own protocols) ----------------------------------------
     task_group group_;
+    nursery_extras extras_;
     nursery nursery_;
 
     // --- whoever ends a state -----------------------------------------------------------
     join_hook joined_;
+    cleanup_hook cleaned_;
     outcome body_outcome_ = outcome::error;
     std::exception_ptr early_error_;  // thrown before there was a body
 };

@@ -1,126 +1,16 @@
 #include <weft/runtime/task_group.hpp>
 
 #include <weft/runtime/exception_group.hpp>
-#include <weft/runtime/join_handle.hpp>
+#include <weft/runtime/sleep.hpp>
 #include <weft/runtime/thread_event.hpp>
 
+#include <chrono>
 #include <cstring>
 #include <memory>
 #include <new>
 #include <utility>
 
 namespace weft::detail {
-
-// --- a child's record ---------------------------------------------------------------------------
-
-child_record::child_record(function ended, free_function free, task_group& group) noexcept
-    : completion(ended)
-    , free_(free)
-    , around_{&group} {
-    std::construct_at(&kept_.context, group.inherited());
-}
-
-child_record::child_record(free_function free, outcome how) noexcept
-    : completion(nullptr)
-    , free_(free)
-    , outcome_(how)
-    , around_{nullptr} {
-    cell_.close();
-    (void)cell_.end();
-}
-
-child_record* child_record::of_error(std::exception_ptr const& error) noexcept {
-    child_record* record = nullptr;
-    try {
-        record = new child_of<void>(outcome::error);
-    } catch (...) {
-        return nullptr;
-    }
-    std::construct_at(&record->kept_.error, error);
-    record->drop_handle();
-    return record;
-}
-
-void child_record::dispose() noexcept {
-    if (outcome_ == outcome::pending) {
-        std::destroy_at(&kept_.context);
-    } else if (outcome_ == outcome::error) {
-        std::destroy_at(&kept_.error);
-    }
-    delete[] name_;
-    free_(*this);
-}
-
-void child_record::bury() noexcept {
-    if (outcome_ == outcome::error && around_.report != nullptr && !cell_.was_taken()) {
-        around_.report(kept_.error);
-    }
-    dispose();
-}
-
-bool child_record::request_stop(stop_reason const& reason) noexcept {
-    if (!cell_.begin_request()) {
-        return false;
-    }
-    bool const first = kept_.context.own_stop.request_stop(reason);
-    cell_.end_request();
-    return first;
-}
-
-/// The child's turn has come for the first time.
-std::coroutine_handle<> child_record::starting(completion& base, promise_base& promise) noexcept {
-    auto& self = static_cast<child_record&>(base);
-    promise.outcome_ = outcome::pending;
-    promise.stop_marked_ = false;
-    if (self.cell_.has_handle() || self.cell_.was_asked()) {
-        self.on_done = &child_of<void>::ended;
-    } else {
-        task_group& group = *self.around_.group;
-        self.dispose();  // nobody else knows it (join_cell I3)
-        promise.context_ = &group.shared_context(promise);
-        promise.completion_ = &group;
-    }
-    return promise.handle();
-}
-
-std::coroutine_handle<> child_record::end(promise_base& finished,
-                                          outcome how,
-                                          std::exception_ptr error) noexcept {
-    task_group& group = *around_.group;
-    finished.handle().destroy();
-    if (how == outcome::stopped) {
-        group.note_stopped();
-    }
-    if (how != outcome::error && !cell_.has_handle()) {
-        dispose();
-        return group.arrive();
-    }
-    cell_.close();
-    std::destroy_at(&kept_.context);
-    around_.report = nullptr;
-    if (how == outcome::error) {
-        std::construct_at(&kept_.error, std::move(error));
-        outcome_ = how;
-        group.fail(*this);
-    } else {
-        outcome_ = how;
-        tell_waiter();
-        drop_child();
-    }
-    return group.arrive();
-}
-
-void child_record::tell_waiter() noexcept {
-    if (void* const waiter = cell_.end(); waiter != nullptr) {
-        static_cast<join_wait*>(waiter)->child_ended();
-    }
-}
-
-void child_record::drop_child() noexcept {
-    if (cell_.drop_child()) {
-        bury();
-    }
-}
 
 // --- the group ----------------------------------------------------------------------------------
 
@@ -150,19 +40,6 @@ task_group::task_group(context const& surroundings, on_error policy) noexcept
     context_.surroundings = &surroundings_;
 }
 
-task_group::~task_group() {
-    WEFT_ASSERT(children() == 0, "a task group is destroyed with children alive");
-    while (first_failed_ != nullptr) {
-        child_record& each = *std::exchange(first_failed_, first_failed_->around_.next);
-        each.around_.report = nullptr;
-        each.drop_child();
-    }
-    // relaxed: own — every child is gone
-    if (lane* const lanes = lanes_.load(relaxed); lanes != nullptr) {
-        delete[] lanes;
-    }
-}
-
 void task_group::give_name(child_record& record, std::string_view name) {
     try {
         record.name_ = new char[name.size() + 1];
@@ -180,6 +57,12 @@ void task_group::start(child_record& record, promise_base& promise, bool may_she
     // relaxed: count — the caller's share keeps the group alive; the queue orders the rest
     std::size_t const before = pending_.fetch_add(child_share, relaxed);
     WEFT_CHECK(before != 0, "a task is spawned into a scope that has ended");
+    start_counted(record, promise, may_shed);
+}
+
+void task_group::start_counted(child_record& record,
+                               promise_base& promise,
+                               bool may_shed) noexcept {
     promise.context_ = &record.kept_.context;
     promise.completion_ = &record;
     if (may_shed) {
@@ -310,12 +193,27 @@ void task_group::take_errors(error_list& all) {
     all.add(unlisted_error_);
 }
 
+void task_group::add_error(std::exception_ptr error) noexcept {
+    child_record* const record = child_record::of_error(error);
+    if (record != nullptr) {
+        list(*record);
+    } else {
+        unlisted_error_ = std::move(error);
+    }
+}
+
+// --- the join -----------------------------------------------------------------------------------
+
 std::coroutine_handle<> task_group::arrive() noexcept {
     // acq_rel: count — publish this child's effects (I2), and observe everybody's when the last
     // one; pairs with itself and with join()
     if (pending_.fetch_sub(child_share, acq_rel) != child_share) {
         return std::noop_coroutine();
     }
+    return waits_for_grace() ? std::noop_coroutine() : tell_joiner();
+}
+
+std::coroutine_handle<> task_group::tell_joiner() noexcept {
     if (joining_thread_ != nullptr) {
         joining_thread_->signal();
         return std::noop_coroutine();
@@ -327,7 +225,7 @@ bool task_group::join(completion& joiner, promise_base& owner) noexcept {
     joiner_ = &joiner;
     owner_ = &owner;
     // acq_rel: count — publish joiner_ and observe the children's effects; pairs with arrive()
-    return pending_.fetch_sub(joiner_share, acq_rel) != joiner_share;
+    return pending_.fetch_sub(joiner_share, acq_rel) != joiner_share || waits_for_grace();
 }
 
 void task_group::join_blocking() noexcept {
@@ -335,8 +233,113 @@ void task_group::join_blocking() noexcept {
     joining_thread_ = &done;
     // acq_rel: count — publish joining_thread_ and observe the children's effects; pairs with
     // arrive()
-    if (pending_.fetch_sub(joiner_share, acq_rel) != joiner_share) {
+    if (pending_.fetch_sub(joiner_share, acq_rel) != joiner_share || waits_for_grace()) {
         done.wait();
+    }
+}
+
+bool task_group::count_child() noexcept {
+    // relaxed: hint — the exchange below decides
+    std::size_t pending = pending_.load(relaxed);
+    while (pending != 0) {
+        // relaxed: count — the group is known to be alive; the loser looks again
+        if (pending_.compare_exchange_weak(pending, pending + child_share, relaxed, relaxed)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// --- soft stops ---------------------------------------------------------------------------------
+
+struct task_group::grace_period : completion {
+    explicit grace_period(task_group& owner) noexcept
+        : completion(&over)
+        , group(&owner)
+        , own_context(owner.context_.sched, nullptr) {}
+
+    /// Hears of nobody's stop but the last child's.
+    static task<> wait(task_group& group, stop_reason reason, clock::duration length) {
+        co_await sleep_for(length);
+        group.request_stop(reason);
+    }
+
+    static std::coroutine_handle<> over(completion& base, promise_base& finished) noexcept {
+        task_group& group = *static_cast<grace_period&>(base).group;
+        finished.handle().destroy();
+        return static_cast<grace_period&>(base).is_last() ? group.tell_joiner()
+                                                          : std::noop_coroutine();
+    }
+
+    /// For the last child and for the end of the grace: true for the later one. The other must not
+    /// touch the group any more.
+    [[nodiscard]] bool is_last() noexcept {
+        // acq_rel: count — publish what this side did and observe the other's when last; pairs with
+        // itself
+        return ends.fetch_add(1, acq_rel) == 1;
+    }
+
+    // --- constant after construction -------------------------------------------
+    task_group* group;
+    stop_context own_context;
+
+    // --- any thread, atomic ------------------------------------------------------
+    /// Written by the last child and by the end of the grace.
+    atomic<int> ends{0};
+};
+
+bool task_group::request_stop(stop_reason const& reason, time_span grace) noexcept {
+    if (grace == time_span() || context_.sched == nullptr) {
+        return request_stop(reason);
+    }
+    if (!soft_stop_.request_stop(reason)) {
+        return false;
+    }
+    grace_period* period = nullptr;
+    try {
+        period = new grace_period(*this);
+        task<> wait = grace_period::wait(
+            *this,
+            reason,
+            std::chrono::nanoseconds(static_cast<std::int64_t>(grace.nanoseconds())));
+        promise_base& promise = task_access::release(wait).promise();
+        promise.context_ = &period->own_context;
+        promise.completion_ = period;
+        // release: publish the period; pairs with waits_for_grace():observe
+        grace_.store(period, release);
+        context_.sched->schedule(promise);
+    } catch (...) {
+        delete period;
+        return request_stop(reason);  // there is no memory to wait in
+    }
+    return true;
+}
+
+/// Whoever reaches 0. True when the period of grace tells the joiner in its place.
+bool task_group::waits_for_grace() noexcept {
+    // acquire: observe the period; pairs with request_stop():publish
+    grace_period* const period = grace_.load(acquire);
+    if (period == nullptr) [[likely]] {
+        return false;
+    }
+    period->own_context.own_stop.request_stop();
+    return !period->is_last();
+}
+
+// --- the end ------------------------------------------------------------------------------------
+
+task_group::~task_group() {
+    WEFT_ASSERT(children() == 0, "a task group is destroyed with children alive");
+    while (first_failed_ != nullptr) {
+        child_record& each = *std::exchange(first_failed_, first_failed_->around_.next);
+        each.around_.report = nullptr;
+        each.drop_child();
+    }
+    // relaxed: own — every child is gone
+    delete grace_.load(relaxed);
+    // relaxed: own — as above
+    if (lane* const lanes = lanes_.load(relaxed); lanes != nullptr) {
+        delete[] lanes;
     }
 }
 

@@ -13,37 +13,25 @@
 ///    alive.
 /// I2 Errors are recorded before the decrement (release) and read after the join (acquire).
 /// I3 pending_ does not leave 0: whoever comes later finds the group closed.
-///
-/// Protocol of a child. It has a record (child_record) with a stop state of its own and a cell in
-/// which it meets its join_handle (core/join_cell.hpp). Most handles are dropped at once, so a
-/// child that yields nothing and has no name stands in its first queue marked as stopped: then its
-/// completion, the record, is asked before it starts.
-///   handle dropped, no stop requested through it: the record is freed. The child follows a stop
-///       state of the group and reports to the group itself: it costs its frame.
-///   else: the child keeps its record.
-/// I4 The record is freed by whoever gives the last share: the child, or the list of errors in its
-///    place; and the handle. It refers to the group until the child's end only.
-/// I5 What a child leaves is visible in this order: its frame is destroyed, its stop state is gone
-///    from the group's, its handle's waiter is told, its siblings are stopped if it failed.
+/// A period of grace, between the soft and the hard stop, is a coroutine that is not counted. Who
+/// reaches 0 stops it; the later of the two, the last child and its end, tells joiner_.
 
 #include <weft/runtime/base/mutex.hpp>
-#include <weft/runtime/core/join_cell.hpp>
+#include <weft/runtime/base/time_span.hpp>
+#include <weft/runtime/child_record.hpp>
 #include <weft/runtime/scheduler.hpp>
 #include <weft/runtime/task.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <exception>
-#include <new>
-#include <source_location>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 
 namespace weft::detail {
 
-class child_record;
 class error_list;
-class task_group;
 class thread_event;
 
 /// What a group does with the error of a child.
@@ -51,184 +39,6 @@ enum class on_error : std::uint8_t {
     stop_siblings,  ///< keep it, and stop the others
     keep_going,     ///< keep it, unless a join_handle hands it out
     report,         ///< tell the error hook, unless a join_handle hands it out
-};
-
-using error_function = void (*)(std::exception_ptr const&) noexcept;
-
-/// What is kept of one child for its handle, or for its name. The base of child_of<T>.
-class child_record : public completion {
-public:
-    child_record(child_record const&) = delete;
-    child_record& operator=(child_record const&) = delete;
-
-    static void* operator new(std::size_t size) { return frame_pool::allocate(size); }
-
-    static void operator delete(void* block, std::size_t size) noexcept {
-        frame_pool::deallocate(block, size);
-    }
-
-    static void* operator new(std::size_t size, std::align_val_t alignment) {
-        return frame_pool::allocate(size, static_cast<std::size_t>(alignment));
-    }
-
-    static void operator delete(void* block,
-                                std::size_t size,
-                                std::align_val_t alignment) noexcept {
-        frame_pool::deallocate(block, size, static_cast<std::size_t>(alignment));
-    }
-
-    // --- holder of a share of the record ---------------------------------------------
-
-    [[nodiscard]] join_cell& cell() noexcept { return cell_; }
-
-    /// The child's name, or an empty string.
-    [[nodiscard]] char const* name() const noexcept { return name_ != nullptr ? name_ : ""; }
-
-    /// After the end.
-    [[nodiscard]] outcome ended_as() const noexcept { return outcome_; }
-
-    /// After an end with an error.
-    [[nodiscard]] std::exception_ptr const& error() const noexcept { return kept_.error; }
-
-    /// Any thread. False when the child has ended, or was asked before.
-    bool request_stop(stop_reason const& reason) noexcept;
-
-    /// The handle's owner, once.
-    void drop_handle() noexcept {
-        if (cell_.drop_handle()) [[unlikely]] {
-            bury();
-        }
-    }
-
-protected:
-    using free_function = void (*)(child_record&) noexcept;
-
-    child_record(function ended, free_function free, task_group& group) noexcept;
-
-    /// Of a child that has ended, or will never start.
-    child_record(free_function free, outcome how) noexcept;
-
-    ~child_record() = default;
-
-    /// Child, after its value is in the record. The last access to record, frame and group; gives
-    /// what runs next.
-    [[nodiscard]] std::coroutine_handle<> end(promise_base& finished,
-                                              outcome how,
-                                              std::exception_ptr error) noexcept;
-
-    /// Child, at its end. False when nobody will ask for the value.
-    [[nodiscard]] bool is_wanted() const noexcept { return cell_.has_handle(); }
-
-private:
-    friend class task_group;
-
-    static std::coroutine_handle<> starting(completion& base, promise_base& promise) noexcept;
-    /// A record that has no handle; null without memory.
-    static child_record* of_error(std::exception_ptr const& error) noexcept;
-    void tell_waiter() noexcept;
-    void drop_child() noexcept;
-
-    /// After the last share was given: an error that nobody saw is reported. Frees the record.
-    WEFT_COLD void bury() noexcept;
-    void dispose() noexcept;
-
-    union kept {
-        kept() noexcept {}
-
-        ~kept() {}
-
-        stop_context context;      // until the end
-        std::exception_ptr error;  // after an end with an error
-    };
-
-    union surroundings {
-        task_group* group;      // until the end
-        child_record* next;     // while in the list of errors, which holds the child's share
-        error_function report;  // otherwise: hears of an error that nobody took, or null
-    };
-
-    // --- constant after construction -------------------------------------------
-    free_function free_;
-    char* name_ = nullptr;  // on the heap
-
-    // --- any thread (its own protocol) -----------------------------------------------
-    join_cell cell_;
-
-    // --- child, until its end; then constant, or of the list of errors ------------------
-    outcome outcome_ = outcome::pending;
-    surroundings around_;
-    kept kept_;
-};
-
-/// The record of a child that yields a `T`.
-template <class T>
-class child_of final : public child_record {
-    using stored = std::conditional_t<std::is_void_v<T>,
-                                      std::byte,
-                                      std::conditional_t<std::is_reference_v<T>,
-                                                         std::remove_reference_t<T>*,
-                                                         std::remove_cv_t<T>>>;
-
-public:
-    explicit child_of(task_group& group) noexcept : child_record(&ended, &free_record, group) {}
-
-    /// Of a child that has ended, or will never start; both shares are given yet.
-    explicit child_of(outcome how) noexcept : child_record(&free_record, how) {}
-
-    ~child_of() {
-        if (has_value_) {
-            value_.~stored();
-        }
-    }
-
-    /// Requires: ended with a value.
-    [[nodiscard]] std::add_lvalue_reference_t<T> value() noexcept
-        requires(!std::is_void_v<T>)
-    {
-        WEFT_ASSERT(has_value_, "the value of an unfinished child is taken");
-        if constexpr (std::is_reference_v<T>) {
-            return *value_;
-        } else {
-            return value_;
-        }
-    }
-
-    static std::coroutine_handle<> ended(completion& base, promise_base& finished) noexcept {
-        auto& self = static_cast<child_of&>(static_cast<child_record&>(base));
-        auto& promise = static_cast<task_promise<T>&>(finished);
-        outcome how = promise.outcome_;
-        std::exception_ptr error = promise.error();
-        if constexpr (!std::is_void_v<T>) {
-            if (how == outcome::value && self.is_wanted()) {
-                try {
-                    self.keep_value(promise);
-                } catch (...) {
-                    how = outcome::error;
-                    error = std::current_exception();
-                }
-            }
-        }
-        return self.end(finished, how, std::move(error));
-    }
-
-private:
-    void keep_value(task_promise<T>& promise) {
-        if constexpr (std::is_reference_v<T>) {
-            T&& reference = promise.take_value();
-            ::new (static_cast<void*>(&value_)) stored(__builtin_addressof(reference));
-        } else {
-            ::new (static_cast<void*>(&value_)) stored(promise.take_value());
-        }
-        has_value_ = true;
-    }
-
-    static void free_record(child_record& base) noexcept { delete static_cast<child_of*>(&base); }
-
-    bool has_value_ = false;
-
-    union {
-        stored value_;
-    };
 };
 
 class task_group : private completion {
@@ -249,7 +59,7 @@ public:
     [[nodiscard]] child_of<T>& spawn(task<T> child, std::string_view name = {}) {
         WEFT_CHECK(static_cast<bool>(child),
                    "an empty task is spawned: a task can be spawned once");
-        auto* const record = new child_of<T>(*this);
+        auto* const record = new child_of<T>(*this, context_);
         if (!name.empty()) [[unlikely]] {
             give_name(*record, name);
         }
@@ -262,7 +72,24 @@ public:
     /// Softly first, for those who listen to that, and at once for good.
     bool request_stop(stop_reason const& reason) noexcept;
 
+    /// Softly now, and for good when `grace` is over and children are left. True for the first to
+    /// ask softly: its grace is the one that counts.
+    bool request_stop(stop_reason const& reason, time_span grace) noexcept;
+
     [[nodiscard]] stop_state& stop() noexcept { return context_.own_stop; }
+
+    [[nodiscard]] stop_state& soft_stop() noexcept { return soft_stop_; }
+
+    /// Any thread that knows the group to be alive: counts a child that start_counted() follows
+    /// for. False when the group has ended.
+    [[nodiscard]] bool count_child() noexcept;
+
+    /// Any thread, after count_child(). Takes the task over.
+    template <class T>
+    void start_counted(child_of<T>& record, task<T> child) noexcept {
+        record.attach(*this, context_);
+        start_counted(record, task_access::release(child).promise(), false);
+    }
 
     [[nodiscard]] context const& inherited() const noexcept { return context_; }
 
@@ -289,6 +116,9 @@ public:
         return first_failed_ != nullptr || unlisted_error_ != nullptr;
     }
 
+    /// After the join, before take_errors(): one more.
+    void add_error(std::exception_ptr error) noexcept;
+
     /// After the join, once: the errors of the children, in the order in which they failed.
     /// Throws std::bad_alloc.
     void take_errors(error_list& all);
@@ -301,6 +131,8 @@ private:
 
     /// Stop states that plain children share.
     struct lane;
+    /// The time between the soft stop and the other.
+    struct grace_period;
 
     static constexpr std::size_t joiner_share = 1;
     static constexpr std::size_t child_share = 2;
@@ -310,6 +142,7 @@ private:
                                                      promise_base& promise) noexcept;
     static void give_name(child_record& record, std::string_view name);
     void start(child_record& record, promise_base& promise, bool may_shed_record) noexcept;
+    void start_counted(child_record& record, promise_base& promise, bool may_shed_record) noexcept;
     [[nodiscard]] context const& shared_context(promise_base const& child) noexcept;
     [[nodiscard]] WEFT_COLD lane* make_lanes() noexcept;
     WEFT_COLD void fail(child_record& record) noexcept;
@@ -317,6 +150,8 @@ private:
     WEFT_COLD void list(child_record& record) noexcept;
     void note_stopped() noexcept;
     [[nodiscard]] std::coroutine_handle<> arrive() noexcept;
+    [[nodiscard]] std::coroutine_handle<> tell_joiner() noexcept;
+    [[nodiscard]] bool waits_for_grace() noexcept;
 
     // --- constant after construction -------------------------------------------
     stop_context context_;
@@ -333,6 +168,8 @@ private:
     atomic<bool> child_stopped_{false};
     /// Written once under mutex_, read by starting children.
     atomic<lane*> lanes_{nullptr};
+    /// Written once, by the first to ask softly; read by whoever reaches 0.
+    atomic<grace_period*> grace_{nullptr};
 
     // --- joiner, before it gives its share; read by whoever reaches 0 -----------------
     completion* joiner_ = nullptr;
