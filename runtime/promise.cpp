@@ -2,6 +2,12 @@
 
 namespace weft::detail {
 
+WEFT_STATIC_TLS constinit thread_local std::uintptr_t nested_child = 0;
+
+void destroy_frame(void* frame) noexcept {
+    std::coroutine_handle<>::from_address(frame).destroy();
+}
+
 std::coroutine_handle<> unwind(promise_base& stopped) noexcept {
     promise_base* current = &stopped;
     for (;;) {

@@ -30,6 +30,45 @@
 namespace weft::detail {
 
 class promise_base;
+class join_state;
+
+/// The child of a join that this thread runs by a call, below the frame of the parent's fork, so
+/// that its end is a return. The lowest bit: its value shall stay in its frame. Zero when there is
+/// none, and from the child's end on.
+WEFT_STATIC_TLS extern constinit thread_local std::uintptr_t nested_child;
+
+/// Refers to a context, or to a join whose context is made when somebody asks for it.
+///
+/// Any thread may read what the coroutine inherits while the coroutine is suspended in a join.
+class context_ref {
+public:
+    context_ref() noexcept {}
+
+    context_ref(context const* made) noexcept : bits_(reinterpret_cast<std::uintptr_t>(made)) {}
+
+    explicit context_ref(join_state& join) noexcept
+        : bits_(reinterpret_cast<std::uintptr_t>(&join) + join_bit) {}
+
+    [[nodiscard]] context const* operator->() const noexcept { return *this; }
+
+    [[nodiscard]] context const& operator*() const noexcept { return *operator->(); }
+
+    operator context const*() const noexcept {
+        return join() == nullptr ? reinterpret_cast<context const*>(bits_) : of_join();
+    }
+
+    /// Null when it refers to a context.
+    [[nodiscard]] join_state* join() const noexcept {
+        return (bits_ & join_bit) == 0 ? nullptr : reinterpret_cast<join_state*>(bits_ - join_bit);
+    }
+
+private:
+    static constexpr std::uintptr_t join_bit = 1;
+
+    [[nodiscard]] context const* of_join() const noexcept;
+
+    std::uintptr_t bits_;
+};
 
 /// Whoever wants to hear of a coroutine's end. `on_done` runs when the coroutine is suspended for
 /// good, with its outcome in the promise, and returns what runs next on this thread.
@@ -45,10 +84,17 @@ enum class outcome : std::uint8_t { pending, value, error, stopped };
 
 class promise_base : public runnable {
 public:
-    promise_base() noexcept = default;
+    promise_base() noexcept {}  // see the members
 
     [[nodiscard]] std::coroutine_handle<> handle() noexcept {
         return std::coroutine_handle<promise_base>::from_promise(*this);
+    }
+
+    /// The promise in the frame at `frame`. Hides from the compiler that it is, so that it need not
+    /// keep the promise's address in a register for the rare uses of it.
+    [[nodiscard]] WEFT_ALWAYS_INLINE static promise_base& at(void* frame) noexcept {
+        asm("" : "+r"(frame));
+        return std::coroutine_handle<promise_base>::from_address(frame).promise();
     }
 
     [[nodiscard]] static promise_base& from(runnable& item) noexcept {
@@ -57,6 +103,25 @@ public:
 
     /// The stop state that operations of this coroutine follow.
     [[nodiscard]] stop_state& stop() const noexcept { return *context_->stop; }
+
+    /// What nested_child calls us: the frame's address.
+    [[nodiscard]] WEFT_ALWAYS_INLINE std::uintptr_t name() const noexcept {
+        return reinterpret_cast<std::uintptr_t>(
+            std::coroutine_handle<promise_base>::from_promise(const_cast<promise_base&>(*this))
+                .address());
+    }
+
+    /// Run by a call, and free to hand its value over.
+    [[nodiscard]] WEFT_ALWAYS_INLINE bool is_nested() const noexcept {
+        return nested_child == name();
+    }
+
+    /// Has failed: a nested child does not hand that over.
+    void keep_nested() const noexcept {
+        if (is_nested()) {
+            nested_child = 2;  // nobody
+        }
+    }
 
     static void* operator new(std::size_t size) { return frame_pool::allocate(size); }
 
@@ -76,28 +141,33 @@ public:
     }
 
     // --- whoever owns the coroutine (I1) -----------------------------------------
-    context const* context_ = nullptr;
-    promise_base* parent_ = nullptr;    // who awaits us; null for a root and for a join's child
-    completion* completion_ = nullptr;  // who hears of our end; null: resume parent_
+    // Set by whoever starts the coroutine, not here: each costs a store per frame.
+    context_ref context_;
+    promise_base* parent_;    // who awaits us; for a root and for a join's child nobody
+    completion* completion_;  // who hears of our end; null: resume parent_
 
     union {
-        std::coroutine_handle<>* slot_ = nullptr;  // plain await: the handle that owns our frame
-        promise_base* sibling_;                    // join: the next child; null for the last
+        std::coroutine_handle<>* slot_;  // plain await: the handle that owns our frame
+        promise_base* sibling_;          // join: the next child; null for the last
+        void* result_;                   // nested child: where its value goes
     };
 
-    std::uint32_t carried_ = 0;  // siblings that finished on this thread of control before us
-    bool stop_marked_ = false;   // waiting to be unwound instead of resumed
+    std::uint32_t carried_;     // of a join's child: its number
+    bool stop_marked_ = false;  // waiting to be unwound instead of resumed
     outcome outcome_ = outcome::pending;
 };
 
-/// Where a coroutine goes when its body is done.
+/// Where a coroutine goes when its body is done. Without a further stop when `is_over`: a nested
+/// child has handed its value over, destroys its frame and returns to its parent's fork.
 struct final_transfer {
-    [[nodiscard]] bool await_ready() const noexcept { return false; }
+    bool is_over;
+
+    [[nodiscard]] bool await_ready() const noexcept { return is_over; }
 
     template <class Promise>
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> finished) const noexcept {
-        promise_base& promise = finished.promise();
+        promise_base& promise = promise_base::at(finished.address());
         if (promise.completion_ == nullptr) [[likely]] {
             return promise.parent_->handle();
         }
@@ -106,6 +176,9 @@ struct final_transfer {
 
     void await_resume() const noexcept {}
 };
+
+/// Destroys a coroutine that nobody awaits.
+WEFT_COLD WEFT_SPARES_REGISTERS void destroy_frame(void* frame) noexcept;
 
 /// Unwinds a coroutine whose operation was stopped and returns what runs next. Called with no frame
 /// of the chain on the stack.

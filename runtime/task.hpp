@@ -44,7 +44,7 @@ public:
 
     [[nodiscard]] std::suspend_always initial_suspend() const noexcept { return {}; }
 
-    [[nodiscard]] final_transfer final_suspend() const noexcept { return {}; }
+    [[nodiscard]] final_transfer final_suspend() noexcept { return {hand_over()}; }
 
     template <class U = T>
         requires std::is_constructible_v<T, U&&>
@@ -65,6 +65,7 @@ public:
         }
         ::new (static_cast<void*>(&error_)) std::exception_ptr(std::current_exception());
         outcome_ = outcome::error;
+        keep_nested();
     }
 
     /// Requires: finished. Moves the value out or rethrows the error.
@@ -90,6 +91,22 @@ public:
     }
 
 private:
+    /// A nested child that ends with a value, not marked to keep it, moves it to where its parent
+    /// wants it.
+    [[nodiscard]] WEFT_ALWAYS_INLINE bool hand_over() noexcept {
+        if constexpr (std::is_nothrow_move_constructible_v<stored>) {
+            if (is_nested()) {
+                if (outcome_ != outcome::value) {
+                    __builtin_unreachable();  // see unhandled_exception()
+                }
+                ::new (result_) stored(std::move(value()));
+                nested_child = 0;
+                return true;
+            }
+        }
+        return false;
+    }
+
     // Over-aligned results are placed by hand: a coroutine frame guarantees no more than the heap
     // does.
     static constexpr std::size_t storage_size =
@@ -133,13 +150,14 @@ public:
 
     [[nodiscard]] std::suspend_always initial_suspend() const noexcept { return {}; }
 
-    [[nodiscard]] final_transfer final_suspend() const noexcept { return {}; }
+    [[nodiscard]] final_transfer final_suspend() noexcept { return {hand_over()}; }
 
     void return_void() noexcept { outcome_ = outcome::value; }
 
     WEFT_COLD void unhandled_exception() noexcept {
         ::new (static_cast<void*>(&error_)) std::exception_ptr(std::current_exception());
         outcome_ = outcome::error;
+        keep_nested();
     }
 
     void take() {
@@ -154,6 +172,17 @@ public:
     }
 
 private:
+    [[nodiscard]] WEFT_ALWAYS_INLINE bool hand_over() noexcept {
+        if (is_nested()) {
+            if (outcome_ != outcome::value) {
+                __builtin_unreachable();  // see unhandled_exception()
+            }
+            nested_child = 0;
+            return true;
+        }
+        return false;
+    }
+
     union {
         std::exception_ptr error_;
     };
@@ -166,6 +195,7 @@ inline std::coroutine_handle<> begin_plain_await(promise_base& parent,
                                                  std::coroutine_handle<>& slot) noexcept {
     child.context_ = parent.context_;
     child.parent_ = &parent;
+    child.completion_ = nullptr;
     child.slot_ = &slot;
     return child.handle();
 }
@@ -207,7 +237,7 @@ public:
 
     ~task() {
         if (handle_) {
-            handle_.destroy();
+            detail::destroy_frame(handle_.address());
         }
     }
 

@@ -71,6 +71,7 @@ class worker {
 public:
     static constexpr unsigned poll_interval = 64;
     static constexpr std::uint32_t fork_budget = 4096;
+    static constexpr std::int64_t fork_reserve = 4;
 
     worker(scheduler& owner, unsigned index, driver& waits_in) noexcept;
 
@@ -92,6 +93,11 @@ public:
 
     /// Offers a child of a join to thieves; the next pop_fork() of this worker takes the youngest.
     void push_fork(promise_base& promise) { forks_.push(&promise); }
+
+    /// Whether there are thieves who would want more forks than there are.
+    [[nodiscard]] WEFT_ALWAYS_INLINE bool wants_forks() const noexcept {
+        return shares_ && forks_.holds_less_than(fork_reserve);
+    }
 
     /// After push_fork(): wakes a sleeper if there is one to share the work.
     WEFT_ALWAYS_INLINE void announce_forks() noexcept {

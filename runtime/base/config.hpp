@@ -55,6 +55,13 @@
 
 #define WEFT_NOINLINE [[gnu::noinline]]
 #define WEFT_COLD [[gnu::cold, gnu::noinline]]
+/// A rare call out of a hot function, for which the hot function need not save registers.
+#if defined(__clang__) && defined(__x86_64__)
+#define WEFT_SPARES_REGISTERS [[clang::preserve_most]]
+#else
+#define WEFT_SPARES_REGISTERS
+#endif
+
 #define WEFT_ALWAYS_INLINE [[gnu::always_inline]] inline
 
 namespace weft::detail {

@@ -10,10 +10,10 @@ namespace weft::detail {
 struct runnable {
     /// Owned by whoever holds the runnable: the one queue that contains it, or the thread that took
     /// it out.
-    runnable* next = nullptr;
+    runnable* next;
 
 protected:
-    runnable() noexcept = default;
+    runnable() noexcept {}
     ~runnable() = default;
 
 public:

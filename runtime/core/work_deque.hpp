@@ -107,6 +107,14 @@ public:
         return race_for(b, top_.load(relaxed));
     }
 
+    /// Owner. Whether fewer than `limit` items are left for thieves, who may take some meanwhile.
+    [[nodiscard]] WEFT_ALWAYS_INLINE bool holds_less_than(std::int64_t limit) const noexcept {
+        // relaxed: own — only the owner writes bottom_
+        std::int64_t const b = bottom_.load(relaxed);
+        // relaxed: hint — a stale answer counts items that have been stolen
+        return b - top_.load(relaxed) < limit;
+    }
+
     struct steal_result {
         steal_status status;
         T* item;

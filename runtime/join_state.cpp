@@ -1,0 +1,145 @@
+#include <weft/runtime/join_state.hpp>
+
+#include <weft/runtime/scope.hpp>
+
+#include <sched.h>
+
+namespace weft::detail {
+
+namespace {
+
+/// Children that shall run on this thread, which is no worker, when its stack is short again.
+WEFT_STATIC_TLS constinit thread_local runnable* postponed = nullptr;
+
+}  // namespace
+
+WEFT_STATIC_TLS constinit thread_local std::uintptr_t nesting_floor = ~std::uintptr_t{0};
+
+std::coroutine_handle<> join_state::child_done(completion& base, promise_base& child) noexcept {
+    auto& self = static_cast<join_state&>(base);
+    if (child.outcome_ != outcome::value) [[unlikely]] {
+        self.note_unhappy(child);
+    } else if (nested_child == child.name() + 1) {
+        nested_child = 0;
+        return std::noop_coroutine();
+    }
+    // acq_rel: count — publish this child's result and observe the others' when last (I3); pairs
+    // with itself and with leave()
+    if ((self.state_.fetch_sub(1, acq_rel) & count_mask) != 1) {
+        return std::noop_coroutine();
+    }
+    return self.is_stopped() ? pass_stop(*self.parent_) : self.parent_->handle();
+}
+
+bool join_state::claim(promise_base& child) noexcept {
+    worker& here = *this_threads_worker;
+    claim_status const claimed = here.claim_fork(child);
+    return claimed == claim_status::claimed ||
+           (claimed == claim_status::undecided && here.settle_claim());
+}
+
+/// The parent gives its share. False when it shall go on.
+bool join_state::leave(std::size_t done) noexcept {
+    std::uint64_t const share = done + 1;
+    // acq_rel: count — publish the nested children's results and observe the others' when last
+    // (I3); pairs with itself and with child_done()
+    std::uint64_t const before =
+        state_.fetch_add((std::uint64_t{done} << nested_shift) - share, acq_rel);
+    if ((before & count_mask) != share) {
+        return true;
+    }
+    if (!is_stopped()) {
+        return false;
+    }
+    pass_stop(*parent_).resume();
+    return true;
+}
+
+void join_state::note_unhappy(promise_base& child) noexcept {
+    bool const failed = child.outcome_ == outcome::error;
+    // relaxed: publish — ordered by the count that follows (I3)
+    state_.fetch_or(failed ? failed_bit : stopped_bit, relaxed);
+    (void)inherited();
+    context_.value.own_stop.request_stop(failed ? stop_kind::sibling_failed
+                                                : stop_kind::requested);  // keeps I4
+}
+
+/// After the join: nothing failed but the stop.
+bool join_state::is_stopped() const noexcept {
+    // relaxed: observe — ordered by the count (I3)
+    return (state_.load(relaxed) & (failed_bit | stopped_bit)) == stopped_bit;
+}
+
+/// Off the workers, a join may run only what no worker's deque offers.
+void join_state::require_no_pool() const noexcept {
+    WEFT_CHECK(parent_->context_->sched == nullptr,
+               "a coroutine of a runtime is resumed on a thread that is not one of its workers");
+}
+
+void join_state::postpone(promise_base& child) noexcept {
+    child.next = postponed;
+    postponed = &child;
+}
+
+void join_state::run_postponed() noexcept {
+    while (runnable* const item = postponed) {
+        postponed = item->next;
+        detail::run(promise_base::from(*item));
+    }
+}
+
+context const& join_state::inherited() noexcept {
+    // acquire: observe the context; pairs with make_context():publish
+    if ((state_.load(acquire) & context_made_bit) == 0) {
+        make_context();
+    }
+    return context_.value;
+}
+
+/// Claims the contexts that are missing from here upwards, and makes them from above downwards.
+/// Whoever finds one claimed waits for it; waits go upwards only.
+void join_state::make_context() noexcept {
+    join_state* below = nullptr;
+    context const* above = nullptr;
+    for (join_state* each = this; above == nullptr;) {
+        // acquire: claim the making, or observe who was faster; pairs with itself and publish below
+        std::uint64_t const before = each->state_.fetch_or(context_claimed_bit, acquire);
+        if ((before & context_claimed_bit) == 0) {
+            each->context_.below = below;
+            below = each;
+            context_ref const outer = each->parent_->context_;
+            each = outer.join();
+            if (each == nullptr) {
+                above = outer;
+            }
+            continue;
+        }
+        // acquire: observe the context; pairs with publish below
+        while ((each->state_.load(acquire) & context_made_bit) == 0) {
+            cpu_relax();
+            ::sched_yield();
+        }
+        above = &each->context_.value;
+    }
+    while (below != nullptr) {
+        join_state& each = *below;
+        below = each.context_.below;
+        ::new (static_cast<void*>(&each.context_.value)) stop_context(*above);
+        above = &each.context_.value;
+        // release: publish the context; pairs with inherited() and with the loop above
+        each.state_.fetch_or(context_made_bit, release);
+    }
+}
+
+void join_state::destroy_context() noexcept {
+    // relaxed: own — nobody else is left
+    if ((state_.load(relaxed) & context_made_bit) != 0) {
+        context_.value.~stop_context();
+    }
+}
+
+context const* context_ref::of_join() const noexcept {
+    return &join()->inherited();
+}
+
+}  // namespace weft::detail

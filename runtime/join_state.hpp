@@ -1,0 +1,259 @@
+#pragma once
+
+/// The join of N children that the awaiting coroutine starts together.
+///
+/// Protocol. The awaiting coroutine, the parent, is suspended while run() is at work. run() *nests*
+/// child 0: runs it by a call. If thieves lack forks the join is *open*: children N-1 … 1 stand on
+/// the worker's fork deque meanwhile. Otherwise nobody else knows of them yet.
+///   a nested child ends with its value: it hands the value over, frees its frame and returns. The
+///       next child is nested; in an open join only if it is still the youngest fork of this
+///       worker, which claims it. After the last one the parent goes on as if it had never waited.
+///   otherwise (the child waits or has failed, or the next one is gone): a join that was not open
+///       offers the children that are left. The parent gives its share: state_ -= 1 + children
+///       nested; its call returns to whoever nested the parent, which finds it suspended and does
+///       the same, down to the worker's loop.
+///   a child that is not nested ends: state_ -= 1.
+///   Whoever brings the count to 0 resumes the parent.
+///   Too deep a stack, or too long a time without a look at I/O: the parent offers all its children
+///       and gives its share, which takes the whole stack down.
+/// I1 While nothing is stolen and nothing waits, there is no atomic read-modify-write, no lock, and
+///    no allocation besides the children's frames.
+/// I2 A child on the deque is claimed exactly once: by the deque's pop or by its steal.
+/// I3 The subtraction is a party's last access to the join unless it reached 0. Results are written
+///    before it (release) and read after it (acquire). Until the parent has given its share, nobody
+///    else resumes it or frees a child.
+/// I4 A failing child stops its siblings through the join's own stop state; all children are always
+///    awaited.
+/// I5 `nested_child` names a child exactly while the call that nests it is on this thread's stack
+///    and it has not ended; so a child that finds itself there ends by returning. A call below it
+///    restores what it found.
+/// I6 The join's context is made when it is first asked for, by whoever asks: most children need
+///    none. Only children ask, before they end, or who acts for them.
+
+#include <weft/runtime/promise.hpp>
+#include <weft/runtime/worker.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace weft::detail {
+
+/// How far nested calls may take the stack of this thread.
+WEFT_STATIC_TLS extern constinit thread_local std::uintptr_t nesting_floor;
+
+class join_state : public completion {
+public:
+    static constexpr std::uint64_t count_max = (std::uint64_t{1} << 30) - 2;
+
+    join_state() noexcept : completion(&child_done) {}
+
+    join_state(join_state const&) = delete;
+    join_state& operator=(join_state const&) = delete;
+
+    /// Runs the children of the coroutine at `parent`, which is suspended. False when all have
+    /// ended and it shall go on at once. `Children` knows them by number:
+    ///   join()      the join that they belong to
+    ///   size()      how many, at least one, at most count_max
+    ///   promise(i)
+    ///   result(i)   where child i's value goes
+    ///   keeps(i)    whether its value and its frame shall stay where they are
+    ///   ended(i)    nested child i has ended
+    template <class Children>
+    [[nodiscard]] WEFT_NOINLINE static bool run(void* parent, Children children) noexcept {
+        join_state& self = children.join();
+        std::size_t const count = children.size();
+        self.parent_ = &promise_base::at(parent);
+        // relaxed: own — published with the children
+        self.state_.store(count + 1, relaxed);
+        for (std::size_t i = 0; i != count; ++i) {
+            promise_base& child = children.promise(i);
+            child.context_ = context_ref(self);
+            child.completion_ = &self;
+        }
+        worker* const here = this_threads_worker;
+        if (here == nullptr) [[unlikely]] {
+            return run_off_pool(children);
+        }
+        std::uintptr_t const outer = nested_child;
+        if (!here->spend_fork() || !has_room(outer)) [[unlikely]] {
+            offer(children, 0);
+            return self.leave(0);
+        }
+        if (here->wants_forks()) {
+            return run_openly(children);
+        }
+        std::size_t done = 0;
+        do {
+            if (!nest(children, done)) [[unlikely]] {
+                nested_child = outer;
+                offer(children, done + 1);
+                return self.leave(done);
+            }
+        } while (++done != count);
+        nested_child = outer;
+        return false;
+    }
+
+    /// Parent: every one of the `count` children was nested, handed its value over and is gone, and
+    /// there is nothing to clean up.
+    [[nodiscard]] WEFT_ALWAYS_INLINE bool went_smoothly(std::size_t count) const noexcept {
+        // relaxed: observe — ordered by the count, or written by this thread (I3)
+        return state_.load(relaxed) == count + 1;
+    }
+
+    /// Parent: how many of its `count` children were nested and have ended. They are the first.
+    [[nodiscard]] std::size_t nested_count(std::size_t count) const noexcept {
+        // relaxed: observe — as above
+        std::uint64_t const state = state_.load(relaxed);
+        return (state & count_mask) == count + 1 ? count : (state >> nested_shift) & count_mask;
+    }
+
+    /// Parent, when no child is left, last of all: what a child left behind may refer to the
+    /// context.
+    WEFT_COLD void destroy_context() noexcept;
+
+private:
+    friend class context_ref;
+
+    static constexpr unsigned nested_shift = 30;
+    static constexpr std::uint64_t count_mask = (std::uint64_t{1} << nested_shift) - 1;
+    static constexpr std::uint64_t failed_bit = std::uint64_t{1} << 60;
+    static constexpr std::uint64_t stopped_bit = std::uint64_t{1} << 61;
+    static constexpr std::uint64_t context_claimed_bit = std::uint64_t{1} << 62;
+    static constexpr std::uint64_t context_made_bit = std::uint64_t{1} << 63;
+    static constexpr std::uintptr_t nesting_bytes = 32 * 1024;
+
+    union lazy_context {
+        lazy_context() noexcept {}
+
+        ~lazy_context() {}
+
+        join_state* below;  // while it is being made: whose context waits for this one
+        stop_context value;
+    };
+
+    /// True when the child has ended and handed its value over, or keeps it as it was told to.
+    template <class Children>
+    [[nodiscard]] WEFT_ALWAYS_INLINE static bool nest(Children& children,
+                                                      std::size_t index) noexcept {
+        promise_base& child = children.promise(index);
+        child.result_ = children.result(index);
+        nested_child = child.name() + (children.keeps(index) ? 1 : 0);
+        child.handle().resume();
+        if (nested_child != 0) [[unlikely]] {
+            return false;
+        }
+        children.ended(index);
+        return true;
+    }
+
+    /// Offers the children from `first` on to thieves, and the first of them to this worker.
+    template <class Children>
+    WEFT_NOINLINE static void offer(Children children, std::size_t first) noexcept {
+        std::size_t i = children.size();
+        if (i == first) {
+            return;
+        }
+        worker& here = *this_threads_worker;
+        while (i-- != first) {
+            here.push_fork(children.promise(i));
+        }
+        here.announce_forks();
+    }
+
+    /// True when the child is the youngest fork of this worker, and its no longer.
+    [[nodiscard]] static bool claim(promise_base& child) noexcept;
+
+    /// All children but the first are for thieves too.
+    template <class Children>
+    [[nodiscard]] WEFT_NOINLINE static bool run_openly(Children children) noexcept {
+        std::size_t const count = children.size();
+        std::uintptr_t const outer = nested_child;
+        offer(children, 1);
+        std::size_t done = 0;
+        while (nest(children, done)) {
+            if (++done == count) {
+                nested_child = outer;
+                return false;
+            }
+            if (!claim(children.promise(done))) {
+                break;
+            }
+        }
+        nested_child = outer;
+        return children.join().leave(done);
+    }
+
+    /// On a thread that is no worker all children start here.
+    template <class Children>
+    [[nodiscard]] WEFT_COLD static bool run_off_pool(Children children) noexcept {
+        join_state& self = children.join();
+        self.require_no_pool();
+        std::size_t const count = children.size();
+        std::uintptr_t const outer = nested_child;
+        std::size_t done = 0;
+        if (has_room(outer)) {
+            while (done != count && nest(children, done)) {
+                ++done;
+            }
+            nested_child = reinterpret_cast<std::uintptr_t>(&self);  // names nobody
+            for (std::size_t i = done + 1; i < count; ++i) {
+                children.promise(i).handle().resume();
+            }
+            if (outer == 0) {
+                run_postponed();
+            }
+        } else {
+            for (std::size_t i = count; i-- != 0;) {
+                postpone(children.promise(i));
+            }
+        }
+        nested_child = outer;
+        return done != count && self.leave(done);
+    }
+
+    [[nodiscard]] WEFT_ALWAYS_INLINE static std::uintptr_t stack_position() noexcept {
+#if defined(__x86_64__)
+        std::uintptr_t position;
+        asm volatile("movq %%rsp, %0" : "=r"(position));  // unlike the builtin, takes no register
+        return position;
+#else
+        return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+#endif
+    }
+
+    [[nodiscard]] WEFT_ALWAYS_INLINE static bool has_room(std::uintptr_t outer) noexcept {
+        std::uintptr_t const here = stack_position();
+        if (here > nesting_floor) [[likely]] {
+            return true;
+        }
+        if (outer != 0) {
+            return false;
+        }
+        nesting_floor = here - nesting_bytes;
+        return true;
+    }
+
+    static std::coroutine_handle<> child_done(completion& base, promise_base& child) noexcept;
+    static void postpone(promise_base& child) noexcept;
+    static void run_postponed() noexcept;
+    WEFT_COLD void require_no_pool() const noexcept;
+    [[nodiscard]] WEFT_COLD bool leave(std::size_t done) noexcept;
+    WEFT_COLD void note_unhappy(promise_base& child) noexcept;
+    [[nodiscard]] bool is_stopped() const noexcept;
+    [[nodiscard]] context const& inherited() noexcept;
+    void make_context() noexcept;
+
+    // --- constant after run() began --------------------------------------------------
+    promise_base* parent_;
+
+    // --- any thread, atomic (see Protocol) ---------------------------------------
+    /// Written by the parent and by ending children: how many of them are left, counting the
+    /// parent's share, how many were nested, what has happened, and the state of context_.
+    atomic<std::uint64_t> state_{0};
+
+    // --- whoever has set context_claimed_bit; constant from context_made_bit on -------
+    lazy_context context_;
+};
+
+}  // namespace weft::detail
