@@ -17,8 +17,8 @@ namespace weft {
 /// Lifetime: must outlive its operations.
 /// Resumption: on the worker that began the wait, through its ready queue.
 /// Complexity: one descriptor; a frame and a system call per signal.
-/// Errors: std::system_error from the constructor. Signals of one number that come while one of them
-///     is pending are one signal: the kernel counts no further.
+/// Errors: std::system_error from the constructor. Signals of one number that come while one of
+///     them is pending are one signal: the kernel counts no further.
 /// Example: examples/graceful_shutdown.cpp
 class signal_set {
 public:

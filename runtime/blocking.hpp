@@ -2,15 +2,16 @@
 
 /// Calls that block a thread, made on threads of their own.
 ///
-/// Protocol of a visit to the pool. Actors: the coroutine that makes the call, a thread of the pool,
-/// the stop callback (any thread). Stages, written under the pool's mutex:
+/// Protocol of a visit to the pool. Actors: the coroutine that makes the call, a thread of the
+/// pool, the stop callback (any thread). Stages, written under the pool's mutex:
 ///
 ///     idle ── start() ──► queued ── a thread takes it ──► visiting: the coroutine runs there
 ///      │                     └── stop callback: taken out of the queue ──► stopped
 ///      └── stop callback, or a stop requested before ───────────────────► stopped
 ///
-/// I1 The visit is enrolled with the task's stop state before it is queued, and the callback decides
-///    under the mutex: a stop that comes in between finds `idle`, and the visit is not queued.
+/// I1 The visit is enrolled with the task's stop state before it is queued, and the callback
+///    decides under the mutex: a stop that comes in between finds `idle`, and the visit is not
+///    queued.
 /// I2 Whoever takes a visit out of the queue decides its end. A call that has begun is never
 ///    abandoned, so it may use what its task owns.
 /// I3 To be queued is start()'s last access; to schedule the coroutine is the callback's.

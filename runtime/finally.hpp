@@ -31,8 +31,8 @@ void rethrow_errors(std::exception_ptr body, std::exception_ptr cleanup);
 /// Thread safety: awaited in a task that a runtime runs.
 /// Cancellation: a stop of the awaiting task stops the body. It does not reach the clean-up, which
 ///     has a deadline of its own instead: `limit` from its start. Afterwards the stop goes on.
-/// Lifetime: takes both tasks over; what they refer to must outlive the await. The clean-up does not
-///     run if the task that finally() gives is never awaited.
+/// Lifetime: takes both tasks over; what they refer to must outlive the await. The clean-up does
+///     not run if the task that finally() gives is never awaited.
 /// Resumption: where the clean-up ended.
 /// Complexity: two frames besides the two tasks'; one timer.
 /// Errors: the body's; the clean-up's, with std::errc::timed_out if it took too long; an

@@ -63,7 +63,8 @@ private:
     task<T> child_;
 };
 
-/// Ends the awaiting coroutine as stopped: for code that has held a stop back and lets it go on now.
+/// Ends the awaiting coroutine as stopped: for code that has held a stop back and lets it go on
+/// now.
 class [[nodiscard]] end_as_stopped {
 public:
     [[nodiscard]] bool await_ready() const noexcept { return false; }

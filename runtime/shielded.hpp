@@ -130,9 +130,9 @@ private:
 /// was requested; then the task is stopped after all.
 ///
 /// Thread safety: awaited in a task that a runtime runs.
-/// Cancellation: as said. A task that ends within the limit delivers its outcome, and the next await
-///     of the surrounding task stops; one that was stopped unwinds the surrounding task. Ambient
-///     deadlines are stops: they are hidden, too, and this_task::deadline() is none inside.
+/// Cancellation: as said. A task that ends within the limit delivers its outcome, and the next
+///     await of the surrounding task stops; one that was stopped unwinds the surrounding task.
+///     Ambient deadlines are stops: they are hidden, too, and this_task::deadline() is none inside.
 /// Lifetime: takes the task over; what it refers to must outlive the await.
 /// Resumption: where the task ended, or through the ready queue of the worker that began the wait.
 /// Complexity: one stop callback; one timer once a stop arrives. No allocation.

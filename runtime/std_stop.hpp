@@ -42,7 +42,8 @@ private:
     std::stop_callback<pass_on> callback_;
 };
 
-/// A std::stop_source that a token of the library stops: `std_from_stop to(token); legacy(to.token())`.
+/// A std::stop_source that a token of the library stops: `std_from_stop to(token);
+/// legacy(to.token())`.
 ///
 /// Thread safety: constructed and destroyed by its owner; the stop may come from any thread.
 /// Cancellation: never suspends.

@@ -2,8 +2,8 @@
 
 /// A task that somebody else's stop ends, too.
 ///
-/// Protocol. The child's stop state follows the surrounding one. A callback on the other token passes
-/// its stop on to that state, on whatever thread requests it.
+/// Protocol. The child's stop state follows the surrounding one. A callback on the other token
+/// passes its stop on to that state, on whatever thread requests it.
 /// I1 The callback is withdrawn before the parent goes on; withdraw() waits for one that runs
 ///    elsewhere, so nobody refers to the state then.
 /// I2 Success wins: a child that ends with a value or an error delivers it.
@@ -54,8 +54,8 @@ private:
 
 }  // namespace detail
 
-/// What `co_await with_stop_token(token, task)` and until_soft_stop() wait in; the result form gives
-/// a result<T> and hides the stop.
+/// What `co_await with_stop_token(token, task)` and until_soft_stop() wait in; the result form
+/// gives a result<T> and hides the stop.
 template <class T, bool Soft, bool ResultForm = false>
 class [[nodiscard]] stop_on_operation {
 public:
@@ -124,8 +124,8 @@ private:
 /// surrounding task. The task is always waited for.
 ///
 /// Thread safety: awaited in any weft coroutine; the stop may be requested on any thread.
-/// Cancellation: a stop of the awaiting task stops the child and unwinds the task; `as_result` gives
-///     std::errc::operation_canceled for either stop.
+/// Cancellation: a stop of the awaiting task stops the child and unwinds the task; `as_result`
+///     gives std::errc::operation_canceled for either stop.
 /// Lifetime: takes the task over; the token's source must outlive the await.
 /// Resumption: where the task ended.
 /// Complexity: one stop callback; no allocation.

@@ -103,8 +103,8 @@ private:
 /// Cancellation: as the task's; reading never suspends.
 /// Lifetime: a value lives until the task it was given to has ended; so do pointers to it.
 /// Resumption: as a plain await.
-/// Complexity: O(1) to bind and to inherit, no allocation but the frame of with(); O(bindings around)
-///     to read.
+/// Complexity: O(1) to bind and to inherit, no allocation but the frame of with(); O(bindings
+///     around) to read.
 /// Errors: the task's own.
 /// Example: examples/task_locals.cpp
 template <class T>

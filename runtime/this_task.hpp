@@ -2,8 +2,8 @@
 
 /// What a task can ask about itself.
 ///
-/// A task finds its surroundings through the coroutine that asks, never through its thread: so these
-/// are awaited. Such an await is complete at once and never suspends.
+/// A task finds its surroundings through the coroutine that asks, never through its thread: so
+/// these are awaited. Such an await is complete at once and never suspends.
 
 #include <weft/runtime/promise.hpp>
 #include <weft/runtime/sleep.hpp>

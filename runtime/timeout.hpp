@@ -163,12 +163,12 @@ private:
 
 /// Runs a task, and stops it when it has not ended within `limit`. The task is always waited for.
 ///
-/// The deadline is ambient: everything below the task sees it (this_task::deadline()), and deadlines
-/// below can only be earlier.
+/// The deadline is ambient: everything below the task sees it (this_task::deadline()), and
+/// deadlines below can only be earlier.
 ///
 /// Thread safety: awaited in a task that a runtime runs.
-/// Cancellation: a stop of the awaiting task stops the child and unwinds the task. What the deadline
-///     stops sees the reason `deadline` and the place of this call.
+/// Cancellation: a stop of the awaiting task stops the child and unwinds the task. What the
+///     deadline stops sees the reason `deadline` and the place of this call.
 /// Lifetime: takes the task over; what it refers to must outlive the await.
 /// Resumption: where the child ended if that is the worker that began the wait, else through that
 ///     worker's ready queue.
