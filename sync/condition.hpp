@@ -139,11 +139,13 @@ public:
         return begin(coroutine.promise());
     }
 
-    auto await_resume() {
+    std::conditional_t<ResultForm, result<void>, void> await_resume() {
         rethrow();
         if constexpr (ResultForm) {
-            return was_stopped() ? result<void>(failure(std::errc::operation_canceled))
-                                 : result<void>();
+            if (was_stopped()) {
+                return failure(std::errc::operation_canceled);
+            }
+            return {};
         }
     }
 

@@ -165,18 +165,18 @@ public:
         return start(caller.promise());
     }
 
-    auto await_resume() {
+    std::conditional_t<ResultForm, result<value_type>, value_type> await_resume() {
         if constexpr (ResultForm) {
             if (ended_stopped()) {
-                return result<value_type>(failure(std::errc::operation_canceled));
+                return failure(std::errc::operation_canceled);
             }
             if (auto const thrown = failed(); thrown != nullptr) {
-                return result<value_type>(failure(error_code_of(thrown)));
+                return failure(error_code_of(thrown));
             }
             if constexpr (std::is_void_v<value_type>) {
-                return result<void>();
+                return {};
             } else {
-                return result<value_type>(owner_.take());
+                return owner_.take();
             }
         } else {
             if (auto const thrown = failed(); thrown != nullptr) {

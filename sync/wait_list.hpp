@@ -198,18 +198,17 @@ public:
         return wait.begin(coroutine.promise());
     }
 
-    auto await_resume() noexcept {
+    std::conditional_t<ResultForm, result<value_type>, value_type> await_resume() noexcept {
         if constexpr (ResultForm) {
-            using yielded = result<value_type>;
             if (begun_ && wait_.was_stopped()) {
-                return yielded(failure(std::errc::operation_canceled));
+                return failure(std::errc::operation_canceled);
             }
             taken_ = true;
             if constexpr (std::is_void_v<value_type>) {
                 request_.take();
-                return yielded();
+                return {};
             } else {
-                return yielded(request_.take());
+                return request_.take();
             }
         } else {
             taken_ = true;
