@@ -4,21 +4,28 @@
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/thread_pool.hpp>
 #include <weft/runtime/when_all.hpp>
+#include <weft/tests/support/wake_place.hpp>
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <coroutine>
 #include <cstddef>
 #include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <string>
 #include <vector>
+
+#include <poll.h>
+#include <unistd.h>
 
 namespace {
 
 using weft::nursery;
 using weft::task;
+using weft::test::wake_place;
 
 // More than a ready ring holds.
 constexpr std::size_t crowd = 3'000;
@@ -30,39 +37,6 @@ task<> take_turns(std::size_t self, std::vector<std::size_t>& order) {
         co_await weft::yield();
     }
 }
-
-/// A place where one task waits until another one wakes it; a wake that comes first is kept.
-class wake_place {
-public:
-    void wake() {
-        void* const waiter = state_.exchange(woken());
-        if (waiter != nullptr && waiter != woken()) {
-            state_ = nullptr;
-            auto& promise = *static_cast<weft::detail::promise_base*>(waiter);
-            promise.context_->sched->schedule(promise);
-        }
-    }
-
-    [[nodiscard]] bool await_ready() const noexcept { return false; }
-
-    template <class Promise>
-    bool await_suspend(std::coroutine_handle<Promise> handle) {
-        void* expected = nullptr;
-        weft::detail::promise_base& waiter = handle.promise();
-        if (state_.compare_exchange_strong(expected, &waiter)) {
-            return true;
-        }
-        state_ = nullptr;
-        return false;
-    }
-
-    void await_resume() const noexcept {}
-
-private:
-    [[nodiscard]] void* woken() noexcept { return this; }
-
-    std::atomic<void*> state_ = nullptr;
-};
 
 std::chrono::nanoseconds processor_time() {
     timespec time{};
@@ -91,6 +65,38 @@ task<> play_ping_pong(std::chrono::milliseconds duration) {
         }
     };
     co_await weft::when_all(ping(), pong());
+}
+
+/// How often the threads of the process have gone to sleep so far, the calling one excepted.
+long sleeps_of_others() {
+    long sum = 0;
+    std::string const self = std::to_string(::gettid());
+    for (auto const& thread : std::filesystem::directory_iterator("/proc/self/task")) {
+        if (thread.path().filename() == self) {
+            continue;
+        }
+        std::ifstream status(thread.path() / "status");
+        std::string word;
+        while (status >> word) {
+            long count = 0;
+            if (word == "voluntary_ctxt_switches:" && status >> count) {
+                sum += count;
+            }
+        }
+    }
+    return sum;
+}
+
+/// A stretch in which no worker wakes up; none, if there is a periodic wake-up.
+bool comes_to_rest() {
+    for (int attempt = 0; attempt < 50; ++attempt) {
+        long const before = sleeps_of_others();
+        ::poll(nullptr, 0, 50);  // the stretch that is looked at
+        if (sleeps_of_others() == before) {
+            return true;
+        }
+    }
+    return false;
 }
 
 }  // namespace
@@ -199,5 +205,36 @@ TEST_SUITE("runtime/worker") {
         pool.block_on(play_ping_pong(std::chrono::milliseconds(100)));
         // On a busy machine less is used in the same time.
         CHECK(processor_time() - used_before < 1.5 * (weft::clock::now() - start));
+    }
+
+    TEST_CASE("workers without work do not wake up, whatever they did before") {
+        weft::thread_pool pool(3);
+        CHECK(comes_to_rest());
+        pool.block_on(play_ping_pong(std::chrono::milliseconds(20)));
+        CHECK(comes_to_rest());
+    }
+
+    TEST_CASE("a task that is left behind by a long run is found, though others come and go") {
+        weft::thread_pool pool(2);
+        std::atomic<bool> was_found = false;
+        auto find = [&]() -> task<> {
+            was_found = true;
+            co_return;
+        };
+        auto work = [&]() -> task<> {
+            auto body = [&](nursery& children) -> task<> {
+                // The other worker has learnt that single coroutines are not worth its while.
+                co_await play_ping_pong(std::chrono::milliseconds(5));
+                children.spawn(find());
+                while (!was_found) {
+                }
+            };
+            co_await weft::scope(body);
+        };
+        for (int round = 0; round < 20; ++round) {
+            was_found = false;
+            pool.block_on(work());
+        }
+        CHECK(was_found);
     }
 }
