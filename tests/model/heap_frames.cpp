@@ -55,8 +55,15 @@ constexpr std::size_t usual_alignment = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
 
 }  // namespace
 
-void* frame_pool::allocate_class(std::size_t index) {
+/// Always empty, so that every allocation takes the slow path.
+WEFT_STATIC_TLS constinit thread_local frame_cache this_threads_frames{};
+
+WEFT_SPARES_REGISTERS void* frame_pool::allocate_slowly(std::size_t index) noexcept {
     return detail::allocate((index + 1) * granularity, usual_alignment);
+}
+
+void frame_pool::throw_bad_alloc() {
+    throw std::bad_alloc();
 }
 
 void* frame_pool::allocate_from_heap(std::size_t size, std::size_t alignment) {
