@@ -11,15 +11,16 @@
 
 namespace weft::detail {
 
+WEFT_STATIC_TLS constinit thread_local frame_cache this_threads_frames{};
+
 namespace {
 
 constexpr std::size_t batch_size = 32;
 constexpr std::uint32_t cache_limit = 2 * batch_size;
 constexpr std::size_t depot_limit = 128 * batch_size;
 
-struct free_block {
-    free_block* next;
-};
+using thread_cache = frame_cache;
+using free_block = frame_cache::block;
 
 constexpr std::size_t size_of_class(std::size_t index) noexcept {
     return (index + 1) * frame_pool::granularity;
@@ -70,24 +71,6 @@ struct free_list {
 
 using free_lists = std::array<free_list, frame_pool::class_count>;
 
-/// One per thread (I1). Zero-initialised, so that reading it needs no guard. The limit is 0 until
-/// the first slow path has arranged for the thread's exit, so the first free block leads there.
-struct thread_cache {
-    free_block* first[frame_pool::class_count];
-
-    /// Written by its thread, read by live_frames().
-    atomic<std::uint32_t> counts[frame_pool::class_count];
-    std::uint32_t limit;
-    bool enrolled;
-    bool left;  // the thread exits: nothing stays in its lists any more (I5)
-
-    /// Written by its thread, read by live_frames(): blocks taken from the heap minus blocks given
-    /// back to it.
-    atomic<std::ptrdiff_t> from_heap;
-    thread_cache* previous;  // list of caches, under the depot's mutex
-    thread_cache* next;
-};
-
 struct depot {
     std::mutex mutex;
     free_lists lists;
@@ -116,8 +99,6 @@ bool pooling() noexcept {
     return wanted;
 }
 
-WEFT_STATIC_TLS constinit thread_local thread_cache cache{};
-
 void note_from_heap(thread_cache& mine, std::ptrdiff_t change) noexcept {
     if (mine.left) [[unlikely]] {
         std::scoped_lock const lock(the_depot().mutex);
@@ -128,26 +109,16 @@ void note_from_heap(thread_cache& mine, std::ptrdiff_t change) noexcept {
     mine.from_heap.store(mine.from_heap.load(relaxed) + change, relaxed);
 }
 
-WEFT_ALWAYS_INLINE std::uint32_t change_count(thread_cache& mine,
-                                              std::size_t index,
-                                              std::uint32_t change) noexcept {
-    // relaxed: own — only this thread writes; live_frames() reads a count, not what it counts
-    std::uint32_t const changed = mine.counts[index].load(relaxed) + change;
-    // relaxed: own — as above
-    mine.counts[index].store(changed, relaxed);
-    return changed;
-}
-
 void push(thread_cache& mine, std::size_t index, free_block* block) noexcept {
     block->next = mine.first[index];
     mine.first[index] = block;
-    change_count(mine, index, 1);
+    mine.change_count(index, 1);
 }
 
 free_block* pop(thread_cache& mine, std::size_t index) noexcept {
     free_block* const block = mine.first[index];
     mine.first[index] = block->next;
-    change_count(mine, index, ~std::uint32_t{0});
+    mine.change_count(index, ~std::uint32_t{0});
     return block;
 }
 
@@ -248,29 +219,30 @@ WEFT_COLD void spill(thread_cache& mine, std::size_t index) noexcept {
 
 }  // namespace
 
-WEFT_NOINLINE void* frame_pool::allocate_class(std::size_t index) {
-    thread_cache& mine = cache;
-    free_block* const block = mine.first[index];
-    if (block == nullptr) [[unlikely]] {
-        return refill(mine, index);
+WEFT_SPARES_REGISTERS void* frame_pool::allocate_slowly(std::size_t index) noexcept {
+    try {
+        return refill(this_threads_frames, index);
+    } catch (...) {
+        return nullptr;
     }
-    mine.first[index] = block->next;
-    change_count(mine, index, ~std::uint32_t{0});
-    return block;
+}
+
+void frame_pool::throw_bad_alloc() {
+    throw std::bad_alloc();
 }
 
 WEFT_NOINLINE void frame_pool::deallocate_class(void* block, std::size_t index) noexcept {
-    thread_cache& mine = cache;
+    thread_cache& mine = this_threads_frames;
     auto* const freed = static_cast<free_block*>(block);
     freed->next = mine.first[index];
     mine.first[index] = freed;
-    if (change_count(mine, index, 1) > mine.limit) [[unlikely]] {
+    if (mine.change_count(index, 1) > mine.limit) [[unlikely]] {
         spill(mine, index);
     }
 }
 
 WEFT_COLD void* frame_pool::allocate_from_heap(std::size_t size, std::size_t alignment) {
-    thread_cache& mine = cache;
+    thread_cache& mine = this_threads_frames;
     enroll(mine);
     void* const block = new_block(size, alignment);
     note_from_heap(mine, 1);
@@ -280,7 +252,7 @@ WEFT_COLD void* frame_pool::allocate_from_heap(std::size_t size, std::size_t ali
 WEFT_COLD void frame_pool::deallocate_to_heap(void* block,
                                               std::size_t size,
                                               std::size_t alignment) noexcept {
-    thread_cache& mine = cache;
+    thread_cache& mine = this_threads_frames;
     enroll(mine);
     delete_block(block, size, alignment);
     note_from_heap(mine, -1);
@@ -315,7 +287,7 @@ std::size_t frame_pool::depot_blocks() noexcept {
 }
 
 void frame_pool::trim() noexcept {
-    thread_cache& mine = cache;
+    thread_cache& mine = this_threads_frames;
     enroll(mine);
     depot& shared = the_depot();
     for (std::size_t i = 0; i < class_count; ++i) {
