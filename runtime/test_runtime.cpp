@@ -9,7 +9,7 @@ runtime::runtime(unsigned worker_count)
 
 runtime::~runtime() {
     // First: otherwise a sleep could end by itself before the stop reaches it.
-    (void)sched().root().stop().request_stop(stop_reason(stop_kind::shutdown));
+    request_stop(stop_reason(stop_kind::shutdown));
     time().begin_self_advance();
 }
 

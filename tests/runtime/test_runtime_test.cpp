@@ -3,6 +3,7 @@
 #include <weft/runtime/as_result.hpp>
 #include <weft/runtime/timeout.hpp>
 #include <weft/runtime/when_all.hpp>
+#include <weft/tests/support/death.hpp>
 
 #include <doctest/doctest.h>
 
@@ -10,6 +11,8 @@
 #include <chrono>
 #include <concepts>
 #include <coroutine>
+#include <csignal>
+#include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -278,5 +281,86 @@ TEST_SUITE("runtime/test_runtime") {
         }
         CHECK(wakings.empty());
         CHECK(weft::detail::frame_pool::live_frames() == 0);
+    }
+
+    TEST_CASE("advance on a worker, which would wait for itself, aborts and says so") {
+        auto const seen = weft::test::death_of([] {
+            runtime rt;
+            auto work = [&]() -> task<> {
+                rt.advance(1s);
+                co_return;
+            };
+            rt.block_on(work());
+        });
+        CHECK(seen.signal == SIGABRT);
+        CHECK(seen.text.find("use sleep_for") != std::string::npos);
+    }
+
+    TEST_CASE("foreign threads that spawn while time moves are all served") {
+        constexpr int per_thread = 500;
+        std::atomic<int> ended = 0;
+        runtime rt(2);
+        auto sleeper = [](std::atomic<int>& count, int ms) -> task<> {
+            co_await weft::sleep_for(std::chrono::milliseconds(ms));
+            ++count;
+        };
+        auto flood = [&] {
+            for (int i = 0; i < per_thread; ++i) {
+                rt.spawn(sleeper(ended, i % 50));
+            }
+        };
+        std::thread one(flood);
+        std::thread other(flood);
+        for (int i = 0; i < 100; ++i) {
+            rt.block_on(after(1ms, 0));
+        }
+        one.join();
+        other.join();
+        rt.advance(1s);
+        CHECK(ended == 2 * per_thread);
+    }
+}
+
+TEST_SUITE("runtime/virtual_time") {
+    using weft::detail::virtual_clock;
+    using weft::detail::virtual_driver;
+
+    TEST_CASE("a driver that was woken before it parks returns at once and time stands still") {
+        virtual_clock time;
+        virtual_driver driver(time);
+        weft::detail::ready_list ready;
+        weft::detail::self_advance const moving(time);
+        driver.wake();
+        driver.park(virtual_clock::origin + 5, ready);
+        CHECK(time.now() == virtual_clock::origin);
+    }
+
+    TEST_CASE("a driver that parks alone takes time to its deadline") {
+        virtual_clock time;
+        virtual_driver driver(time);
+        weft::detail::ready_list ready;
+        weft::detail::self_advance const moving(time);
+        driver.park(virtual_clock::origin + 5, ready);
+        CHECK(time.now() == virtual_clock::origin + 5);
+        driver.park(virtual_clock::origin + 3, ready);
+        CHECK(time.now() == virtual_clock::origin + 5);
+        CHECK(driver.now() == time.now());
+    }
+
+    TEST_CASE("of two drivers that park the one with the earlier deadline goes on") {
+        virtual_clock time;
+        virtual_driver early(time);
+        virtual_driver late(time);
+        weft::detail::self_advance const moving(time);
+        std::thread other([&late] {
+            weft::detail::ready_list ready;
+            late.park(virtual_clock::origin + 9, ready);
+        });
+        weft::detail::ready_list ready;
+        early.park(virtual_clock::origin + 5, ready);
+        CHECK(time.now() == virtual_clock::origin + 5);
+        late.wake();
+        other.join();
+        CHECK(time.now() == virtual_clock::origin + 5);
     }
 }
