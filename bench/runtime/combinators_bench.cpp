@@ -94,6 +94,7 @@ task<std::int64_t> take_all(weft::completions<std::int64_t>& results) {
 
 task<std::int64_t> as_completed_ready() {
     std::vector<task<std::int64_t>> tasks;
+    tasks.reserve(16);
     for (std::size_t i = 0; i < 16; ++i) {
         tasks.push_back(one());
     }
