@@ -83,6 +83,22 @@ private:
 
 /// The part of a call that does not depend on types: waits for another caller's run, or runs.
 class once_wait : public waiter, private queued_call {
+public:
+    /// The suspended caller. Gives what runs next: the body, if it is to run, or the caller.
+    [[nodiscard]] std::coroutine_handle<> start(promise_base& caller) noexcept;
+
+    /// Before start(): a stop of the body resumes the caller instead of unwinding it.
+    void hide_stop() noexcept {
+        hides_stop_ = true;
+        resume_when_stopped();
+    }
+
+    /// After the end: the body, or the wait for another caller, was stopped.
+    [[nodiscard]] bool ended_stopped() const noexcept { return body_stopped_ || was_stopped(); }
+
+    /// After the end: what went wrong outside of the body, or null.
+    [[nodiscard]] std::exception_ptr const& error() const noexcept { return error_; }
+
 protected:
     /// Makes the body and gives its promise; throws what making it throws.
     using body_maker = promise_base& (*)(once_wait& self);
@@ -91,18 +107,6 @@ protected:
 
     once_wait(once_core& core, body_maker make, value_keeper keep) noexcept;
     ~once_wait();
-
-    [[nodiscard]] std::coroutine_handle<> start(promise_base& caller) noexcept;
-
-    [[nodiscard]] once_core& core() const noexcept { return *core_; }
-
-    /// After the end: the body, or making it, or the wait for another caller was stopped.
-    [[nodiscard]] bool ended_stopped() const noexcept { return body_stopped_ || was_stopped(); }
-
-    /// After the end: what went wrong outside of the body, or null.
-    [[nodiscard]] std::exception_ptr const& error() const noexcept { return error_; }
-
-    bool hides_stop_ = false;
 
 private:
     friend class once_core;
@@ -129,10 +133,50 @@ private:
 
     // --- whoever runs, or makes it run -----------------------------------------------
     promise_base* caller_ = nullptr;
+    bool hides_stop_ = false;
     body_hook hook_;
     bool runs_ = false;  // it is to run, and does not yet
     bool body_stopped_ = false;
     std::exception_ptr error_;
+};
+
+/// A call, with the body that it may run. `Owner`: see once_operation.
+template <class Owner>
+class typed_once_wait : public once_wait {
+    using body_task = typename Owner::body;
+    using body_value = typename body_task::value_type;
+
+public:
+    explicit typed_once_wait(Owner& owner) noexcept
+        : once_wait(owner.core(), &make_body, &keep_value)
+        , owner_(&owner) {}
+
+    /// After the end, if not stopped: what was thrown, or null.
+    [[nodiscard]] std::exception_ptr failed() noexcept {
+        if (error() != nullptr || !body_) {
+            return error();
+        }
+        auto& promise = task_access::promise(body_);
+        return promise.outcome_ == outcome::error ? promise.error() : nullptr;
+    }
+
+private:
+    static promise_base& make_body(once_wait& base) {
+        auto& self = static_cast<typed_once_wait&>(base);
+        self.body_ = self.owner_->make();
+        WEFT_CHECK(static_cast<bool>(self.body_), "what is done once gives an empty task");
+        return task_access::promise(self.body_);
+    }
+
+    static void keep_value(once_wait& base, promise_base& body) {
+        if constexpr (!std::is_void_v<body_value>) {
+            auto& self = static_cast<typed_once_wait&>(base);
+            self.owner_->keep(static_cast<task_promise<body_value>&>(body).take_value());
+        }
+    }
+
+    Owner* owner_;
+    body_task body_;
 };
 
 /// `Owner` has a once_core and what is done once:
@@ -142,32 +186,38 @@ private:
 ///     void keep(value&&);               of a body that yields a value
 ///     T take();                         what the await yields
 template <class Owner, bool ResultForm = false>
-class [[nodiscard]] once_operation : private once_wait {
-    using body_task = typename Owner::body;
-    using body_value = typename body_task::value_type;
+class [[nodiscard]] once_operation {
     using value_type = decltype(std::declval<Owner&>().take());
 
 public:
-    explicit once_operation(Owner owner)
-        : once_wait(owner.core(), &make_body, &keep_value)
-        , owner_(std::move(owner)) {
-        hides_stop_ = ResultForm;
-        if constexpr (ResultForm) {
-            resume_when_stopped();
+    explicit once_operation(Owner owner) : owner_(std::move(owner)) {}
+
+    once_operation(once_operation const&) = delete;
+    once_operation& operator=(once_operation const&) = delete;
+
+    ~once_operation() {
+        if (begun_) {
+            wait_.~typed_once_wait();
         }
     }
 
-    [[nodiscard]] bool await_ready() const noexcept { return core().is_done(); }
+    [[nodiscard]] bool await_ready() const noexcept { return owner_.core().is_done(); }
 
     template <std::derived_from<promise_base> Promise>
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> caller) noexcept {
-        return start(caller.promise());
+        WEFT_ASSERT(!begun_, "an operation is awaited twice");
+        begun_ = true;
+        auto& wait = *::new (static_cast<void*>(&wait_)) typed_once_wait<Owner>(owner_);
+        if constexpr (ResultForm) {
+            wait.hide_stop();
+        }
+        return wait.start(caller.promise());
     }
 
     std::conditional_t<ResultForm, result<value_type>, value_type> await_resume() {
         if constexpr (ResultForm) {
-            if (ended_stopped()) {
+            if (begun_ && wait_.ended_stopped()) {
                 return failure(std::errc::operation_canceled);
             }
             if (auto const thrown = failed(); thrown != nullptr) {
@@ -189,33 +239,16 @@ public:
 [[nodiscard]] once_operation<Owner, true> as_result() &&
     requires(!ResultForm) { return once_operation<Owner, true>(std::move(owner_)); }
 
-    private : static once_operation& self_of(once_wait& base) noexcept {
-        return static_cast<once_operation&>(base);
-    }
-
-    static promise_base& make_body(once_wait& base) {
-        once_operation& self = self_of(base);
-        self.body_ = self.owner_.make();
-        WEFT_CHECK(static_cast<bool>(self.body_), "what is done once gives an empty task");
-        return task_access::promise(self.body_);
-    }
-
-    static void keep_value(once_wait& base, promise_base& body) {
-        if constexpr (!std::is_void_v<body_value>) {
-            self_of(base).owner_.keep(static_cast<task_promise<body_value>&>(body).take_value());
-        }
-    }
-
-    [[nodiscard]] std::exception_ptr failed() noexcept {
-        if (error() != nullptr || !body_) {
-            return error();
-        }
-        auto& promise = task_access::promise(body_);
-        return promise.outcome_ == outcome::error ? promise.error() : nullptr;
+    private : [[nodiscard]] std::exception_ptr failed() noexcept {
+        return begun_ ? wait_.failed() : nullptr;
     }
 
     Owner owner_;
-    body_task body_;
+    bool begun_ = false;
+
+    union {
+        typed_once_wait<Owner> wait_;
+    };
 };
 
 template <class Function>

@@ -77,7 +77,9 @@ TEST_SUITE("sync/wait_list") {
                 CHECK_FALSE(operation.await_ready());
                 CHECK(operation.await_suspend(handle));
                 waiter_list woken;
-                resource.waiters.front()->grant(woken);
+                if (waiter* const first = resource.waiters.front(); first != nullptr) {
+                    first->grant(woken);
+                }
                 wake_all(woken);
                 CHECK(resource.delivered == 1);
                 late.request_stop();  // success wins
