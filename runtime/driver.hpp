@@ -52,6 +52,10 @@ public:
     /// call.
     [[nodiscard]] virtual bool has_pending() const noexcept { return false; }
 
+    /// Any thread. False where the clock stands still while a worker is busy: nobody naps there to
+    /// watch that worker.
+    [[nodiscard]] virtual bool has_running_clock() const noexcept { return true; }
+
     /// What operations of the I/O layer are started on; null for a driver that only computes.
     [[nodiscard]] io_backend* io() const noexcept { return io_; }
 

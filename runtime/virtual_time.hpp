@@ -88,6 +88,8 @@ public:
 
     [[nodiscard]] nanoseconds_u64 now() const noexcept override { return clock_->now(); }
 
+    [[nodiscard]] bool has_running_clock() const noexcept override { return false; }
+
 private:
     friend class virtual_clock;
 

@@ -59,6 +59,7 @@ worker::worker(scheduler& owner, unsigned index, driver& waits_in) noexcept
     , driver_(&waits_in)
     , index_(index)
     , shares_(owner.worker_count() > 1)
+    , may_nap_(shares_ && waits_in.has_running_clock())
     , random_(index * 2654435769U + 1U) {}
 
 void worker::loop() noexcept {
@@ -391,7 +392,7 @@ bool worker::finds_work_before_sleep(bool watches) noexcept {
 /// Nothing was found. If that is because the others' rings turn over quickly, the next sleep is a
 /// nap, and the longer, the longer that lasts.
 void worker::choose_nap() noexcept {
-    if (!shares_) {
+    if (!may_nap_) {
         return;
     }
     std::uint64_t const turnover = scheduler_->turnover(index_);

@@ -205,7 +205,8 @@ private:
     scheduler* scheduler_;
     driver* driver_;
     unsigned index_;
-    bool shares_;  // there are other workers
+    bool shares_;   // there are other workers
+    bool may_nap_;  // and a clock that wakes this one while they run
 
     // --- worker's own thread only ---------------------------------------------------
     alignas(cache_line) std::uint32_t fork_budget_ = fork_budget;

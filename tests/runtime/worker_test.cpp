@@ -2,6 +2,7 @@
 
 #include <weft/runtime/scope.hpp>
 #include <weft/runtime/sleep.hpp>
+#include <weft/runtime/test_runtime.hpp>
 #include <weft/runtime/thread_pool.hpp>
 #include <weft/runtime/when_all.hpp>
 #include <weft/tests/support/wake_place.hpp>
@@ -23,6 +24,7 @@
 
 namespace {
 
+using namespace std::chrono_literals;
 using weft::nursery;
 using weft::task;
 using weft::test::wake_place;
@@ -236,5 +238,31 @@ TEST_SUITE("runtime/worker") {
             pool.block_on(work());
         }
         CHECK(was_found);
+    }
+
+    TEST_CASE("a task that is left behind is found where time stands still, too") {
+        weft::test::runtime runtime(2);
+        std::atomic<bool> was_found = false;
+        auto find = [&]() -> task<> {
+            was_found = true;
+            co_return;
+        };
+        auto work = [&]() -> task<> {
+            auto body = [&](nursery& children) -> task<> {
+                for (int i = 0; i < 10'000; ++i) {
+                    co_await weft::yield();
+                }
+                children.spawn(find());
+                auto const start = std::chrono::steady_clock::now();
+                while (!was_found && std::chrono::steady_clock::now() - start < 10s) {
+                }
+                CHECK(was_found);
+            };
+            co_await weft::scope(body);
+        };
+        for (int round = 0; round < 20; ++round) {
+            was_found = false;
+            runtime.block_on(work());
+        }
     }
 }
