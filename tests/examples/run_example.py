@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Runs an example and checks what it prints.
 
-usage: run_example.py output PROGRAM EXPECTED    PROGRAM prints just what the file EXPECTED holds
-       run_example.py echo SERVER CLIENT         CLIENT gets back what it sends; a refused
-                                                 connection and a wrong address are named
+usage: run_example.py output PROGRAM EXPECTED     PROGRAM prints just what the file EXPECTED holds
+       run_example.py self-test PROGRAM EXPECTED the same of PROGRAM --self-test
+       run_example.py echo SERVER CLIENT          CLIENT gets back what it sends; a refused
+                                                  connection and a wrong address are named
 Exits with 77 where the example needs io_uring and the machine refuses it.
 """
 
@@ -25,11 +26,15 @@ def run(*command):
     return subprocess.run(command, capture_output=True, text=True, timeout=30)
 
 
-def check_output(program, expected):
-    done = run(program)
+def check_output(program, expected, *arguments):
+    done = run(program, *arguments)
     wanted = pathlib.Path(expected).read_text(encoding='utf-8')
     if done.returncode != 0 or done.stdout != wanted:
         fail(f'exit {done.returncode}, printed:\n{done.stdout}{done.stderr}expected:\n{wanted}')
+
+
+def check_self_test(program, expected):
+    check_output(program, expected, '--self-test')
 
 
 def check_echo(server, client):
@@ -67,10 +72,11 @@ def uring_is_refused(program):
 
 def main():
     mode, first, second = sys.argv[1:]
-    if uring_is_refused(first if mode == 'output' else second):
+    if uring_is_refused(second if mode == 'echo' else first):
         print('this machine refuses io_uring')
         sys.exit(SKIPPED)
-    {'output': check_output, 'echo': check_echo}[mode](first, second)
+    checks = {'output': check_output, 'self-test': check_self_test, 'echo': check_echo}
+    checks[mode](first, second)
 
 
 if __name__ == '__main__':

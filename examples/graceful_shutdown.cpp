@@ -1,0 +1,118 @@
+// A server that ends well. SIGTERM asks it to finish: it accepts nobody any more, and requests that
+// run have a period of grace; then they are stopped. Run: graceful_shutdown [PORT], then send it
+// lines and SIGTERM; or graceful_shutdown --self-test, which does so itself.
+
+#include <weft/weft.hpp>
+
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <unistd.h>
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// Logs how a request ended, for whatever reason.
+class request_log {
+public:
+    explicit request_log(weft::stop_token stop) : stop_(stop) {}
+
+    ~request_log() {
+        if (!answered) {
+            weft::stop_reason const why = stop_.reason();
+            std::printf("request: stopped (%s: %s)\n", name_of(why.kind()), why.text());
+        }
+    }
+
+    bool answered = false;
+
+private:
+    weft::stop_token stop_;
+};
+
+// "slow" takes an hour, everything else a moment.
+weft::task<> answer(weft::tcp_stream& peer, std::span<std::byte const> request) {
+    request_log log(co_await weft::this_task::stop_token());
+    co_await weft::sleep_for(request[0] == std::byte{'s'} ? weft::clock::duration(1h) : 100ms);
+    co_await peer.write_all(request);
+    log.answered = true;
+    std::printf("request: answered\n");
+}
+
+// Waits for a request only as long as nobody has asked to finish.
+weft::task<> serve(weft::tcp_stream peer) {
+    std::array<std::byte, 256> data;
+    auto read = [&] { return peer.read_some(data); };
+    for (;;) {
+        auto const count = co_await (weft::until_soft_stop(weft::call(read)) | weft::as_result);
+        if (!count || *count == 0) {
+            co_return;
+        }
+        co_await answer(peer, std::span(data).first(*count));
+    }
+}
+
+weft::task<> accept_all(weft::nursery& sessions, weft::tcp_listener& listener) {
+    auto accept = [&] { return listener.accept(); };
+    for (;;) {
+        auto peer = co_await (weft::until_soft_stop(weft::call(accept)) | weft::as_result);
+        if (!peer) {
+            std::printf("listener: closed\n");
+            co_return;
+        }
+        sessions.spawn(serve(std::move(*peer)));
+    }
+}
+
+weft::task<> server(weft::tcp_listener& listener, weft::signal_set& signals) {
+    auto body = [&](weft::nursery& sessions) -> weft::task<> {
+        sessions.spawn(accept_all(sessions, listener));
+        int const number = co_await signals.next();
+        std::printf("signal %d: finishing\n", number);
+        sessions.request_stop("SIGTERM", {.grace = 1s});
+    };
+    co_await weft::scope(body);
+    std::printf("finished\n");
+}
+
+// One client whose request is short, and one whose request is not.
+weft::task<> self_test(weft::tcp_listener& listener, weft::signal_set& signals) {
+    auto client = [&](std::string_view request) -> weft::task<bool> {
+        weft::tcp_stream stream = co_await weft::tcp_stream::connect(listener.local_address());
+        co_await stream.write_all(std::as_bytes(std::span(request)));
+        std::array<std::byte, 16> reply;
+        co_return (co_await stream.read_some(reply)) == request.size();
+    };
+    auto terminate = []() -> weft::task<bool> {
+        co_await weft::sleep_for(50ms);
+        co_return ::kill(::getpid(), SIGTERM) == 0;
+    };
+    auto clients = [&]() -> weft::task<std::pair<bool, bool>> {
+        auto const [quick, slow, sent] =
+            co_await weft::when_all(client("quick"), client("slow"), terminate());
+        co_return std::pair(quick, slow);
+    };
+    auto const [ended, answered] = co_await weft::when_all(server(listener, signals), clients());
+    std::printf("quick: %s, ", answered.first ? "answered" : "cut");
+    std::printf("slow: %s\n", answered.second ? "answered" : "cut");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    weft::signal_set signals({SIGTERM, SIGINT});  // before the runtime makes its threads
+    weft::runtime runtime;
+    bool const tests = argc > 1 && std::string_view(argv[1]) == "--self-test";
+    int const port = argc > 1 && !tests ? std::atoi(argv[1]) : 0;
+    weft::tcp_listener listener(weft::address::loopback_v4(static_cast<std::uint16_t>(port)));
+    std::fprintf(stderr, "listening on %s\n", listener.local_address().to_string().c_str());
+    runtime.block_on(tests ? self_test(listener, signals) : server(listener, signals));
+}
