@@ -131,11 +131,8 @@ void join_state::make_context() noexcept {
     }
 }
 
-void join_state::destroy_context() noexcept {
-    // relaxed: own — nobody else is left
-    if ((state_.load(relaxed) & context_made_bit) != 0) {
-        context_.value.~stop_context();
-    }
+void join_state::destroy_made_context() noexcept {
+    context_.value.~stop_context();
 }
 
 context const* context_ref::of_join() const noexcept {

@@ -54,7 +54,7 @@ public:
     /// ended and it shall go on at once. `Children` knows them by number:
     ///   join()      the join that they belong to
     ///   size()      how many, at least one, at most count_max
-    ///   promise(i)
+    ///   promise(i), checked(i), which aborts where there is none
     ///   result(i)   where child i's value goes
     ///   keeps(i)    whether its value and its frame shall stay where they are
     ///   ended(i)    nested child i has ended
@@ -66,7 +66,7 @@ public:
         // relaxed: own — published with the children
         self.state_.store(count + 1, relaxed);
         for (std::size_t i = 0; i != count; ++i) {
-            promise_base& child = children.promise(i);
+            promise_base& child = children.checked(i);
             child.context_ = context_ref(self);
             child.completion_ = &self;
         }
@@ -110,7 +110,12 @@ public:
 
     /// Parent, when no child is left, last of all: what a child left behind may refer to the
     /// context.
-    WEFT_COLD void destroy_context() noexcept;
+    WEFT_ALWAYS_INLINE void destroy_context() noexcept {
+        // relaxed: own — nobody else is left
+        if ((state_.load(relaxed) & context_made_bit) != 0) [[unlikely]] {
+            destroy_made_context();
+        }
+    }
 
 private:
     friend class context_ref;
@@ -243,6 +248,7 @@ private:
     [[nodiscard]] bool is_stopped() const noexcept;
     [[nodiscard]] context const& inherited() noexcept;
     void make_context() noexcept;
+    WEFT_COLD WEFT_SPARES_REGISTERS void destroy_made_context() noexcept;
 
     // --- constant after run() began --------------------------------------------------
     promise_base* parent_;

@@ -59,6 +59,10 @@ private:
             return *self->children_[index];
         }
 
+        [[nodiscard]] detail::promise_base& checked(std::size_t index) const noexcept {
+            return promise(index);
+        }
+
         [[nodiscard]] void* result(std::size_t index) const noexcept {
             return place(positions{}, index);
         }

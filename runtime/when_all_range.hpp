@@ -8,6 +8,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <new>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -40,10 +41,6 @@ public:
                            std::size_t count,
                            value_type* results) noexcept {
         WEFT_CHECK(count <= join_state::count_max, "a join of too many children");
-        for (std::size_t i = 0; i != count; ++i) {
-            WEFT_CHECK(static_cast<bool>(children[i]),
-                       "an empty task is awaited: a task can be awaited once");
-        }
         return join_state::run(parent, members{&join_, children, count, results});
     }
 
@@ -84,6 +81,12 @@ private:
 
         [[nodiscard]] promise_base& promise(std::size_t index) const noexcept {
             return task_access::promise(children[index]);
+        }
+
+        [[nodiscard]] promise_base& checked(std::size_t index) const noexcept {
+            WEFT_CHECK(static_cast<bool>(children[index]),
+                       "an empty task is awaited: a task can be awaited once");
+            return promise(index);
         }
 
         [[nodiscard]] void* result(std::size_t index) const noexcept {
@@ -198,6 +201,55 @@ private:
     detail::row_of_children<T> join_;
     std::span<task<T>> children_;
     std::span<value_type> results_;
+};
+
+/// A row of up to `Capacity` tasks, for a join that allocates nothing:
+///
+///     weft::task_list<long, 16> children;
+///     std::array<long, 16> results;
+///     …  children.push_back(work(i));
+///     co_await weft::when_all(children.tasks(), std::span(results));
+///
+/// Thread safety: belongs to one thread at a time.
+/// Lifetime: must outlive the join.
+/// Complexity: O(1); what is not used costs nothing.
+/// Errors: a task too many aborts.
+/// Example: bench/forkjoin/nqueens.cpp
+template <class T, std::size_t Capacity>
+class task_list {
+public:
+    task_list() noexcept {}
+
+    task_list(task_list const&) = delete;
+    task_list& operator=(task_list const&) = delete;
+
+    ~task_list() {
+        while (size_ != 0) {
+            storage_.tasks[--size_].~task();
+        }
+    }
+
+    void push_back(task<T> child) noexcept {
+        WEFT_CHECK(size_ != Capacity, "a task_list is full");
+        ::new (static_cast<void*>(&storage_.tasks[size_])) task<T>(std::move(child));
+        ++size_;
+    }
+
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+    [[nodiscard]] std::span<task<T>> tasks() noexcept { return {storage_.tasks, size_}; }
+
+private:
+    union storage {
+        storage() noexcept {}
+
+        ~storage() {}
+
+        task<T> tasks[Capacity];
+    };
+
+    std::size_t size_ = 0;
+    storage storage_;
 };
 
 /// The same for a number of tasks known at run time. Yields a vector of the values in the order of

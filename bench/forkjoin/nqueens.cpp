@@ -8,10 +8,10 @@
 #include <weft/runtime/thread_pool.hpp>
 #include <weft/runtime/when_all.hpp>
 
+#include <array>
 #include <cstdint>
 #include <numeric>
-#include <utility>
-#include <vector>
+#include <span>
 
 namespace {
 
@@ -19,15 +19,16 @@ weft::task<std::uint64_t> solutions(forkjoin::board queens) {
     if (queens.is_full()) {
         co_return std::uint64_t{1};
     }
-    std::vector<weft::task<std::uint64_t>> children;
-    children.reserve(queens.size());
+    weft::task_list<std::uint64_t, forkjoin::nqueens_size_max> children;
+    std::array<std::uint64_t, forkjoin::nqueens_size_max> counts;
     for (unsigned row = 0; row < queens.size(); ++row) {
         if (queens.admits(row)) {
             children.push_back(solutions(queens.with(row)));
         }
     }
-    auto const counts = co_await weft::when_all(std::move(children));
-    co_return std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+    co_await weft::when_all(children.tasks(), std::span(counts));
+    auto const found = std::span(counts).first(children.size());
+    co_return std::accumulate(found.begin(), found.end(), std::uint64_t{0});
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Question: what does a wide join cost? Each node of a tree joins ten children, given as a vector.
+// Question: what does a wide join cost? Each node of a tree joins ten children, given as a row.
 // Excluded: starting the workers. Would invalidate it: more workers than idle CPUs.
 
 #include <weft/bench/forkjoin/problems/skynet.hpp>
@@ -7,10 +7,10 @@
 #include <weft/runtime/thread_pool.hpp>
 #include <weft/runtime/when_all.hpp>
 
+#include <array>
 #include <cstdint>
 #include <numeric>
-#include <utility>
-#include <vector>
+#include <span>
 
 namespace {
 
@@ -19,12 +19,12 @@ weft::task<std::uint64_t> skynet(std::uint64_t first, std::uint64_t leaves) {
         co_return first;
     }
     std::uint64_t const each = leaves / forkjoin::skynet_fan_out;
-    std::vector<weft::task<std::uint64_t>> children;
-    children.reserve(forkjoin::skynet_fan_out);
+    weft::task_list<std::uint64_t, forkjoin::skynet_fan_out> children;
+    std::array<std::uint64_t, forkjoin::skynet_fan_out> sums;
     for (std::uint64_t i = 0; i < forkjoin::skynet_fan_out; ++i) {
         children.push_back(skynet(first + i * each, each));
     }
-    auto const sums = co_await weft::when_all(std::move(children));
+    co_await weft::when_all(children.tasks(), std::span(sums));
     co_return std::accumulate(sums.begin(), sums.end(), std::uint64_t{0});
 }
 

@@ -380,4 +380,23 @@ TEST_SUITE("runtime/when_all") {
         };
         CHECK_THROWS_WITH((void)pool.block_on(failing()), "second");
     }
+
+    TEST_CASE("a list of tasks frees those that nobody awaited") {
+        {
+            weft::task_list<tracked<8>, 4> unused;
+            unused.push_back(makes<8>(1, 0));
+            CHECK(unused.size() == 1);
+        }
+        weft::thread_pool pool(2);
+        auto work = []() -> task<int> {
+            weft::task_list<int, 4> children;
+            for (int i = 1; i <= 3; ++i) {
+                children.push_back(after_yields(i, i));
+            }
+            std::array<int, 4> results{};
+            co_await when_all(children.tasks(), std::span(results));
+            co_return results[0] + 10 * results[1] + 100 * results[2] + results[3];
+        };
+        CHECK(pool.block_on(work()) == 321);
+    }
 }
