@@ -25,7 +25,8 @@ struct alignas(cache_line) task_group::lane {
 task_group::task_group(scheduler* home, on_error policy) noexcept
     : completion(&plain_child_ended)
     , context_(home, nullptr)
-    , policy_(policy) {
+    , policy_(policy)
+    , has_peers_(home->worker_count() > 1) {
     surroundings_.soft_stop = &soft_stop_;
     context_.surroundings = &surroundings_;
 }
@@ -34,6 +35,7 @@ task_group::task_group(context const& surroundings, on_error policy) noexcept
     : completion(&plain_child_ended)
     , context_(surroundings)
     , policy_(policy)
+    , has_peers_(surroundings.sched != nullptr && surroundings.sched->worker_count() > 1)
     , surroundings_(*surroundings.surroundings)
     , soft_stop_(surroundings_.soft_stop != nullptr ? surroundings_.soft_stop : surroundings.stop) {
     surroundings_.soft_stop = &soft_stop_;
@@ -72,13 +74,12 @@ void task_group::start_counted(child_record& record,
     context_.sched->schedule(promise);
 }
 
-context const& task_group::shared_context(promise_base const& child) noexcept {
+context const& task_group::choose_context(promise_base const& child) noexcept {
     // acquire: observe the lanes; pairs with make_lanes():publish
     lane* lanes = lanes_.load(acquire);
     if (lanes == nullptr) {
         // relaxed: hint — a few children more or less follow the group itself
-        if (pending_.load(relaxed) < few_children * child_share ||
-            context_.sched->worker_count() == 1) [[likely]] {
+        if (pending_.load(relaxed) < few_children * child_share) [[likely]] {
             return context_;
         }
         lanes = make_lanes();
@@ -105,7 +106,7 @@ task_group::lane* task_group::make_lanes() noexcept {
         for (unsigned i = 0; i < count; ++i) {
             lanes[i].context.follow(context_);
         }
-        // release: publish the lanes; pairs with shared_context():observe
+        // release: publish the lanes; pairs with choose_context():observe
         lanes_.store(lanes, release);
     }
     return lanes;

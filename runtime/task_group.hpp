@@ -143,7 +143,13 @@ private:
     static void give_name(child_record& record, std::string_view name);
     void start(child_record& record, promise_base& promise, bool may_shed_record) noexcept;
     void start_counted(child_record& record, promise_base& promise, bool may_shed_record) noexcept;
-    [[nodiscard]] context const& shared_context(promise_base const& child) noexcept;
+
+    /// What a child without a record follows.
+    [[nodiscard]] context const& shared_context(promise_base const& child) noexcept {
+        return has_peers_ ? choose_context(child) : context_;
+    }
+
+    [[nodiscard]] context const& choose_context(promise_base const& child) noexcept;
     [[nodiscard]] WEFT_COLD lane* make_lanes() noexcept;
     WEFT_COLD void fail(child_record& record) noexcept;
     WEFT_COLD void fail_plain(std::exception_ptr error) noexcept;
@@ -156,6 +162,7 @@ private:
     // --- constant after construction -------------------------------------------
     stop_context context_;
     on_error policy_;
+    bool has_peers_;  // there are workers to meet in one lock
     ambient surroundings_;
 
     // --- any thread (its own protocol) -----------------------------------------------
