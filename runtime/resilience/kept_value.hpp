@@ -39,18 +39,18 @@ public:
     /// Requires: not empty. Moves the value out.
     T take() {
         if constexpr (by_reference) {
-            return static_cast<T>(**kept_);
+            return static_cast<T>(*kept_.value());
         } else if constexpr (!std::is_void_v<T>) {
-            return std::move(*kept_);
+            return std::move(kept_.value());
         }
     }
 
     /// Requires: not empty. Gives a copy.
     T share() const {
         if constexpr (by_reference) {
-            return static_cast<T>(**kept_);
+            return static_cast<T>(*kept_.value());
         } else if constexpr (!std::is_void_v<T>) {
-            return *kept_;
+            return kept_.value();
         }
     }
 

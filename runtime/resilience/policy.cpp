@@ -3,15 +3,16 @@
 namespace weft {
 
 std::error_code error_code_in(std::exception_ptr const& error) noexcept {
-    if (error != nullptr) {
-        try {
-            std::rethrow_exception(error);
-        } catch (std::system_error const& known) {
-            return known.code();
-        } catch (...) {  // carries no code
-        }
+    if (error == nullptr) {
+        return {};
     }
-    return {};
+    try {
+        std::rethrow_exception(error);
+    } catch (std::system_error const& known) {
+        return known.code();
+    } catch (...) {
+        return {};
+    }
 }
 
 bool any_error(std::exception_ptr const& error) {
