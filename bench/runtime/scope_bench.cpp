@@ -1,6 +1,6 @@
-// Question: what do a scope, a join through a handle, a limited spawn, and a stop of 10,000 sleeping
-// children cost? Excluded: I/O, other runtimes' workers. Would invalidate it: a second worker in the
-// first three, whose hand-over would be measured then.
+// Question: what do a scope, a join through a handle, a limited spawn, and a stop of 10,000
+// sleeping children cost? Excluded: I/O. Would invalidate it: a second worker in the first three,
+// whose hand-over would be measured then.
 
 #include <weft/runtime/scope.hpp>
 
