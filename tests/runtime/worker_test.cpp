@@ -56,12 +56,12 @@ task<> play_ping_pong(std::chrono::milliseconds duration) {
         while (!is_over) {
             is_over = weft::clock::now() - start >= duration;
             right.wake();
-            co_await left;
+            co_await left.wait();
         }
     };
     auto pong = [&]() -> task<> {
         for (bool is_last = false; !is_last;) {
-            co_await right;
+            co_await right.wait();
             is_last = is_over;
             left.wake();
         }

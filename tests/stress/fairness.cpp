@@ -77,13 +77,13 @@ task<> ping(neighbours& all) {
         all.is_last_round = all.is_over;
         ++all.rounds;
         all.right.wake();
-        co_await all.left;
+        co_await all.left.wait();
     }
 }
 
 task<> pong(neighbours& all) {
     for (bool is_last = false; !is_last;) {
-        co_await all.right;
+        co_await all.right.wait();
         is_last = all.is_last_round;
         all.left.wake();
     }

@@ -20,12 +20,28 @@ public:
         }
     }
 
-    [[nodiscard]] bool await_ready() const noexcept { return false; }
+    class wait_operation {
+    public:
+        explicit wait_operation(wake_place& place) noexcept : place_(&place) {}
 
-    template <class Promise>
-    bool await_suspend(std::coroutine_handle<Promise> handle) {
+        [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+        template <class Promise>
+        bool await_suspend(std::coroutine_handle<Promise> waiter) const {
+            return place_->admit(waiter.promise());
+        }
+
+        void await_resume() const noexcept {}
+
+    private:
+        wake_place* place_;
+    };
+
+    [[nodiscard]] wait_operation wait() noexcept { return wait_operation(*this); }
+
+private:
+    bool admit(detail::promise_base& waiter) {
         void* expected = nullptr;
-        detail::promise_base& waiter = handle.promise();
         if (state_.compare_exchange_strong(expected, &waiter)) {
             return true;
         }
@@ -33,9 +49,6 @@ public:
         return false;
     }
 
-    void await_resume() const noexcept {}
-
-private:
     [[nodiscard]] void* woken() noexcept { return this; }
 
     std::atomic<void*> state_ = nullptr;
