@@ -1,5 +1,6 @@
 #pragma once
 
+#include <weft/runtime/join_handle.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/task.hpp>
 #include <weft/runtime/when_all.hpp>
@@ -28,6 +29,10 @@ inline constexpr bool leaves_no_trace = requires { requires Operation::leaves_no
 template <>
 inline constexpr bool leaves_no_trace<sleep_operation> = true;
 
+/// A join through a handle that keeps the outcome: it can be joined again.
+template <class T, bool ResultForm>
+inline constexpr bool leaves_no_trace<join_operation<T, join_handle<T>&, ResultForm>> = true;
+
 namespace detail {
 
 template <class Operation>
@@ -44,7 +49,22 @@ concept foreign_branch =
     is_task_branch<Operation> || (awaitable<Operation> && leaves_no_trace<Operation>);
 
 template <class Result>
-using selected_t = std::conditional_t<std::is_void_v<Result>, unit, Result>;
+struct selected {
+    using type = Result;
+};
+
+template <>
+struct selected<void> {
+    using type = unit;
+};
+
+template <class T>
+struct selected<T&> {
+    using type = T*;
+};
+
+template <class Result>
+using selected_t = typename selected<Result>::type;
 
 /// A channel operation as a branch: the operation itself.
 template <class Operation>
@@ -134,7 +154,7 @@ public:
     /// The position of the branch in the call.
     [[nodiscard]] std::size_t index() const noexcept { return held_.index(); }
 
-    /// The result of branch `I`; `unit` stands for void.
+    /// The result of branch `I`; `unit` stands for void, a pointer for a reference.
     template <std::size_t I>
     [[nodiscard]] auto& get() & {
         return std::get<I>(held_);
@@ -268,9 +288,12 @@ private:
             }
         }
         auto& branch = std::get<I>(branches_);
-        if constexpr (std::is_void_v<decltype(branch.result())>) {
+        using result_type = decltype(branch.result());
+        if constexpr (std::is_void_v<result_type>) {
             branch.result();
             return value_type(std::in_place_index<I>);
+        } else if constexpr (std::is_reference_v<result_type>) {
+            return value_type(std::in_place_index<I>, &branch.result());
         } else {
             return value_type(std::in_place_index<I>, branch.result());
         }
@@ -302,10 +325,11 @@ inline constexpr biased_t biased{};
 ///
 /// Channel operations are branches by themselves: one that loses has sent or taken nothing. When
 /// several can complete, the choice rotates; with `biased` the first in the call is taken. Tasks,
-/// sleeps and operations that leave no trace are started only if no channel operation can complete
-/// at once, run beside each other, and are stopped and waited for when another branch wins. A task
-/// that ends all the same has its result destroyed. An operation whose loss could lose data (a read
-/// from a stream) is refused: wait for `readable()`, or put it into a task that keeps what it read.
+/// sleeps, joins (`handle.join()`) and other operations that leave no trace are started only if no
+/// channel operation can complete at once, run beside each other, and are stopped and waited for
+/// when another branch wins. A task that ends all the same has its result destroyed. An operation
+/// whose loss could lose data (a read from a stream) is refused: wait for `readable()`, or put it
+/// into a task that keeps what it read.
 ///
 /// Thread safety: awaited in one coroutine; the channels may be used by anybody meanwhile.
 /// Cancellation: a stop of the awaiting task ends every branch without effect, unless one has taken

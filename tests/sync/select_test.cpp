@@ -43,6 +43,8 @@ task<int> sleeps_then(int value, weft::clock::duration nap) {
 
 static_assert(weft::selectable<weft::task<int>>);
 static_assert(weft::selectable<weft::sleep_operation>);
+static_assert(weft::selectable<weft::join_operation<int, weft::join_handle<int>&>>);
+static_assert(!weft::selectable<weft::join_operation<int, weft::join_handle<int>>>);
 static_assert(!weft::selectable<weft::yield_operation>);
 
 }  // namespace
@@ -280,6 +282,27 @@ TEST_SUITE("sync/select") {
             CHECK(won.index() == 2);
             CHECK(won.get<2>() == 4);
             CHECK(objects.alive == 0);
+        };
+        pool.block_on(work());
+    }
+
+    TEST_CASE("a join is a branch: it gives a pointer to the value, and can be lost and repeated") {
+        weft::thread_pool pool(2);
+        channel<int> quiet(0);
+        channel<int> ready(1);
+        auto work = [&]() -> task<> {
+            auto body = [&](nursery& n) -> task<> {
+                auto child = n.spawn(sleeps_then(6, 2ms));
+                auto feed = n.spawn(sleeps_then(0, 1us));
+                (void)co_await feed;
+                (void)ready.try_send(1);
+                auto lost = co_await weft::select(child.join(), ready.recv());
+                CHECK(lost.index() == 1);
+                auto won = co_await weft::select(quiet.recv(), child.join());
+                CHECK(won.index() == 1);
+                CHECK(*won.get<1>() == 6);
+            };
+            co_await weft::scope(body);
         };
         pool.block_on(work());
     }
