@@ -77,7 +77,7 @@ private:
 ///     alone; with several, on the threads.
 /// Complexity: a jump in time costs one lock.
 /// Errors: as for runtime_base.
-/// Example: tests/runtime/test_runtime_test.cpp
+/// Example: examples/virtual_time.cpp
 class runtime : private detail::virtual_clock, public runtime_base {
 public:
     explicit runtime(unsigned worker_count = 1);

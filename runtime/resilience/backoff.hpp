@@ -32,7 +32,7 @@ struct backoff_options {
 /// Lifetime: refers to the random source.
 /// Complexity: O(1).
 /// Errors: none. Options out of range abort.
-/// Example: tests/runtime/resilience/backoff_test.cpp
+/// Example: examples/resilient_client.cpp
 class backoff {
 public:
     explicit backoff(backoff_options const& options,

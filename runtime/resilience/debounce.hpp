@@ -88,7 +88,7 @@ private:
 /// Resumption: on the worker where the call waited.
 /// Complexity: two locks, one timer and one frame per call.
 /// Errors: the work's own.
-/// Example: tests/runtime/resilience/debounce_test.cpp
+/// Example: examples/virtual_time.cpp
 class debounce {
 public:
     explicit debounce(debounce_options const& options = debounce_options()) noexcept

@@ -18,7 +18,7 @@ namespace weft {
 /// Lifetime: must outlive the policies that draw from it.
 /// Complexity: O(1), one atomic addition.
 /// Errors: none.
-/// Example: tests/runtime/resilience/backoff_test.cpp
+/// Example: examples/resilient_client.cpp
 class random_source {
 public:
     /// Seeded by the system.

@@ -32,7 +32,7 @@ namespace weft {
 /// Complexity: one look into a hash table under a lock; one record and three frames per run, one
 ///     frame per call.
 /// Errors: the work's own, which all callers share.
-/// Example: tests/runtime/resilience/single_flight_test.cpp
+/// Example: examples/virtual_time.cpp
 template <class Key, class T, class Hash = std::hash<Key>>
     requires(std::is_void_v<T> || std::is_reference_v<T> || std::copy_constructible<T>)
 class single_flight {

@@ -92,7 +92,7 @@ private:
 ///     waited.
 /// Complexity: one or two locks and one frame per call, one timer for a trailing one.
 /// Errors: the work's own.
-/// Example: tests/runtime/resilience/throttle_test.cpp
+/// Example: examples/virtual_time.cpp
 class throttle {
 public:
     explicit throttle(throttle_options const& options = throttle_options()) noexcept
