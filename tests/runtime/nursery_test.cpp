@@ -472,12 +472,13 @@ TEST_SUITE("runtime/nursery") {
         weft::test::random_numbers random(seed);
         weft::thread_pool pool(2);
         std::atomic<int> ran = 0;
-        int refused_handles = 0;
+        std::size_t refused_handles = 0;
         std::size_t refused = 0;
         int constexpr rounds = 300;
         int constexpr each = 20;
         for (int round = 0; round < rounds; ++round) {
             std::optional<weft::remote_nursery> remote;
+            std::vector<join_handle<>> handles;
             std::atomic<bool> ready = false;
             std::thread other([&] {
                 while (!ready) {
@@ -488,14 +489,7 @@ TEST_SUITE("runtime/nursery") {
                         ++ran;
                         co_return;
                     };
-                    auto child = remote->spawn(weft::call(add));
-                    if (!remote->is_open() && child.done()) {
-                        auto look = [&]() -> task<bool> {
-                            weft::result<void> const v = co_await (child.join() | weft::as_result);
-                            co_return v.has_value();
-                        };
-                        refused_handles += weft::sync_wait(look()) ? 0 : 1;
-                    }
+                    handles.push_back(remote->spawn(weft::call(add)));
                 }
             });
             auto const length = static_cast<int>(random.below(200));
@@ -510,9 +504,17 @@ TEST_SUITE("runtime/nursery") {
             CHECK(!remote->request_stop());
             other.join();
             refused += remote->refused();
+            for (auto& child : handles) {
+                auto look = [&]() -> task<bool> {
+                    weft::result<void> const v = co_await (child.join() | weft::as_result);
+                    co_return v.has_value();
+                };
+                CHECK(child.done());
+                refused_handles += weft::sync_wait(look()) ? 0U : 1U;
+            }
         }
         CHECK(static_cast<std::size_t>(ran) + refused == rounds * each);
-        CHECK(static_cast<std::size_t>(refused_handles) == refused);
+        CHECK(refused_handles == refused);
     }
 
     TEST_CASE("another thread may stop the scope, at any time") {
