@@ -23,6 +23,7 @@
 #include <cstdint>
 #include <optional>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 namespace {
@@ -243,11 +244,18 @@ task<> complete_soon(Site& site, std::uint64_t turns) {
     site.complete();
 }
 
-}  // namespace
+using every_site = std::tuple<recv_site,
+                              rendezvous_recv_site,
+                              send_site<0>,
+                              send_site<1>,
+                              priority_site,
+                              oneshot_site,
+                              broadcast_site,
+                              watch_site,
+                              select_site,
+                              bare_select_site>;
 
-#define EVERY_SITE                                                                            \
-    recv_site, rendezvous_recv_site, send_site<0>, send_site<1>, priority_site, oneshot_site, \
-        broadcast_site, watch_site, select_site, bare_select_site
+}  // namespace
 
 TEST_SUITE("sync/channel_cancel") {
     TEST_CASE_TEMPLATE("a wait that was stopped before takes nothing, even what is there",
@@ -272,7 +280,8 @@ TEST_SUITE("sync/channel_cancel") {
         CHECK(site.is_conserved());
     }
 
-    TEST_CASE_TEMPLATE("a stop ends a wait and leaves nothing behind", Site, EVERY_SITE) {
+    TEST_CASE_TEMPLATE_DEFINE(
+        "a stop ends a wait and leaves nothing behind", Site, stop_ends_wait) {
         weft::thread_pool pool(1);
         Site site;
         int before = site.objects.alive;
@@ -290,11 +299,10 @@ TEST_SUITE("sync/channel_cancel") {
         CHECK(site.is_conserved());
     }
 
-    TEST_CASE_TEMPLATE(
-        "a stop that races completion either ends the wait or comes too late, never "
-        "both",
-        Site,
-        EVERY_SITE) {
+    TEST_CASE_TEMPLATE_APPLY(stop_ends_wait, every_site);
+
+    TEST_CASE_TEMPLATE_DEFINE(
+        "a stop that races completion ends the wait or comes too late", Site, stop_races) {
         auto const seed = weft::test::fresh_seed();
         CAPTURE(seed);
         weft::test::random_numbers random(seed);
@@ -326,7 +334,9 @@ TEST_SUITE("sync/channel_cancel") {
         CHECK(taken < 10'000);
     }
 
-    TEST_CASE_TEMPLATE("the end of a runtime ends its waits", Site, EVERY_SITE) {
+    TEST_CASE_TEMPLATE_APPLY(stop_races, every_site);
+
+    TEST_CASE_TEMPLATE_DEFINE("the end of a runtime ends its waits", Site, runtime_ends) {
         Site site;
         int before = site.objects.alive;
         {
@@ -344,6 +354,8 @@ TEST_SUITE("sync/channel_cancel") {
         site.complete();
         CHECK(site.is_conserved());
     }
+
+    TEST_CASE_TEMPLATE_APPLY(runtime_ends, every_site);
 
     TEST_CASE("in the result form a stop is an error and the task goes on") {
         weft::thread_pool pool(1);
