@@ -30,6 +30,7 @@ void pinned_operation::settle(bool stopped) noexcept {
 void pinned_operation::on_stop(stop_node& node) noexcept {
     auto& self = static_cast<pinned_operation&>(node);
     self.posted_ = true;
+    self.run = &on_request;
     self.home_->post(self);
 }
 

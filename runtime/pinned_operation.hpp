@@ -28,7 +28,7 @@
 
 namespace weft::detail {
 
-class pinned_operation : private stop_node, private remote_request {
+class pinned_operation : private stop_node {
 public:
     pinned_operation(pinned_operation const&) = delete;
     pinned_operation& operator=(pinned_operation const&) = delete;
@@ -38,7 +38,6 @@ protected:
 
     explicit pinned_operation(cancel_function cancel) noexcept
         : stop_node(&on_stop)
-        , remote_request(&on_request)
         , cancel_(cancel) {}
 
     ~pinned_operation() = default;

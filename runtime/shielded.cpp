@@ -10,7 +10,6 @@ shield_state::shield_state(promise_base& parent,
     : completion(&child_done)
     , stop_node(&on_stop)
     , worker_timer(&fired)
-    , remote_request(&on_stop_request)
     , context_(*parent.context_)
     , surroundings_(*parent.context_->surroundings)
     , home_(&require_worker("shielded"))
@@ -37,6 +36,7 @@ std::coroutine_handle<> shield_state::begin() noexcept {
 void shield_state::on_stop(stop_node& node) noexcept {
     auto& self = static_cast<shield_state&>(node);
     self.posted_ = true;
+    self.run = &on_stop_request;
     self.home_->post(self);
 }
 

@@ -28,10 +28,7 @@ namespace weft {
 
 namespace detail {
 
-class shield_state : private completion,
-                     private stop_node,
-                     private worker_timer,
-                     private remote_request {
+class shield_state : private completion, private stop_node, private worker_timer {
 public:
     shield_state(promise_base& parent, promise_base& child, clock::duration limit) noexcept;
     shield_state(shield_state const&) = delete;
@@ -41,7 +38,7 @@ public:
     [[nodiscard]] std::coroutine_handle<> begin() noexcept;
 
 private:
-    /// The base class is the stop's request; this one is the end's.
+    /// The stop's request is the stop_node; this one is the end's.
     struct end_request : remote_request {
         explicit end_request(shield_state& owner) noexcept
             : remote_request(&on_end_request)

@@ -15,20 +15,20 @@ nanoseconds_u64 to_nanoseconds(clock::duration duration) noexcept {
 
 sleep_operation::sleep_operation(clock::duration duration) noexcept
     : pinned_operation(&on_cancel)
-    , worker_timer(&fired)
-    , time_(detail::to_nanoseconds(duration))
-    , relative_(true) {}
+    , worker_timer(&fired) {
+    keep(detail::to_nanoseconds(duration), true);
+}
 
 sleep_operation::sleep_operation(clock::time_point deadline) noexcept
     : pinned_operation(&on_cancel)
-    , worker_timer(&fired)
-    , time_(detail::to_nanoseconds(deadline.time_since_epoch()))
-    , relative_(false) {}
+    , worker_timer(&fired) {
+    keep(detail::to_nanoseconds(deadline.time_since_epoch()), false);
+}
 
 void sleep_operation::start(detail::promise_base& waiter) noexcept {
     detail::worker& here = detail::require_worker("sleep_for");
     if (begin(here, waiter)) {
-        here.add_timer(*this, relative_ ? here.now() + time_ : time_);
+        here.add_timer(*this, kept_flag() ? here.now() + kept_value() : kept_value());
     } else {
         refuse();
     }

@@ -39,9 +39,6 @@ private:
     void start(detail::promise_base& waiter) noexcept;
     static void fired(detail::worker_timer& timer) noexcept;
     static void on_cancel(detail::pinned_operation& base) noexcept;
-
-    detail::nanoseconds_u64 time_;
-    bool relative_;
 };
 
 /// Suspends for at least `duration`; not at all longer than the worker is busy after that.

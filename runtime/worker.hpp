@@ -27,6 +27,7 @@
 #include <weft/runtime/base/function_ref.hpp>
 #include <weft/runtime/core/ready_queue.hpp>
 #include <weft/runtime/core/remote_queue.hpp>
+#include <weft/runtime/core/remote_request.hpp>
 #include <weft/runtime/core/timer_wheel.hpp>
 #include <weft/runtime/core/work_deque.hpp>
 #include <weft/runtime/driver.hpp>
@@ -38,20 +39,6 @@ namespace weft::detail {
 
 class scheduler;
 class worker;
-
-/// A request to a worker from any thread. Stands in at most one queue; `run` is called on the
-/// worker's thread.
-struct remote_request {
-    using run_function = void (*)(remote_request&) noexcept;
-
-    explicit remote_request(run_function f) noexcept : run(f) {}
-
-    remote_request(remote_request const&) = delete;
-    remote_request& operator=(remote_request const&) = delete;
-
-    run_function run;
-    remote_request* next = nullptr;
-};
 
 /// A timer in a worker's wheel. `fire` is called on the worker's thread after the node has left the
 /// wheel.

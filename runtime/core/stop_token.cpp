@@ -58,9 +58,9 @@ void stop_state::unlock() noexcept {
 }
 
 void stop_state::detach(stop_node& node) noexcept {
-    *node.slot_ = node.next_;
-    if (node.next_ != nullptr) {
-        node.next_->slot_ = node.slot_;
+    *node.slot_ = node.next;
+    if (node.next != nullptr) {
+        static_cast<stop_node*>(node.next)->slot_ = node.slot_;
     }
     node.slot_ = nullptr;
 }
@@ -79,10 +79,10 @@ bool stop_state::request_stop(stop_reason const& reason) noexcept {
     firing now{nullptr, this_thread_mark()};
     firing_ = &now;
     while (first_ != nullptr) {
-        now.node = first_;
+        now.node = static_cast<stop_node*>(first_);
         detach(*now.node);
         unlock();
-        now.node->run_(*now.node);  // the node may be gone afterwards (I2)
+        now.node->notice(*now.node);  // the node may be gone afterwards (I2)
         lock();
         now.node = nullptr;
     }
@@ -98,9 +98,9 @@ bool stop_state::add_locked(stop_node& node) noexcept {
     }
     node.state_ = this;
     node.slot_ = &first_;
-    node.next_ = first_;
+    node.next = first_;
     if (first_ != nullptr) {
-        first_->slot_ = &node.next_;
+        static_cast<stop_node*>(first_)->slot_ = &node.next;
     }
     first_ = &node;
     return true;

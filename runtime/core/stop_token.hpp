@@ -31,6 +31,7 @@
 
 #include <weft/runtime/base/assert.hpp>
 #include <weft/runtime/base/atomic.hpp>
+#include <weft/runtime/core/remote_request.hpp>
 #include <weft/runtime/core/stop_reason.hpp>
 
 #include <cstddef>
@@ -48,11 +49,12 @@ class stop_state;
 
 /// A registration. Lives in the registrant; `run` is called at most once, on the thread that
 /// requests the stop.
-class stop_node {
+///
+/// Its base is the request to a worker that many callbacks post: with the callback the node has left
+/// the list, and its place serves the queue.
+class stop_node : public remote_request {
 public:
-    using run_function = void (*)(stop_node&) noexcept;
-
-    explicit stop_node(run_function run) noexcept : run_(run) {}
+    explicit stop_node(stop_function function) noexcept : remote_request(function) {}
 
     stop_node(stop_node const&) = delete;
     stop_node& operator=(stop_node const&) = delete;
@@ -71,12 +73,10 @@ public:
 private:
     friend class stop_state;
 
-    run_function run_;
     stop_state* state_ = nullptr;
 
-    // --- any thread, under the state's lock -------------------------------------
-    stop_node** slot_ = nullptr;  // what points at us in the state's list; null when not listed
-    stop_node* next_ = nullptr;
+    // --- any thread, under the state's lock; so is `next` -------------------------
+    remote_request** slot_ = nullptr;  // what points at us in the state's list; null: not listed
 };
 
 class stop_state {
@@ -181,7 +181,7 @@ private:
     atomic<std::uint32_t> word_{0};
 
     // --- any thread, under the lock bit of word_ ----------------------------------
-    stop_node* first_ = nullptr;
+    remote_request* first_ = nullptr;  // stop_nodes
     firing* firing_ = nullptr;
     lazy_link link_;      // alive while the linked bit is set
     lazy_reason reason_;  // constant from the request on (I6)

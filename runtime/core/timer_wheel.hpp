@@ -30,6 +30,17 @@ public:
     /// The tick given to insert().
     [[nodiscard]] std::uint64_t deadline() const noexcept { return deadline_; }
 
+protected:
+    /// Before insert(): has room for what the owner will make the deadline of.
+    void keep(std::uint64_t value, bool flag) noexcept {
+        deadline_ = value;
+        kept_flag_ = flag;
+    }
+
+    [[nodiscard]] std::uint64_t kept_value() const noexcept { return deadline_; }
+
+    [[nodiscard]] bool kept_flag() const noexcept { return kept_flag_; }
+
 private:
     friend class timer_wheel;
 
@@ -38,6 +49,7 @@ private:
 
     std::uint64_t deadline_ = 0;
     std::uint16_t place_ = expired;  // level and slot, or one of the above
+    bool kept_flag_ = false;
 };
 
 using timer_list = intrusive_list<timer_node>;

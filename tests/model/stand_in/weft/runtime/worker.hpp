@@ -26,18 +26,6 @@ namespace weft::detail {
 class scheduler;
 class worker;
 
-struct remote_request {
-    using run_function = void (*)(remote_request&) noexcept;
-
-    explicit remote_request(run_function f) noexcept : run(f) {}
-
-    remote_request(remote_request const&) = delete;
-    remote_request& operator=(remote_request const&) = delete;
-
-    run_function run;
-    remote_request* next = nullptr;
-};
-
 struct worker_timer : timer_node {
     using fire_function = void (*)(worker_timer&) noexcept;
 
