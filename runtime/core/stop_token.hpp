@@ -50,8 +50,8 @@ class stop_state;
 /// A registration. Lives in the registrant; `run` is called at most once, on the thread that
 /// requests the stop.
 ///
-/// Its base is the request to a worker that many callbacks post: with the callback the node has left
-/// the list, and its place serves the queue.
+/// Its base is the request to a worker that many callbacks post: with the callback the node has
+/// left the list, and its place serves the queue.
 class stop_node : public remote_request {
 public:
     explicit stop_node(stop_function function) noexcept : remote_request(function) {}
