@@ -12,6 +12,11 @@
 #include <cstring>
 #include <type_traits>
 
+// What the checker does is not watched (watch.cpp).
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((no_sanitize("thread"))), apply_to = function)
+#endif
+
 namespace weft::model {
 
 template <class T>
@@ -162,3 +167,7 @@ inline void cpu_relax() noexcept {
 }
 
 }  // namespace weft::detail
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif

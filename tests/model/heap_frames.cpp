@@ -47,6 +47,7 @@ void deallocate(void* block, std::size_t size, std::size_t alignment) noexcept {
         return;
     }
     model::the_machine().set_inspection(&inspect_graveyard);
+    model::watch_end(block, size);
     std::memset(block, filling, size);
     graveyard.push_back({static_cast<unsigned char*>(block), size, alignment});
 }

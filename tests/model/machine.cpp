@@ -52,6 +52,7 @@ bool machine::execute(void (*body)()) {
 void machine::run_thread() noexcept {
     machine& self = the_machine();
     self.running().function(self.running().argument);
+    (void)self.memory_.tick(self.current_);
     self.running().phase = thread_phase::finished;
     self.notify(&self.running());
     self.go_on_elsewhere();
@@ -458,6 +459,25 @@ void machine::note_write(access_record& data, site where) {
     }
     data.writer = static_cast<std::uint8_t>(current_);
     data.written = memory_.tick(current_);
+}
+
+/// An access lies between the thread's last counted step and the next one, which every hand-over
+/// counts before it takes place.
+bool machine::watch_read(access_record& data) noexcept {
+    clock const& before = memory_.known_by(current_).before;
+    data.read.at[current_] = static_cast<std::uint16_t>(before.at[current_] + 1);
+    return data.alive && (data.writer == current_ || before.at[data.writer] >= data.written);
+}
+
+bool machine::watch_write(access_record& data) noexcept {
+    clock const& before = memory_.known_by(current_).before;
+    bool ordered = data.writer == current_ || before.at[data.writer] >= data.written;
+    for (unsigned i = 0; i < thread_count_; ++i) {
+        ordered = ordered && (i == current_ || before.at[i] >= data.read.at[i]);
+    }
+    data.writer = static_cast<std::uint8_t>(current_);
+    data.written = static_cast<std::uint16_t>(before.at[current_] + 1);
+    return ordered && data.alive;
 }
 
 }  // namespace weft::model

@@ -93,6 +93,12 @@ public:
     void note_read(access_record& data, site where);
     void note_write(access_record& data, site where);
 
+    /// The same without a step: false when the access is a race, or comes too late.
+    [[nodiscard]] bool watch_read(access_record& data) noexcept;
+    [[nodiscard]] bool watch_write(access_record& data) noexcept;
+
+    [[nodiscard]] std::uint32_t execution() const noexcept { return execution_; }
+
     choices next;
 
 private:

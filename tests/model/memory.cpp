@@ -124,6 +124,7 @@ bool memory::modify(unsigned thread,
 
 void memory::fence(unsigned thread) noexcept {
     thread_state& here = threads_[thread];
+    (void)tick(thread);
     here.current.join(here.pending);
     here.current.seen.join(consistent_);
     consistent_ = here.current.seen;

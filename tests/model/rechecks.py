@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-CHECKER = ('choices', 'fiber', 'machine', 'memory', 'mutation', 'stepper', 'pthread')
+CHECKER = ('choices', 'fiber', 'machine', 'memory', 'mutation', 'stepper', 'watch', 'pthread')
 REPLACED = ('assert.cpp', 'asymmetric_fence.cpp', 'frame_pool.cpp')
 FLAGS = ('-std=c++20', '-O1', '-DWEFT_ASSERTS=0', '-I.',
          '-include', 'weft/tests/model/atomic.hpp')

@@ -165,6 +165,9 @@ struct access_record {
 void note_read(access_record& data, site where) noexcept;
 void note_write(access_record& data, site where) noexcept;
 
+/// The memory is freed: nobody may use it any more, and whoever has used it must be known.
+void watch_end(void const* block, std::size_t size) noexcept;
+
 /// Plain data of a model: an access that is not ordered with a write is a race and fails the
 /// execution, and so is one after the destruction if the memory is still there.
 template <class T>
