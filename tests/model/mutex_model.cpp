@@ -108,6 +108,21 @@ void stopped_between() {
     model::expect(value.read() == (two.has_value() ? 3 : 2), "a stopped locker went on");
 }
 
+/// The only waiter is stopped while the holder looks for it, and another one tries.
+void stopped_while_handing_over() {
+    weft::mutex lock;
+    model::plain<int> value{0};
+    model::plain<int> count{0};
+    model::crew workers(3);
+    model::job one(workers, add(lock, value));
+    model::job two(workers, add(lock, value));
+    model::job three(workers, try_to_add(lock, value, count));
+    auto stops = [&] { two.request_stop(); };
+    model::thread stopper(stops);
+    workers.run();
+    model::expect(one.has_value(), "a holder is lost");
+}
+
 weft::task<> leave_last(std::unique_ptr<weft::mutex>& lock, model::plain<int>& left) {
     co_await lock->lock();
     left.write(left.read() - 1);
@@ -143,6 +158,8 @@ TEST_SUITE("model/mutex") {
     TEST_CASE("a waiter that is stopped has the mutex or has not, and nobody waits in vain") {
         CHECK(model::explore("stopped_waiter", &stopped_waiter, {.stale_reads = 0}));
         CHECK(model::explore("stopped_between", &stopped_between, {.stale_reads = 0}));
+        CHECK(model::explore(
+            "stopped_while_handing_over", &stopped_while_handing_over, {.stale_reads = 0}));
     }
 
     TEST_CASE("the last task that is let in may destroy the mutex") {

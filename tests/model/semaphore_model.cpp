@@ -95,6 +95,51 @@ void stopped_in_front() {
     model::expect(value.read() == 1 && permits.available() == 1, "a permit is lost");
 }
 
+template <std::size_t Count>
+weft::task<> acquire(weft::semaphore& permits) {
+    co_await permits.acquire(Count);
+}
+
+template <std::size_t Count>
+weft::task<> release_after(weft::semaphore& permits, model::plain<int>& value) {
+    value.write(1);
+    permits.release(Count);
+    co_return;
+}
+
+weft::task<> try_to_read(weft::semaphore& permits, model::plain<int> const& value) {
+    if (permits.try_acquire()) {
+        model::expect(value.read() == 1, "a permit comes without what was written before it");
+    }
+    co_return;
+}
+
+/// What one waiter leaves of the permits that are released is for who tries.
+void more_than_wanted() {
+    weft::semaphore permits(0);
+    model::plain<int> value{0};
+    model::crew workers(3);
+    model::job one(workers, acquire<1>(permits));
+    model::job two(workers, release_after<2>(permits, value));
+    model::job three(workers, try_to_read(permits, value));
+    workers.run();
+    model::expect(one.has_value(), "a waiter is lost");
+}
+
+/// A permit is too few for the waiter; when that is stopped, it is for who tries.
+void left_by_the_stopped() {
+    weft::semaphore permits(0);
+    model::plain<int> value{0};
+    model::crew workers(3);
+    model::job one(workers, acquire<2>(permits));
+    model::job two(workers, release_after<1>(permits, value));
+    model::job three(workers, try_to_read(permits, value));
+    auto stops = [&] { one.request_stop(); };
+    model::thread stopper(stops);
+    workers.run();
+    model::expect(one.was_stopped(), "a waiter has permits that there are not");
+}
+
 weft::task<> leave_last(std::unique_ptr<weft::semaphore>& permits, model::plain<int>& left) {
     co_await permits->acquire();
     left.write(left.read() - 1);
@@ -127,6 +172,11 @@ TEST_SUITE("model/semaphore") {
     TEST_CASE("a waiter that is stopped has its permits or has not, and nobody waits in vain") {
         CHECK(model::explore("stopped_waiter", &stopped_waiter, {.stale_reads = 0}));
         CHECK(model::explore("stopped_in_front", &stopped_in_front, {.stale_reads = 0}));
+    }
+
+    TEST_CASE("permits that a waiter leaves come with what was written before") {
+        CHECK(model::explore("more_than_wanted", &more_than_wanted, {.stale_reads = 0}));
+        CHECK(model::explore("left_by_the_stopped", &left_by_the_stopped, {.stale_reads = 0}));
     }
 
     TEST_CASE("the last task that acquires may destroy the semaphore") {
