@@ -104,7 +104,7 @@ public:
     /// The handle may be dropped.
     template <class T>
     join_handle<T> spawn(task<T> child) {
-        return start(std::move(child), {});
+        return make(std::move(child), {});
     }
 
     /// Calls `function(arguments...)`, which gives something to await. The callable and its
@@ -112,19 +112,28 @@ public:
     template <class Function, class... Arguments>
         requires std::invocable<Function&, Arguments&...>
     auto spawn(Function function, Arguments... arguments) {
-        return start(call(std::move(function), std::move(arguments)...), {});
+        return make(call(std::move(function), std::move(arguments)...), {});
+    }
+
+    /// Without a handle: such a child costs its frame and nothing else from the beginning.
+    void start(task<> child) noexcept { group_->start_plain(std::move(child)); }
+
+    template <class Function, class... Arguments>
+        requires std::invocable<Function&, Arguments&...>
+    void start(Function function, Arguments... arguments) {
+        start(call(std::move(function), std::move(arguments)...));
     }
 
     /// The name appears in the text of an exception_group.
     template <class T>
     join_handle<T> spawn(named name, task<T> child) {
-        return start(std::move(child), name.name());
+        return make(std::move(child), name.name());
     }
 
     template <class Function, class... Arguments>
         requires std::invocable<Function&, Arguments&...>
     auto spawn(named name, Function function, Arguments... arguments) {
-        return start(call(std::move(function), std::move(arguments)...), name.name());
+        return make(call(std::move(function), std::move(arguments)...), name.name());
     }
 
     /// `co_await n.spawn_when_free(task)` yields the child's handle. It waits while as many
@@ -205,7 +214,7 @@ private:
     [[nodiscard]] static time_span default_limit() noexcept;
 
     template <class T>
-    join_handle<T> start(task<T> child, std::string_view name) {
+    join_handle<T> make(task<T> child, std::string_view name) {
         return detail::handle_access::make(group_->spawn(std::move(child), name));
     }
 
@@ -238,7 +247,7 @@ public:
 
     join_handle<T> await_resume() {
         detail::gate_slot slot(owner_->extras_->gate());
-        return owner_->start(detail::run_in_slot(std::move(slot), std::move(child_)), {});
+        return owner_->make(detail::run_in_slot(std::move(slot), std::move(child_)), {});
     }
 
 private:

@@ -53,13 +53,25 @@ void task_group::give_name(child_record& record, std::string_view name) {
     record.name_[name.size()] = '\0';
 }
 
-void task_group::start(child_record& record, promise_base& promise, bool may_shed) noexcept {
+void task_group::count_spawn() noexcept {
     WEFT_CHECK(context_.sched != nullptr,
                "spawn needs a runtime: await the scope in a task that a runtime runs");
     // relaxed: count — the caller's share keeps the group alive; the queue orders the rest
     std::size_t const before = pending_.fetch_add(child_share, relaxed);
     WEFT_CHECK(before != 0, "a task is spawned into a scope that has ended");
+}
+
+void task_group::start(child_record& record, promise_base& promise, bool may_shed) noexcept {
+    count_spawn();
     start_counted(record, promise, may_shed);
+}
+
+void task_group::start_plain(promise_base& promise) noexcept {
+    count_spawn();
+    promise.context_ =
+        current_worker() != nullptr ? &shared_context(promise) : &context_;  // lanes are workers'
+    promise.completion_ = this;
+    context_.sched->schedule(promise);
 }
 
 void task_group::start_counted(child_record& record,

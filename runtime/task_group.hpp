@@ -67,6 +67,13 @@ public:
         return *record;
     }
 
+    /// The same for a child that nobody will ask for: it has no record.
+    void start_plain(task<> child) noexcept {
+        WEFT_CHECK(static_cast<bool>(child),
+                   "an empty task is spawned: a task can be spawned once");
+        start_plain(task_access::release(child).promise());
+    }
+
     // --- any thread ----------------------------------------------------------------
 
     /// Softly first, for those who listen to that, and at once for good.
@@ -143,6 +150,8 @@ private:
     static void give_name(child_record& record, std::string_view name);
     void start(child_record& record, promise_base& promise, bool may_shed_record) noexcept;
     void start_counted(child_record& record, promise_base& promise, bool may_shed_record) noexcept;
+    void start_plain(promise_base& promise) noexcept;
+    void count_spawn() noexcept;
 
     /// What a child without a record follows.
     [[nodiscard]] context const& shared_context(promise_base const& child) noexcept {

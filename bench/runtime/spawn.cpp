@@ -40,12 +40,16 @@ task<> end(count_of_ends& ended) {
 }
 
 /// The nanoseconds until all were spawned.
-task<double> spawn_and_join(std::size_t count, count_of_ends& ended) {
+task<double> spawn_and_join(std::size_t count, bool with_handles, count_of_ends& ended) {
     auto const start = std::chrono::steady_clock::now();
     double spawned = 0;
     auto body = [&](weft::nursery& children) -> task<> {
         for (std::size_t i = 0; i < count; ++i) {
-            children.spawn(end(ended));
+            if (with_handles) {
+                children.spawn(end(ended));  // and dropped
+            } else {
+                children.start(end(ended));
+            }
         }
         spawned = nanoseconds_since(start);
         co_return;
@@ -62,6 +66,30 @@ void report(char const* name, std::vector<double> sums, std::size_t count) {
         "%s_ns: median %.1f, best %.1f\n", name, sums[sums.size() / 2] / tasks, sums[0] / tasks);
 }
 
+/// False when tasks were lost.
+bool measure(weft::thread_pool& pool, std::size_t count, std::size_t rounds, bool with_handles) {
+    std::vector<double> spawned;
+    std::vector<double> joined;
+    std::vector<double> used;
+    for (std::size_t round = 0; round < rounds; ++round) {
+        count_of_ends ended = 0;
+        double const used_before = processor_nanoseconds();
+        auto const start = std::chrono::steady_clock::now();
+        spawned.push_back(pool.block_on(spawn_and_join(count, with_handles, ended)));
+        joined.push_back(nanoseconds_since(start));
+        used.push_back(processor_nanoseconds() - used_before);
+        if (ended != count) {
+            std::fprintf(stderr, "spawn: %zu of %zu tasks ended\n", ended.load(), count);
+            return false;
+        }
+    }
+    std::printf("%s a handle\n", with_handles ? "with" : "without");
+    report("  spawn", spawned, count);
+    report("  spawn_and_join", joined, count);
+    report("  processor", used, count);
+    return true;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -73,23 +101,5 @@ int main(int argc, char** argv) {
         return 2;
     }
     weft::thread_pool pool(workers);
-    std::vector<double> spawned;
-    std::vector<double> joined;
-    std::vector<double> used;
-    for (std::size_t round = 0; round < rounds; ++round) {
-        count_of_ends ended = 0;
-        double const used_before = processor_nanoseconds();
-        auto const start = std::chrono::steady_clock::now();
-        spawned.push_back(pool.block_on(spawn_and_join(count, ended)));
-        joined.push_back(nanoseconds_since(start));
-        used.push_back(processor_nanoseconds() - used_before);
-        if (ended != count) {
-            std::fprintf(stderr, "spawn: %zu of %zu tasks ended\n", ended.load(), count);
-            return 1;
-        }
-    }
-    report("spawn", spawned, count);
-    report("spawn_and_join", joined, count);
-    report("processor", used, count);
-    return 0;
+    return measure(pool, count, rounds, false) && measure(pool, count, rounds, true) ? 0 : 1;
 }
