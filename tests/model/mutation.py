@@ -105,8 +105,9 @@ def read_equivalents(path):
     """The excused mutants, each with the number of its line; a reason stands indented below."""
     excused, key = {}, None
     for number, line in enumerate(path.read_text().splitlines(), 1):
-        if line.startswith(' ') and key is not None:
-            excused[key] = number - 1
+        if line.startswith(' '):
+            if key is not None:
+                excused[key] = number - 1
             key = None
         elif line.strip() and not line.startswith('#'):
             if key is not None:
