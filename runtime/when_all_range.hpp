@@ -214,7 +214,7 @@ private:
 /// Lifetime: must outlive the join.
 /// Complexity: O(1); what is not used costs nothing.
 /// Errors: a task too many aborts.
-/// Example: bench/forkjoin/nqueens.cpp
+/// Example: examples/parallel_sum.cpp
 template <class T, std::size_t Capacity>
 class task_list {
 public:

@@ -120,53 +120,6 @@ TEST_SUITE("runtime/nursery") {
                           "  - nameless");
     }
 
-    TEST_CASE("a child that is started without a handle ends before the scope does") {
-        weft::test::object_count objects;
-        std::atomic<int> ended = 0;
-        auto child = [&](weft::test::counted) -> task<> {
-            co_await weft::yield();
-            ++ended;
-        };
-        auto body = [&](nursery& n) -> task<> {
-            for (int i = 0; i < 200; ++i) {
-                n.start(child(weft::test::counted(objects)));
-                n.start(child, weft::test::counted(objects));
-            }
-            co_return;
-        };
-        run(body);
-        CHECK(ended == 400);
-        CHECK(objects.alive == 0);
-        CHECK(weft::detail::frame_pool::live_frames() == 0);
-    }
-
-    TEST_CASE("an error of a child without a handle stops its siblings and is the scope's") {
-        auto body = [](nursery& n) -> task<> {
-            n.start(sleeps());
-            n.start(fails("broken"));
-            n.start(sleeps());
-            co_return;
-        };
-        CHECK_THROWS_WITH(run(body), "broken");
-    }
-
-    TEST_CASE("a stop reaches children without handles") {
-        std::atomic<int> went_on = 0;
-        auto body = [&](nursery& n) -> task<> {
-            auto child = [&]() -> task<> {
-                co_await weft::sleep_for(24h);
-                ++went_on;
-            };
-            for (int i = 0; i < 100; ++i) {
-                n.start(child);
-            }
-            co_await yields(3);
-            n.request_stop();
-        };
-        run(body);
-        CHECK(went_on == 0);
-    }
-
     TEST_CASE("a million children pass through one scope, on few stop states") {
         std::atomic<int> sum = 0;
         auto body = [&](nursery& n) -> task<> {

@@ -1,0 +1,93 @@
+#include <weft/runtime/nursery.hpp>
+#include <weft/runtime/scope.hpp>
+#include <weft/runtime/sleep.hpp>
+#include <weft/runtime/thread_pool.hpp>
+#include <weft/tests/support/counted.hpp>
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <chrono>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+
+namespace {
+
+using namespace std::chrono_literals;
+using weft::nursery;
+using weft::task;
+
+task<> yields(int count) {
+    for (int i = 0; i < count; ++i) {
+        co_await weft::yield();
+    }
+}
+
+task<> sleeps() {
+    co_await weft::sleep_for(24h);
+}
+
+task<> fails(std::string text) {
+    co_await weft::yield();
+    throw std::runtime_error(text);
+}
+
+/// Runs `body` in a scope of a task of a pool.
+template <class Body>
+void run(Body body) {
+    weft::thread_pool pool(2);
+    auto work = [&]() -> task<> { co_await weft::scope(body); };
+    pool.block_on(work());
+}
+
+}  // namespace
+
+TEST_SUITE("runtime/nursery_start") {
+    TEST_CASE("a child that is started without a handle ends before the scope does") {
+        weft::test::object_count objects;
+        std::atomic<int> ended = 0;
+        auto child = [&](weft::test::counted) -> task<> {
+            co_await weft::yield();
+            ++ended;
+        };
+        auto body = [&](nursery& n) -> task<> {
+            for (int i = 0; i < 200; ++i) {
+                n.start(child(weft::test::counted(objects)));
+                n.start(child, weft::test::counted(objects));
+            }
+            co_return;
+        };
+        run(body);
+        CHECK(ended == 400);
+        CHECK(objects.alive == 0);
+        CHECK(weft::detail::frame_pool::live_frames() == 0);
+    }
+
+    TEST_CASE("an error of a child without a handle stops its siblings and is the scope's") {
+        auto body = [](nursery& n) -> task<> {
+            n.start(sleeps());
+            n.start(fails("broken"));
+            n.start(sleeps());
+            co_return;
+        };
+        CHECK_THROWS_WITH(run(body), "broken");
+    }
+
+    TEST_CASE("a stop reaches children without handles") {
+        std::atomic<int> went_on = 0;
+        auto body = [&](nursery& n) -> task<> {
+            auto child = [&]() -> task<> {
+                co_await weft::sleep_for(24h);
+                ++went_on;
+            };
+            for (int i = 0; i < 100; ++i) {
+                n.start(child);
+            }
+            co_await yields(3);
+            n.request_stop();
+        };
+        run(body);
+        CHECK(went_on == 0);
+    }
+}
