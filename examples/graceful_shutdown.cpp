@@ -38,13 +38,15 @@ private:
     weft::stop_token stop_;
 };
 
+constexpr std::array begun{std::byte{'.'}};
+
 // "slow" takes an hour, everything else a moment.
 weft::task<> answer(weft::tcp_stream& peer, std::span<std::byte const> request) {
     request_log log(co_await weft::this_task::stop_token());
-    co_await weft::sleep_for(request[0] == std::byte{'s'} ? weft::clock::duration(1h) : 100ms);
+    co_await peer.write_all(begun);
+    co_await weft::sleep_for(request[0] == std::byte{'s'} ? weft::clock::duration(1h) : 50ms);
     co_await peer.write_all(request);
     log.answered = true;
-    std::printf("request: answered\n");
 }
 
 // Waits for a request only as long as nobody has asked to finish.
@@ -65,6 +67,7 @@ weft::task<> accept_all(weft::nursery& sessions, weft::tcp_listener& listener) {
     for (;;) {
         auto peer = co_await (weft::until_soft_stop(weft::call(accept)) | weft::as_result);
         if (!peer) {
+            co_await listener.close();  // resets who waits to be accepted
             std::printf("listener: closed\n");
             co_return;
         }
@@ -77,32 +80,30 @@ weft::task<> server(weft::tcp_listener& listener, weft::signal_set& signals) {
         sessions.spawn(accept_all(sessions, listener));
         int const number = co_await signals.next();
         std::printf("signal %d: finishing\n", number);
-        sessions.request_stop("SIGTERM", {.grace = 1s});
+        sessions.request_stop("SIGTERM", {.grace = 2s});
     };
     co_await weft::scope(body);
     std::printf("finished\n");
 }
 
-// One client whose request is short, and one whose request is not.
+// One client whose request is short, and one whose request is not; SIGTERM when both have begun.
 weft::task<> self_test(weft::tcp_listener& listener, weft::signal_set& signals) {
+    weft::latch both_begun(2);
     auto client = [&](std::string_view request) -> weft::task<bool> {
         weft::tcp_stream stream = co_await weft::tcp_stream::connect(listener.local_address());
         co_await stream.write_all(std::as_bytes(std::span(request)));
         std::array<std::byte, 16> reply;
+        co_await stream.read_exact(std::span(reply).first(begun.size()));
+        both_begun.count_down();
         co_return (co_await stream.read_some(reply)) == request.size();
     };
-    auto terminate = []() -> weft::task<bool> {
-        co_await weft::sleep_for(50ms);
+    auto terminate = [&]() -> weft::task<bool> {
+        co_await both_begun.wait();
         co_return ::kill(::getpid(), SIGTERM) == 0;
     };
-    auto clients = [&]() -> weft::task<std::pair<bool, bool>> {
-        auto const [quick, slow, sent] =
-            co_await weft::when_all(client("quick"), client("slow"), terminate());
-        co_return std::pair(quick, slow);
-    };
-    auto const [ended, answered] = co_await weft::when_all(server(listener, signals), clients());
-    std::printf("quick: %s, ", answered.first ? "answered" : "cut");
-    std::printf("slow: %s\n", answered.second ? "answered" : "cut");
+    auto const [ended, quick, slow, sent] = co_await weft::when_all(
+        server(listener, signals), client("quick"), client("slow"), terminate());
+    std::printf("quick: %s, slow: %s\n", quick ? "answered" : "cut", slow ? "answered" : "cut");
 }
 
 }  // namespace

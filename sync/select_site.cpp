@@ -154,12 +154,12 @@ void select_site::finish() noexcept {
     }
 }
 
-bool select_site::take(claim_word next) noexcept {
+bool select_site::take(claim_word wanted) noexcept {
     spin_pause pause;
     claim_word expected = claim_word::open;
     // acq_rel: claim the decision; pairs with itself and with roll_back(). The loser (acquire)
     // waits for whoever is busy, or leaves it.
-    while (!word_.compare_exchange_weak(expected, next, acq_rel, acquire)) {
+    while (!word_.compare_exchange_weak(expected, wanted, acq_rel, acquire)) {
         if (expected == claim_word::taken) {
             return false;
         }

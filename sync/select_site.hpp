@@ -106,7 +106,7 @@ private:
     static void on_stop(stop_node& node) noexcept;
     template <class Try>
     [[nodiscard]] bool try_in_order(Try attempt) noexcept;
-    [[nodiscard]] bool take(claim_word next) noexcept;
+    [[nodiscard]] bool take(claim_word wanted) noexcept;
     [[nodiscard]] registration enlist_all(wake_chain& woken) noexcept;
     [[nodiscard]] bool end_stopped() noexcept;
     [[nodiscard]] bool start_foreign() noexcept;
