@@ -2,6 +2,9 @@
 
 #include <weft/runtime/scope.hpp>
 
+#include <new>
+#include <utility>
+
 #include <sched.h>
 
 namespace weft::detail {
@@ -11,24 +14,32 @@ namespace {
 /// Children that shall run on this thread, which is no worker, when its stack is short again.
 WEFT_STATIC_TLS constinit thread_local runnable* postponed = nullptr;
 
+/// For nested_child: no coroutine has this name.
+constexpr std::uintptr_t nobody = 2;
+
 }  // namespace
 
 WEFT_STATIC_TLS constinit thread_local std::uintptr_t nesting_floor = ~std::uintptr_t{0};
 
-std::coroutine_handle<> join_state::child_done(completion& base, promise_base& child) noexcept {
-    auto& self = static_cast<join_state&>(base);
-    if (child.outcome_ != outcome::value) [[unlikely]] {
-        self.note_unhappy(child);
-    } else if (nested_child == child.name() + 1) {
+std::coroutine_handle<> join_state::end_child(promise_base& child,
+                                              settle_function settle) noexcept {
+    bool const is_nested = (nested_child & ~std::uintptr_t{1}) == child.name();
+    if (is_nested) {
+        nested_child = nobody;  // the frame's address may serve another soon
+    }
+    outcome const ended = settle(*this, child);
+    if (ended != outcome::value) [[unlikely]] {
+        note_unhappy(ended);
+    } else if (is_nested) {
         nested_child = 0;
         return std::noop_coroutine();
     }
     // acq_rel: count — publish this child's result and observe the others' when last (I3); pairs
     // with itself and with leave()
-    if ((self.state_.fetch_sub(1, acq_rel) & count_mask) != 1) {
+    if ((state_.fetch_sub(1, acq_rel) & count_mask) != 1) {
         return std::noop_coroutine();
     }
-    return self.is_stopped() ? pass_stop(*self.parent_) : self.parent_->handle();
+    return passes_stop() ? pass_stop(*parent_) : parent_->handle();
 }
 
 bool join_state::claim(promise_base& child) noexcept {
@@ -42,38 +53,77 @@ bool join_state::claim(promise_base& child) noexcept {
 bool join_state::leave(std::size_t done) noexcept {
     std::uint64_t const share = done + 1;
     // acq_rel: count — publish the nested children's results and observe the others' when last
-    // (I3); pairs with itself and with child_done()
+    // (I3); pairs with itself and with end_child()
     std::uint64_t const before =
-        state_.fetch_add((std::uint64_t{done} << nested_shift) - share, acq_rel);
+        state_.fetch_add(left_bit + (std::uint64_t{done} << nested_shift) - share, acq_rel);
     if ((before & count_mask) != share) {
         return true;
     }
-    if (!is_stopped()) {
+    if (!passes_stop()) {
         return false;
     }
     pass_stop(*parent_).resume();
     return true;
 }
 
-void join_state::note_unhappy(promise_base& child) noexcept {
-    bool const failed = child.outcome_ == outcome::error;
-    // relaxed: publish — ordered by the count that follows (I3)
-    state_.fetch_or(failed ? failed_bit : stopped_bit, relaxed);
+void join_state::note_error(std::size_t index, std::exception_ptr error) noexcept {
+    // acquire: observe the error of who held the lock before; pairs with release below
+    std::uint64_t before = state_.fetch_or(error_lock_bit, acquire);
+    while ((before & error_lock_bit) != 0) {
+        cpu_relax();
+        ::sched_yield();
+        // acquire: observe the error of who held the lock before; pairs with release below
+        before = state_.fetch_or(error_lock_bit, acquire);
+    }
+    if ((before & failed_bit) == 0) {
+        ::new (static_cast<void*>(&error_.value)) std::exception_ptr(std::move(error));
+        error_index_ = static_cast<std::uint32_t>(index);
+    } else if (index < error_index_) {
+        error_.value.swap(error);  // what it was ends after the lock
+        error_index_ = static_cast<std::uint32_t>(index);
+    }
+    // release: publish the error and give the lock back; pairs with the acquires above
+    state_.fetch_add(((before & failed_bit) == 0 ? failed_bit : 0) - error_lock_bit, release);
+}
+
+void join_state::note_unhappy(outcome ended) noexcept {
+    bool const failed = ended == outcome::error;
+    if (!failed) {
+        // relaxed: publish — ordered by the count that follows (I3)
+        state_.fetch_or(stopped_bit, relaxed);
+    }
     (void)inherited();
     context_.value.own_stop.request_stop(failed ? stop_kind::sibling_failed
                                                 : stop_kind::requested);  // keeps I4
 }
 
-/// After the join: nothing failed but the stop.
-bool join_state::is_stopped() const noexcept {
+bool join_state::was_stopped() const noexcept {
     // relaxed: observe — ordered by the count (I3)
     return (state_.load(relaxed) & (failed_bit | stopped_bit)) == stopped_bit;
+}
+
+/// After the join: its stop is the parent's.
+bool join_state::passes_stop() const noexcept {
+    // relaxed: observe — ordered by the count (I3)
+    return was_stopped() && (state_.load(relaxed) & hides_stop_bit) == 0;
+}
+
+std::exception_ptr join_state::error() const noexcept {
+    // relaxed: observe — ordered by the count (I3)
+    return (state_.load(relaxed) & failed_bit) != 0 ? error_.value : nullptr;
+}
+
+void join_state::rethrow_error() const {
+    if (std::exception_ptr const error = this->error()) {
+        std::rethrow_exception(error);
+    }
 }
 
 /// Off the workers, a join may run only what no worker's deque offers.
 void join_state::require_no_pool() const noexcept {
     WEFT_CHECK(parent_->context_->sched == nullptr,
-               "a coroutine of a runtime is resumed on a thread that is not one of its workers");
+               "a coroutine of a runtime is resumed on a thread that is not one "
+               "of its workers");
 }
 
 void join_state::postpone(promise_base& child) noexcept {
@@ -131,8 +181,15 @@ void join_state::make_context() noexcept {
     }
 }
 
-void join_state::destroy_made_context() noexcept {
-    context_.value.~stop_context();
+void join_state::clean_up_made() noexcept {
+    // relaxed: own — nobody else is left
+    std::uint64_t const state = state_.load(relaxed);
+    if ((state & failed_bit) != 0) {
+        error_.value.~exception_ptr();
+    }
+    if ((state & context_made_bit) != 0) {
+        context_.value.~stop_context();
+    }
 }
 
 context const* context_ref::of_join() const noexcept {

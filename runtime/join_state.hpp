@@ -5,14 +5,16 @@
 /// Protocol. The awaiting coroutine, the parent, is suspended while run() is at work. run() *nests*
 /// child 0: runs it by a call. If thieves lack forks the join is *open*: children N-1 … 1 stand on
 /// the worker's fork deque meanwhile. Otherwise nobody else knows of them yet.
-///   a nested child ends with its value: it hands the value over, frees its frame and returns. The
-///       next child is nested; in an open join only if it is still the youngest fork of this
-///       worker, which claims it. After the last one the parent goes on as if it had never waited.
+///   a child ends, in whatever way: the join gets its value or its error, and its frame is
+///       destroyed, on the thread where it ended.
+///   a nested child ends with its value: it returns after that. The next child is nested; in an
+///       open join only if it is still the youngest fork of this worker, which claims it. After the
+///       last one the parent goes on as if it had never waited.
 ///   otherwise (the child waits or has failed, or the next one is gone): a join that was not open
 ///       offers the children that are left. The parent gives its share: state_ -= 1 + children
 ///       nested; its call returns to whoever nested the parent, which finds it suspended and does
 ///       the same, down to the worker's loop.
-///   a child that is not nested ends: state_ -= 1.
+///   any other child ends: state_ -= 1, after its frame.
 ///   Whoever brings the count to 0 resumes the parent.
 ///   Too deep a stack, or too long a time without a look at I/O: the parent offers all its children
 ///       and gives its share, which takes the whole stack down.
@@ -21,20 +23,25 @@
 /// I2 A child on the deque is claimed exactly once: by the deque's pop or by its steal.
 /// I3 The subtraction is a party's last access to the join unless it reached 0. Results are written
 ///    before it (release) and read after it (acquire). Until the parent has given its share, nobody
-///    else resumes it or frees a child.
+///    else resumes it. A child that others may run may be gone at any time: only its address may be
+///    used.
 /// I4 A failing child stops its siblings through the join's own stop state; all children are always
-///    awaited.
+///    awaited. Its frame is gone before.
 /// I5 `nested_child` names a child exactly while the call that nests it is on this thread's stack
 ///    and it has not ended; so a child that finds itself there ends by returning. A call below it
 ///    restores what it found.
 /// I6 The join's context is made when it is first asked for, by whoever asks: most children need
-///    none. Only children ask, before they end, or who acts for them.
+///    none. Only children ask, before they end, or who acts for them. What is in a child's frame
+///    may refer to it: the frames are destroyed while the join waits.
+/// I7 Of several errors the join keeps that of the child with the lowest number. Whoever holds
+///    error_lock_bit writes error_ and error_index_; the parent reads them after the join.
 
 #include <weft/runtime/promise.hpp>
 #include <weft/runtime/worker.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 
 namespace weft::detail {
 
@@ -43,9 +50,14 @@ WEFT_STATIC_TLS extern constinit thread_local std::uintptr_t nesting_floor;
 
 class join_state : public completion {
 public:
-    static constexpr std::uint64_t count_max = (std::uint64_t{1} << 30) - 2;
+    static constexpr std::uint64_t count_max = (std::uint64_t{1} << 28) - 2;
 
-    join_state() noexcept : completion(&child_done) {}
+    /// What becomes of `child`, which has ended and knows `result_`: gives its value or its error
+    /// to the join, destroys its frame, and tells how it ended for the join: `error` also when the
+    /// value's move throws.
+    using settle_function = outcome (*)(join_state&, promise_base& child) noexcept;
+
+    explicit join_state(completion::function child_done) noexcept : completion(child_done) {}
 
     join_state(join_state const&) = delete;
     join_state& operator=(join_state const&) = delete;
@@ -55,16 +67,17 @@ public:
     ///   join()      the join that they belong to
     ///   size()      how many, at least one, at most count_max
     ///   promise(i), checked(i), which aborts where there is none
-    ///   result(i)   where child i's value goes
-    ///   keeps(i)    whether its value and its frame shall stay where they are
-    ///   ended(i)    nested child i has ended
+    ///   result(i)   where child i's value goes; tells child i from the others, value or not
+    ///   keeps(i)    whether a nested child shall leave its value to the settle_function
+    ///   ended(i)    nested child i has ended with its value
+    ///   hides_stop  whether the parent is resumed, not unwound, when a stop ends the join
     template <class Children>
     [[nodiscard]] WEFT_NOINLINE static bool run(void* parent, Children children) noexcept {
         join_state& self = children.join();
         std::size_t const count = children.size();
         self.parent_ = &promise_base::at(parent);
         // relaxed: own — published with the children
-        self.state_.store(count + 1, relaxed);
+        self.state_.store(begun<Children::hides_stop>(count), relaxed);
         for (std::size_t i = 0; i != count; ++i) {
             promise_base& child = children.checked(i);
             child.context_ = context_ref(self);
@@ -94,39 +107,77 @@ public:
         return false;
     }
 
-    /// Parent: every one of the `count` children was nested, handed its value over and is gone, and
-    /// there is nothing to clean up.
+    /// Parent: every one of the `count` children was nested and handed its value over, and there is
+    /// nothing to clean up.
+    template <bool HidesStop = false>
     [[nodiscard]] WEFT_ALWAYS_INLINE bool went_smoothly(std::size_t count) const noexcept {
         // relaxed: observe — ordered by the count, or written by this thread (I3)
-        return state_.load(relaxed) == count + 1;
+        return state_.load(relaxed) == begun<HidesStop>(count);
     }
 
-    /// Parent: how many of its `count` children were nested and have ended. They are the first.
+    /// Parent: the join was awaited.
+    [[nodiscard]] bool has_begun() const noexcept {
+        // relaxed: observe — as above
+        return state_.load(relaxed) != 0;
+    }
+
+    /// Parent, after the join: how many of its `count` children were nested and have ended with
+    /// their value. They are the first.
     [[nodiscard]] std::size_t nested_count(std::size_t count) const noexcept {
         // relaxed: observe — as above
         std::uint64_t const state = state_.load(relaxed);
-        return (state & count_mask) == count + 1 ? count : (state >> nested_shift) & count_mask;
+        return (state & left_bit) == 0 ? count : (state >> nested_shift) & count_mask;
     }
 
-    /// Parent, when no child is left, last of all: what a child left behind may refer to the
-    /// context.
-    WEFT_ALWAYS_INLINE void destroy_context() noexcept {
+    /// Parent, after the join: the error, or null. Null also when a stop has ended the join.
+    [[nodiscard]] std::exception_ptr error() const noexcept;
+
+    /// Parent, after the join: nothing failed but the stop.
+    [[nodiscard]] bool was_stopped() const noexcept;
+
+    void rethrow_error() const;
+
+    /// A child or who acts for it: child `index` failed.
+    WEFT_COLD void note_error(std::size_t index, std::exception_ptr error) noexcept;
+
+    /// Parent, when no child is left.
+    WEFT_ALWAYS_INLINE void clean_up() noexcept {
         // relaxed: own — nobody else is left
-        if ((state_.load(relaxed) & context_made_bit) != 0) [[unlikely]] {
-            destroy_made_context();
+        if ((state_.load(relaxed) & (context_made_bit | failed_bit)) != 0) [[unlikely]] {
+            clean_up_made();
         }
     }
+
+    [[nodiscard]] std::coroutine_handle<> end_child(promise_base& child,
+                                                    settle_function settle) noexcept;
 
 private:
     friend class context_ref;
 
-    static constexpr unsigned nested_shift = 30;
+    static constexpr unsigned nested_shift = 28;
     static constexpr std::uint64_t count_mask = (std::uint64_t{1} << nested_shift) - 1;
+    static constexpr std::uint64_t left_bit = std::uint64_t{1} << 57;
+    static constexpr std::uint64_t hides_stop_bit = std::uint64_t{1} << 58;
+    static constexpr std::uint64_t error_lock_bit = std::uint64_t{1} << 59;
     static constexpr std::uint64_t failed_bit = std::uint64_t{1} << 60;
     static constexpr std::uint64_t stopped_bit = std::uint64_t{1} << 61;
     static constexpr std::uint64_t context_claimed_bit = std::uint64_t{1} << 62;
     static constexpr std::uint64_t context_made_bit = std::uint64_t{1} << 63;
     static constexpr std::uintptr_t nesting_bytes = 32 * 1024;
+
+    /// state_ when the children start.
+    template <bool HidesStop>
+    [[nodiscard]] static constexpr std::uint64_t begun(std::size_t count) noexcept {
+        return count + 1 + (HidesStop ? hides_stop_bit : 0);
+    }
+
+    union lazy_error {
+        lazy_error() noexcept {}
+
+        ~lazy_error() {}
+
+        std::exception_ptr value;
+    };
 
     union lazy_context {
         lazy_context() noexcept {}
@@ -137,7 +188,7 @@ private:
         stop_context value;
     };
 
-    /// True when the child has ended and handed its value over, or keeps it as it was told to.
+    /// True when the child has ended with its value.
     template <class Children>
     [[nodiscard]] WEFT_ALWAYS_INLINE static bool nest(Children& children,
                                                       std::size_t index) noexcept {
@@ -161,7 +212,9 @@ private:
         }
         worker& here = *this_threads_worker;
         while (i-- != first) {
-            here.push_fork(children.promise(i));
+            promise_base& child = children.promise(i);
+            child.result_ = children.result(i);
+            here.push_fork(child);
         }
         here.announce_forks();
     }
@@ -203,14 +256,18 @@ private:
             }
             nested_child = reinterpret_cast<std::uintptr_t>(&self);  // names nobody
             for (std::size_t i = done + 1; i < count; ++i) {
-                children.promise(i).handle().resume();
+                promise_base& child = children.promise(i);
+                child.result_ = children.result(i);
+                child.handle().resume();
             }
             if (outer == 0) {
                 run_postponed();
             }
         } else {
             for (std::size_t i = count; i-- != 0;) {
-                postpone(children.promise(i));
+                promise_base& child = children.promise(i);
+                child.result_ = children.result(i);
+                postpone(child);
             }
         }
         nested_child = outer;
@@ -239,24 +296,28 @@ private:
         return true;
     }
 
-    static std::coroutine_handle<> child_done(completion& base, promise_base& child) noexcept;
     static void postpone(promise_base& child) noexcept;
     static void run_postponed() noexcept;
     WEFT_COLD void require_no_pool() const noexcept;
     [[nodiscard]] WEFT_COLD bool leave(std::size_t done) noexcept;
-    WEFT_COLD void note_unhappy(promise_base& child) noexcept;
-    [[nodiscard]] bool is_stopped() const noexcept;
+    WEFT_COLD void note_unhappy(outcome ended) noexcept;
+    [[nodiscard]] bool passes_stop() const noexcept;
     [[nodiscard]] context const& inherited() noexcept;
     void make_context() noexcept;
-    WEFT_COLD WEFT_SPARES_REGISTERS void destroy_made_context() noexcept;
+    WEFT_COLD WEFT_SPARES_REGISTERS void clean_up_made() noexcept;
 
     // --- constant after run() began --------------------------------------------------
     promise_base* parent_;
 
     // --- any thread, atomic (see Protocol) ---------------------------------------
     /// Written by the parent and by ending children: how many of them are left, counting the
-    /// parent's share, how many were nested, what has happened, and the state of context_.
+    /// parent's share, how many were nested, what has happened, and the states of error_ and
+    /// context_. 0 before the join.
     atomic<std::uint64_t> state_{0};
+
+    // --- whoever has set error_lock_bit; the parent after the join (I7) ---------------
+    std::uint32_t error_index_;  // if failed_bit is set
+    lazy_error error_;
 
     // --- whoever has set context_claimed_bit; constant from context_made_bit on -------
     lazy_context context_;

@@ -2,166 +2,96 @@
 
 /// when_all for a number of tasks known at run time. See when_all.hpp.
 
-#include <weft/runtime/join_state.hpp>
+#include <weft/runtime/base/result.hpp>
+#include <weft/runtime/join_row.hpp>
 #include <weft/runtime/join_values.hpp>
 #include <weft/runtime/task.hpp>
 
 #include <concepts>
+#include <coroutine>
 #include <cstddef>
 #include <new>
 #include <span>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace weft {
 
-namespace detail {
+/// What `co_await when_all(vector)` waits in; the result form yields a `result`.
+template <bool ResultForm, class T>
+class [[nodiscard]] when_all_range_operation
+    : private detail::join_of_row<when_all_range_operation<ResultForm, T>,
+                                  T,
+                                  typename detail::values_of_row<T>::results,
+                                  ResultForm> {
+    using base = detail::join_of_row<when_all_range_operation,
+                                     T,
+                                     typename detail::values_of_row<T>::results,
+                                     ResultForm>;
+    using values = typename detail::values_of_row<T>::values;
 
-/// A join of tasks that stand in a row.
-template <class T>
-class row_of_children {
-    /// Values that a nested child may put over one that is there.
-    static constexpr bool in_place =
-        std::is_trivially_copyable_v<join_value_t<T>> && !std::is_reference_v<T>;
+    friend base;
 
 public:
-    using value_type = join_value_t<T>;
-
-    static constexpr bool fills_results = in_place && !std::is_void_v<T>;
-
-    row_of_children() noexcept = default;
-    row_of_children(row_of_children const&) = delete;
-    row_of_children& operator=(row_of_children const&) = delete;
-
-    ~row_of_children() { join_.destroy_context(); }
-
-    [[nodiscard]] bool run(void* parent,
-                           task<T>* children,
-                           std::size_t count,
-                           value_type* results) noexcept {
-        WEFT_CHECK(count <= join_state::count_max, "a join of too many children");
-        return join_state::run(parent, members{&join_, children, count, results});
-    }
-
-    [[nodiscard]] bool went_smoothly(std::size_t count) const noexcept {
-        return in_place && join_.went_smoothly(count);
-    }
-
-    /// After the join: gives each value that is not in `results` to `put(index, value)`.
-    template <class Put>
-    void finish(task<T>* children, std::size_t count, Put put) {
-        if (went_smoothly(count)) [[likely]] {
-            return;
-        }
-        for (std::size_t i = 0; i != count; ++i) {
-            if (children[i]) {
-                rethrow_error<T>(task_access::promise(children[i]));
-            }
-        }
-        for (std::size_t i = 0; i != count; ++i) {
-            if (children[i]) {
-                if constexpr (!std::is_void_v<T>) {
-                    put(i, take_value<T>(task_access::promise(children[i])));
-                }
-            }
-        }
-    }
-
-private:
-    struct members {
-        join_state* owner;
-        task<T>* children;
-        std::size_t count;
-        value_type* results;
-
-        [[nodiscard]] join_state& join() const noexcept { return *owner; }
-
-        [[nodiscard]] std::size_t size() const noexcept { return count; }
-
-        [[nodiscard]] promise_base& promise(std::size_t index) const noexcept {
-            return task_access::promise(children[index]);
-        }
-
-        [[nodiscard]] promise_base& checked(std::size_t index) const noexcept {
-            WEFT_CHECK(static_cast<bool>(children[index]),
-                       "an empty task is awaited: a task can be awaited once");
-            return promise(index);
-        }
-
-        [[nodiscard]] void* result(std::size_t index) const noexcept {
-            return fills_results ? results + index : nullptr;
-        }
-
-        [[nodiscard]] static constexpr bool keeps(std::size_t) noexcept { return !in_place; }
-
-        void ended(std::size_t index) const noexcept {
-            if constexpr (in_place) {
-                (void)task_access::release(children[index]);
-            }
-        }
-    };
-
-    join_state join_;
-};
-
-}  // namespace detail
-
-template <class T>
-class [[nodiscard]] when_all_range_operation {
-public:
-    explicit when_all_range_operation(std::vector<task<T>> children)
-        : children_(std::move(children)) {
-        if constexpr (fills) {
-            values_.resize(children_.size());
-        }
-    }
+    explicit when_all_range_operation(std::vector<task<T>>&& children)
+        : children_(std::move(children))
+        , values_(children_.size()) {}
 
     when_all_range_operation(when_all_range_operation const&) = delete;
     when_all_range_operation& operator=(when_all_range_operation const&) = delete;
+
+    ~when_all_range_operation() { this->end_row(); }
 
     [[nodiscard]] bool await_ready() const noexcept { return children_.empty(); }
 
     template <std::derived_from<detail::promise_base> Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> parent) noexcept {
-        if constexpr (fills) {
-            return join_.run(parent.address(), children_.data(), children_.size(), values_.data());
-        } else {
-            return join_.run(parent.address(), children_.data(), children_.size(), nullptr);
-        }
+        return this->run_row(parent.address());
     }
 
-    auto await_resume() {
-        std::size_t const count = children_.size();
-        if constexpr (std::is_void_v<T>) {
-            join_.finish(children_.data(), count, [](std::size_t, unit) noexcept {});
-        } else {
-            if constexpr (!fills) {
-                values_.reserve(count);
+    std::conditional_t<ResultForm, result<values>, values> await_resume() {
+        if constexpr (ResultForm) {
+            if (std::error_code const code = detail::code_of_join<detail::join_state>(*this)) {
+                return failure(code);
             }
-            join_.finish(children_.data(), count, [this](std::size_t index, T&& value) {
-                if constexpr (fills) {
-                    values_[index] = value;
-                } else {
-                    values_.push_back(std::forward<T>(value));
-                }
-            });
-            return std::move(values_);
+            if constexpr (std::is_void_v<values>) {
+                return {};
+            } else {
+                return values_.take();
+            }
+        } else {
+            this->rethrow_error();
+            return values_.take();
         }
     }
 
-private:
-    static constexpr bool fills = detail::row_of_children<T>::fills_results &&
-                                  std::is_default_constructible_v<T> && !std::is_same_v<T, bool>;
+[[nodiscard]] when_all_range_operation<true, T> as_result() &&
+    requires(!ResultForm) { return when_all_range_operation<true, T>(std::move(children_)); }
 
-    detail::row_of_children<T> join_;  // outlives the children: what stopped in them refers to it
+    private : [[nodiscard]] typename base::row_of_tasks row() noexcept {
+        return {children_.data(), children_.size(), values_.into(children_.data())};
+    }
+
     std::vector<task<T>> children_;
-    std::vector<detail::join_value_t<T>> values_;
+    detail::values_of_row<T> values_;
 };
 
-template <class T>
-class [[nodiscard]] when_all_span_operation {
+/// What `co_await when_all(span, span)` waits in; the result form yields a `result<>`.
+template <bool ResultForm, class T>
+class [[nodiscard]] when_all_span_operation
+    : private detail::join_of_row<when_all_span_operation<ResultForm, T>,
+                                  T,
+                                  typename detail::results_of_span<T>::type,
+                                  ResultForm> {
+    using base = detail::join_of_row<when_all_span_operation,
+                                     T,
+                                     typename detail::results_of_span<T>::type,
+                                     ResultForm>;
     using value_type = detail::join_value_t<T>;
+
+    friend base;
 
 public:
     when_all_span_operation(std::span<task<T>> children, std::span<value_type> results) noexcept
@@ -174,31 +104,41 @@ public:
     when_all_span_operation(when_all_span_operation const&) = delete;
     when_all_span_operation& operator=(when_all_span_operation const&) = delete;
 
+    ~when_all_span_operation() { this->end_row(); }
+
     [[nodiscard]] bool await_ready() const noexcept { return children_.empty(); }
 
     template <std::derived_from<detail::promise_base> Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> parent) noexcept {
-        return join_.run(parent.address(), children_.data(), children_.size(), results_.data());
+        return this->run_row(parent.address());
     }
 
-    void await_resume() {
-        value_type* const results = results_.data();
-        join_.finish(
-            children_.data(), children_.size(), [results](std::size_t index, value_type&& value) {
-                results[index] = std::move(value);
-            });
-    }
-
-    ~when_all_span_operation() {
-        if (!join_.went_smoothly(children_.size())) {
-            for (task<T>& each : children_) {
-                each = task<T>();
+    std::conditional_t<ResultForm, result<void>, void> await_resume() {
+        if constexpr (ResultForm) {
+            if (std::error_code const code = detail::code_of_join<detail::join_state>(*this)) {
+                return failure(code);
             }
+            return {};
+        } else {
+            this->rethrow_error();
         }
     }
 
+    [[nodiscard]] when_all_span_operation<true, T> as_result() && noexcept
+        requires(!ResultForm)
+    {
+        return when_all_span_operation<true, T>(children_, results_);
+    }
+
 private:
-    detail::row_of_children<T> join_;
+    [[nodiscard]] typename base::row_of_tasks row() noexcept {
+        if constexpr (std::is_void_v<T>) {
+            return {children_.data(), children_.size(), {children_.data()}};
+        } else {
+            return {children_.data(), children_.size(), {results_.data()}};
+        }
+    }
+
     std::span<task<T>> children_;
     std::span<value_type> results_;
 };
@@ -253,23 +193,26 @@ private:
 };
 
 /// The same for a number of tasks known at run time. Yields a vector of the values in the order of
-/// the tasks, or nothing for task<void>. An empty range is complete at once.
+/// the tasks, or nothing for task<void>; allocates for the values. An empty range is complete at
+/// once.
 template <class T>
-[[nodiscard]] when_all_range_operation<T> when_all(std::vector<task<T>> children) {
-    return when_all_range_operation<T>(std::move(children));
+[[nodiscard]] when_all_range_operation<false, T> when_all(std::vector<task<T>> children) {
+    return when_all_range_operation<false, T>(std::move(children));
 }
 
-/// The same for tasks that stand in a row of the caller's: writes the values to `results`, which
-/// has room for as many, and allocates nothing. Afterwards the tasks are empty.
+/// The same for tasks that stand in a row of the caller's: each value goes over what is in
+/// `results` when its child ends, whatever becomes of the others. `results` has room for as many;
+/// allocates nothing. Afterwards the tasks are empty.
 template <class T, std::size_t Size, std::size_t Room>
     requires(!std::is_void_v<T> && !std::is_reference_v<T>)
-[[nodiscard]] when_all_span_operation<T> when_all(std::span<task<T>, Size> children,
-                                                  std::span<T, Room> results) noexcept {
-    return when_all_span_operation<T>(children, results);
+[[nodiscard]] when_all_span_operation<false, T> when_all(std::span<task<T>, Size> children,
+                                                         std::span<T, Room> results) noexcept {
+    return when_all_span_operation<false, T>(children, results);
 }
 
-[[nodiscard]] inline when_all_span_operation<void> when_all(std::span<task<>> children) noexcept {
-    return when_all_span_operation<void>(children, std::span<unit>());
+[[nodiscard]] inline when_all_span_operation<false, void> when_all(
+    std::span<task<>> children) noexcept {
+    return when_all_span_operation<false, void>(children, std::span<unit>());
 }
 
 }  // namespace weft
