@@ -195,8 +195,8 @@ struct outcome {
 
 class read_operation : public io_op {
 public:
-    read_operation(socket_state& socket, unsigned char& buffer) noexcept
-        : io_op(io_kind::recv, socket) {
+    read_operation(socket_state& where, unsigned char& buffer) noexcept
+        : io_op(io_kind::recv, where) {
         data = &buffer;
         length = 1;
     }
