@@ -204,6 +204,37 @@ task<bool> is_positive(int v, int yields) {
     co_return v > 0;
 }
 
+[[gnu::noinline]] std::atomic<int>*& canary() noexcept {
+    static thread_local std::atomic<int>* of_this_thread = nullptr;
+    return of_this_thread;
+}
+
+/// Joins, changes workers and joins again, at every node; counts what stands in the tree. Each node
+/// leaves its mark on the thread that it is on and takes it away before it may move.
+task<long> moves_and_joins(int depth, std::atomic<int>& clashes) {
+    std::atomic<int> own = 0;
+    canary() = &own;
+    if (canary() != &own) {
+        ++clashes;
+    }
+    canary() = nullptr;
+    co_await weft::yield();
+    if (depth == 0) {
+        co_return 1;
+    }
+    auto [a, b] = co_await when_all(moves_and_joins(depth - 1, clashes), value(1));
+    if (canary() != nullptr) {
+        ++clashes;
+    }
+    co_await weft::yield();
+    auto [c, d] =
+        co_await when_all(after_yields(1, depth % 3), moves_and_joins(depth - 1, clashes));
+    if (canary() != nullptr) {
+        ++clashes;
+    }
+    co_return a + b + c + d;
+}
+
 }  // namespace
 
 TEST_SUITE("runtime/when_all_lifetime") {
@@ -307,5 +338,15 @@ TEST_SUITE("runtime/when_all_lifetime") {
         };
         CHECK(pool.block_on(limited()));
         CHECK(went_on);
+    }
+
+    TEST_CASE("coroutines that change workers between nested joins join once each") {
+        for (unsigned workers : {1U, 2U, 4U}) {
+            std::atomic<int> clashes = 0;
+            weft::thread_pool pool(workers);
+            // 2 f(n - 1) + 2, from f(0) = 1
+            CHECK(pool.block_on(moves_and_joins(9, clashes)) == 3 * 512 - 2);
+            CHECK(clashes == 0);
+        }
     }
 }
