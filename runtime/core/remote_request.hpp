@@ -18,7 +18,7 @@ struct remote_request {
     remote_request& operator=(remote_request const&) = delete;
 
     union {
-        run_function run;       // what a worker calls
+        run_function run;      // what a worker calls
         stop_function notice;  // what a stop calls, until it sets `run` and posts the request
     };
 

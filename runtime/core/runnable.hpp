@@ -14,6 +14,7 @@ struct runnable {
 
 protected:
     runnable() noexcept {}
+
     ~runnable() = default;
 
 public:
