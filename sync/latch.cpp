@@ -50,9 +50,8 @@ bool latch_core::pass_or_enlist(waiter& waiter) noexcept {
     std::size_t word = word_.load(acquire);
     while (word / one != 0) {
         if ((word & contended) != 0 ||
-            // acquire: claim — sends who counts last to the list, which lock_ orders. The loser
-            // (acquire: observe) looks again; an order of success below the loser's is refused by
-            // g++.
+            // acquire: claim — sends who counts last to the list, which lock_ orders; pairs with
+            // count_down():publish. The loser (acquire: observe) looks again.
             word_.compare_exchange_weak(word, word | contended, acquire, acquire)) {
             waiters_.push_back(waiter);
             return false;
