@@ -1,6 +1,7 @@
 #include <weft/io/signal.hpp>
 
 #include <weft/io/transfer.hpp>
+#include <weft/runtime/this_task.hpp>
 
 #include <cerrno>
 #include <system_error>
@@ -39,6 +40,7 @@ signal_set::signal_set(std::initializer_list<int> numbers) : state_(redirect(num
 task<int> signal_set::next() {
     static address const nowhere = address::any_v4(0);
     for (;;) {
+        co_await this_task::stop_point();
         ::signalfd_siginfo received;
         ::ssize_t const count = ::read(state_.fd(), &received, sizeof received);
         if (count == static_cast<::ssize_t>(sizeof received)) {

@@ -13,9 +13,11 @@ namespace weft {
 /// them, too: make the set in `main`, before the runtime. They stay blocked when the set is gone.
 ///
 /// Thread safety: any number of tasks may wait, on any workers; each signal goes to one of them.
-/// Cancellation: a stop ends a waiting next() and unwinds its task; it has taken no signal then.
+/// Cancellation: a stop ends a waiting next() and unwinds its task; it has taken no signal then. In
+///     a race of tasks the loser may have taken one in the same moment: wait for signals in a task
+///     of their own.
 /// Lifetime: must outlive its operations.
-/// Resumption: on the worker that began the wait, through its ready queue.
+/// Resumption: on the pool, through the ready queue of the worker that began the wait.
 /// Complexity: one descriptor; a frame and a system call per signal.
 /// Errors: std::system_error from the constructor. Signals of one number that come while one of
 ///     them is pending are one signal: the kernel counts no further.

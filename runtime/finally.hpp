@@ -44,8 +44,9 @@ template <class T>
                               clock::duration limit = default_cleanup_limit,
                               std::source_location asked_at = std::source_location::current()) {
     detail::settle_operation<T> ended(std::move(body));
-    co_await ended;
+    // Made before the body runs: nothing can keep it from running afterwards.
     detail::settle_operation<void> cleaned(detail::clean_up(limit, std::move(cleanup), asked_at));
+    co_await ended;
     co_await cleaned;
     detail::rethrow_errors(ended.error(), cleaned.error());
     if (ended.was_stopped()) {

@@ -39,17 +39,21 @@ public:
         return promise.handle();
     }
 
-    void await_resume() const noexcept {}
+    /// What a stopped child had is gone when its awaiter goes on, as after any other end.
+    void await_resume() noexcept {
+        stopped_ = task_access::promise(child_).outcome_ == outcome::stopped;
+        if (stopped_) {
+            child_ = task<T>();
+        }
+    }
 
     // --- after the await --------------------------------------------------------
 
-    [[nodiscard]] bool was_stopped() noexcept {
-        return task_access::promise(child_).outcome_ == outcome::stopped;
-    }
+    [[nodiscard]] bool was_stopped() const noexcept { return stopped_; }
 
     /// The error, or null.
     [[nodiscard]] std::exception_ptr error() noexcept {
-        return task_access::promise(child_).error();
+        return stopped_ ? nullptr : task_access::promise(child_).error();
     }
 
     /// Requires: not stopped. The value, or throws the error.
@@ -61,6 +65,7 @@ private:
     }
 
     task<T> child_;
+    bool stopped_ = false;
 };
 
 /// Ends the awaiting coroutine as stopped: for code that has held a stop back and lets it go on

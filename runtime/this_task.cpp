@@ -28,16 +28,6 @@ stop_token soft_token_of(context const& surroundings) noexcept {
     return stop_token(soft != nullptr ? soft : surroundings.stop);
 }
 
-bool stop_point_operation::give_up(promise_base& asker) noexcept {
-    worker* const here = current_worker();
-    if (here == nullptr) {
-        return false;
-    }
-    asker.stop_marked_ = true;
-    here->push_ready(asker);
-    return true;
-}
-
 void stop_check_operation::throw_cancelled() {
     throw operation_cancelled();
 }

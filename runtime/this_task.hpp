@@ -5,6 +5,7 @@
 /// A task finds its surroundings through the coroutine that asks, never through its thread: so
 /// these are awaited. Such an await is complete at once and never suspends.
 
+#include <weft/runtime/pass_stop.hpp>
 #include <weft/runtime/promise.hpp>
 #include <weft/runtime/sleep.hpp>
 
@@ -93,14 +94,15 @@ public:
     [[nodiscard]] bool await_ready() const noexcept { return false; }
 
     template <std::derived_from<promise_base> Promise>
-    [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> asker) const noexcept {
-        return asker.promise().stop().stop_requested() && give_up(asker.promise());
+    [[nodiscard]] std::coroutine_handle<> await_suspend(
+        std::coroutine_handle<Promise> asker) const noexcept {
+        if (!asker.promise().stop().stop_requested()) [[likely]] {
+            return asker;
+        }
+        return pass_stop(asker.promise());
     }
 
     void await_resume() const noexcept {}
-
-private:
-    static bool give_up(promise_base& asker) noexcept;
 };
 
 /// Throws if the task is asked to stop.

@@ -6,6 +6,12 @@
 
 namespace weft::detail {
 
+namespace {
+
+constexpr nanoseconds_u64 latest_deadline = ~nanoseconds_u64{0} >> 1U;
+
+}  // namespace
+
 timeout_state::timeout_state(promise_base& parent,
                              promise_base& child,
                              time_limit limit,
@@ -28,7 +34,9 @@ timeout_state::timeout_state(promise_base& parent,
         surroundings_.deadline = no_deadline;
     }
     nanoseconds_u64 const now = home_->now();
-    nanoseconds_u64 const deadline = limit.relative ? now + limit.time : limit.time;
+    nanoseconds_u64 const wanted = limit.relative ? now + limit.time : limit.time;
+    // What a time_point cannot hold is as far as one can.
+    nanoseconds_u64 const deadline = wanted < latest_deadline ? wanted : latest_deadline;
     bool const narrows = deadline < surroundings_.deadline;
     if (narrows) {
         surroundings_.deadline = deadline;

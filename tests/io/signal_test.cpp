@@ -67,6 +67,16 @@ TEST_SUITE("io/signal") {
         });
     }
 
+    TEST_CASE("a task that is stopped already takes no signal") {
+        weft::signal_set signals({SIGUSR1});
+        on_one_and_two_workers([&](auto&) -> task<> {
+            raise_in_process(SIGUSR1);
+            auto const stopped = co_await weft::as_result(weft::timeout(0ms, signals.next()));
+            CHECK(stopped.error() == std::errc::timed_out);
+            CHECK(co_await signals.next() == SIGUSR1);
+        });
+    }
+
     TEST_CASE("a number that is no signal is refused") {
         CHECK_THROWS_AS(weft::signal_set({4711}), std::system_error);
     }

@@ -5,6 +5,7 @@
 #include <weft/runtime/stop_on.hpp>
 #include <weft/runtime/this_task.hpp>
 #include <weft/runtime/thread_pool.hpp>
+#include <weft/tests/support/counted.hpp>
 #include <weft/tests/support/outcome.hpp>
 #include <weft/tests/support/small_tasks.hpp>
 
@@ -64,6 +65,26 @@ TEST_SUITE("runtime/finally") {
         CHECK(pool.block_on(outcome_under(source.token(),
                                           weft::finally(value(4), clean(cleaned)))) == "value 4");
         CHECK(cleaned == 1);
+    }
+
+    TEST_CASE("what a stopped body had is gone when the clean-up begins") {
+        weft::thread_pool pool(1);
+        stop_source source;
+        source.request_stop();
+        object_count objects;
+        int left = -1;
+        auto body = [&]() -> task<int> {
+            counted const held(objects);
+            co_await weft::sleep_for(24h);
+            co_return 0;
+        };
+        auto look = [&]() -> task<> {
+            left = objects.alive;
+            co_return;
+        };
+        CHECK(pool.block_on(outcome_under(source.token(), weft::finally(body(), look()))) ==
+              "stopped");
+        CHECK(left == 0);
     }
 
     TEST_CASE("clean-ups run from the inside out") {

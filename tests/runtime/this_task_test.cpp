@@ -77,6 +77,26 @@ TEST_SUITE("runtime/this_task") {
         CHECK(pool.block_on(work()).time() == time);
     }
 
+    TEST_CASE("the longest limit there is lies in the future") {
+        weft::thread_pool pool(1);
+        auto work = []() -> task<weft::clock::duration> {
+            weft::deadline const seen =
+                co_await weft::timeout(weft::clock::duration::max(), deadline_here());
+            co_return seen.remaining();
+        };
+        CHECK(pool.block_on(work()) > std::chrono::hours(24 * 365));
+    }
+
+    TEST_CASE("stop_point unwinds without a runtime, too") {
+        weft::stop_source source;
+        auto work = [&]() -> task<int> {
+            source.request_stop();
+            co_await weft::this_task::stop_point();
+            co_return 1;
+        };
+        CHECK(weft::sync_wait(outcome_under(source.token(), work())) == "stopped");
+    }
+
     TEST_CASE("what remains of a deadline that has passed is nothing") {
         weft::thread_pool pool(1);
         auto work = []() -> task<weft::deadline> {
