@@ -68,8 +68,8 @@ void task_group::start(child_record& record, promise_base& promise, bool may_she
 
 void task_group::start_plain(promise_base& promise) noexcept {
     count_spawn();
-    promise.context_ =
-        current_worker() != nullptr ? &shared_context(promise) : &context_;  // lanes are workers'
+    // The lanes are those of this scheduler's workers.
+    promise.context_ = context_.sched->is_current() ? &shared_context(promise) : &context_;
     promise.completion_ = this;
     context_.sched->schedule(promise);
 }
@@ -197,6 +197,15 @@ void task_group::list(child_record& record) noexcept {
     last_failed_ = &record;
 }
 
+bool task_group::has_errors() const noexcept {
+    for (child_record* each = first_failed_; each != nullptr; each = each->around_.next) {
+        if (policy_ == on_error::stop_siblings || !each->cell_.was_taken()) {
+            return true;
+        }
+    }
+    return unlisted_error_ != nullptr;
+}
+
 void task_group::take_errors(error_list& all) {
     for (child_record* each = first_failed_; each != nullptr; each = each->around_.next) {
         if (policy_ == on_error::stop_siblings || !each->cell_.was_taken()) {
@@ -252,6 +261,8 @@ void task_group::join_blocking() noexcept {
 }
 
 bool task_group::count_child() noexcept {
+    WEFT_CHECK(context_.sched != nullptr,
+               "spawn needs a runtime: await the scope in a task that a runtime runs");
     // relaxed: hint — the exchange below decides
     std::size_t pending = pending_.load(relaxed);
     while (pending != 0) {
@@ -301,6 +312,12 @@ struct task_group::grace_period : completion {
     atomic<int> ends{0};
 };
 
+/// Stands in `grace_` where no grace can begin any more.
+task_group::grace_period* task_group::over_mark() noexcept {
+    alignas(grace_period) static unsigned char mark;
+    return reinterpret_cast<grace_period*>(&mark);
+}
+
 bool task_group::request_stop(stop_reason const& reason, time_span grace) noexcept {
     if (grace == time_span() || context_.sched == nullptr) {
         return request_stop(reason);
@@ -315,11 +332,17 @@ bool task_group::request_stop(stop_reason const& reason, time_span grace) noexce
             *this,
             reason,
             std::chrono::nanoseconds(static_cast<std::int64_t>(grace.nanoseconds())));
-        promise_base& promise = task_access::release(wait).promise();
+        promise_base& promise = task_access::promise(wait);
         promise.context_ = &period->own_context;
         promise.completion_ = period;
-        // release: publish the period; pairs with waits_for_grace():observe
-        grace_.store(period, release);
+        grace_period* none = nullptr;
+        // release: publish the period; pairs with waits_for_grace():observe. The loser (relaxed: it
+        // reads nothing) comes when the last child has ended, and asks for good.
+        if (!grace_.compare_exchange_strong(none, period, release, relaxed)) {
+            delete period;
+            return request_stop(reason);
+        }
+        (void)task_access::release(wait);
         context_.sched->schedule(promise);
     } catch (...) {
         delete period;
@@ -330,9 +353,10 @@ bool task_group::request_stop(stop_reason const& reason, time_span grace) noexce
 
 /// Whoever reaches 0. True when the period of grace tells the joiner in its place.
 bool task_group::waits_for_grace() noexcept {
-    // acquire: observe the period; pairs with request_stop():publish
-    grace_period* const period = grace_.load(acquire);
-    if (period == nullptr) [[likely]] {
+    grace_period* period = nullptr;
+    // acquire: claim — no grace begins any more; pairs with request_stop():publish. The loser
+    // (acquire: observe) has the period.
+    if (grace_.compare_exchange_strong(period, over_mark(), acquire, acquire)) [[likely]] {
         return false;
     }
     period->own_context.own_stop.request_stop();
@@ -349,7 +373,9 @@ task_group::~task_group() {
         each.drop_child();
     }
     // relaxed: own — every child is gone
-    delete grace_.load(relaxed);
+    if (grace_period* const period = grace_.load(relaxed); period != over_mark()) {
+        delete period;
+    }
     // relaxed: own — as above
     if (lane* const lanes = lanes_.load(relaxed); lanes != nullptr) {
         delete[] lanes;

@@ -118,10 +118,8 @@ public:
         return child_stopped_.load(relaxed);
     }
 
-    /// After the join: errors are kept.
-    [[nodiscard]] bool has_errors() const noexcept {
-        return first_failed_ != nullptr || unlisted_error_ != nullptr;
-    }
+    /// After the join: take_errors() has something to give.
+    [[nodiscard]] bool has_errors() const noexcept;
 
     /// After the join, before take_errors(): one more.
     void add_error(std::exception_ptr error) noexcept;
@@ -167,6 +165,7 @@ private:
     [[nodiscard]] std::coroutine_handle<> arrive() noexcept;
     [[nodiscard]] std::coroutine_handle<> tell_joiner() noexcept;
     [[nodiscard]] bool waits_for_grace() noexcept;
+    [[nodiscard]] static grace_period* over_mark() noexcept;
 
     // --- constant after construction -------------------------------------------
     stop_context context_;

@@ -1,6 +1,7 @@
 #include <weft/runtime/nursery.hpp>
 #include <weft/runtime/scope.hpp>
 #include <weft/runtime/sleep.hpp>
+#include <weft/runtime/stop_on.hpp>
 #include <weft/runtime/thread_pool.hpp>
 #include <weft/tests/support/counted.hpp>
 
@@ -44,6 +45,80 @@ void run(Body body) {
 }  // namespace
 
 TEST_SUITE("runtime/nursery_start") {
+    TEST_CASE("children may be started from the workers of another runtime") {
+        weft::thread_pool pool(2);
+        weft::thread_pool other(8);
+        std::atomic<int> ended = 0;
+        auto child = [&]() -> task<> {
+            co_await weft::yield();
+            ++ended;
+        };
+        auto work = [&]() -> task<> {
+            auto body = [&](nursery& n) -> task<> {
+                std::atomic<int> started = 0;
+                auto starts = [&]() -> task<> {
+                    n.start(child());
+                    ++started;
+                    co_return;
+                };
+                for (int i = 0; i < 400; ++i) {
+                    n.start(child());
+                    other.spawn(starts());
+                }
+                while (started < 400) {
+                    co_await weft::yield();
+                }
+            };
+            co_await weft::scope(body);
+        };
+        pool.block_on(work());
+        CHECK(ended == 800);
+    }
+
+    TEST_CASE("a grace that is asked for by a clean-up, when the last child has ended, is over") {
+        weft::thread_pool pool(2);
+        auto work = []() -> task<> {
+            auto body = [](nursery& n) -> task<> {
+                auto cleanup = [&n]() -> task<> {
+                    n.request_stop("late", {.grace = 24h});
+                    co_return;
+                };
+                n.defer(cleanup);
+                co_return;
+            };
+            co_await weft::scope(body);
+        };
+        pool.block_on(work());
+        CHECK(weft::detail::frame_pool::live_frames() == 0);
+    }
+
+    TEST_CASE(
+        "a supervisor scope that is stopped does not go on because of an error joined before") {
+        weft::thread_pool pool(2);
+        bool went_on = false;
+        weft::stop_source source;
+        auto supervised = [&]() -> task<> {
+            auto body = [&](nursery& n) -> task<> {
+                auto handle = n.spawn(fails("broken"));
+                try {
+                    co_await handle;
+                } catch (std::runtime_error const&) {
+                    source.request_stop();
+                }
+                co_await sleeps();
+            };
+            co_await weft::supervisor_scope(body);
+            went_on = true;
+        };
+        auto work = [&]() -> task<bool> {
+            auto const ended =
+                co_await (weft::with_stop_token(source.token(), supervised()) | weft::as_result);
+            co_return !ended;
+        };
+        CHECK(pool.block_on(work()));
+        CHECK_FALSE(went_on);
+    }
+
     TEST_CASE("a child that is started without a handle ends before the scope does") {
         weft::test::object_count objects;
         std::atomic<int> ended = 0;
