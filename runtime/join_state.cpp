@@ -151,18 +151,19 @@ context const& join_state::inherited() noexcept {
 void join_state::make_context() noexcept {
     join_state* below = nullptr;
     context const* above = nullptr;
-    for (join_state* each = this; above == nullptr;) {
+    for (join_state* each = this;;) {
         // acquire: claim the making, or observe who was faster; pairs with itself and publish below
         std::uint64_t const before = each->state_.fetch_or(context_claimed_bit, acquire);
         if ((before & context_claimed_bit) == 0) {
             each->context_.below = below;
             below = each;
             context_ref const outer = each->parent_->context_;
-            each = outer.join();
-            if (each == nullptr) {
-                above = outer;
+            if (join_state* const outer_join = outer.join(); outer_join != nullptr) {
+                each = outer_join;
+                continue;
             }
-            continue;
+            above = outer;
+            break;
         }
         // acquire: observe the context; pairs with publish below
         while ((each->state_.load(acquire) & context_made_bit) == 0) {
@@ -170,6 +171,7 @@ void join_state::make_context() noexcept {
             ::sched_yield();
         }
         above = &each->context_.value;
+        break;
     }
     while (below != nullptr) {
         join_state& each = *below;

@@ -163,7 +163,7 @@ private:
     static constexpr std::uint64_t stopped_bit = std::uint64_t{1} << 61;
     static constexpr std::uint64_t context_claimed_bit = std::uint64_t{1} << 62;
     static constexpr std::uint64_t context_made_bit = std::uint64_t{1} << 63;
-    static constexpr std::uintptr_t nesting_bytes = 32 * 1024;
+    static constexpr std::uintptr_t nesting_bytes = std::uintptr_t{32} * 1024;
 
     /// state_ when the children start.
     template <bool HidesStop>
