@@ -32,7 +32,7 @@ namespace {
 [[nodiscard]] void const* identity(std::exception_ptr const& error) noexcept {
     static_assert(sizeof error == sizeof(void*), "an exception_ptr is one pointer");
     void const* address = nullptr;
-    std::memcpy(&address, &error, sizeof address);
+    std::memcpy(static_cast<void*>(&address), static_cast<void const*>(&error), sizeof address);
     return address;
 }
 
