@@ -187,7 +187,7 @@ public:
         return request_stop(stop_reason(stop_kind::requested, at));
     }
 
-    /// Asks softly first: `n.request_stop("draining", {.grace = 5s})`. True for the first to ask.
+    /// Asks softly first: `n.request_stop("draining", {.grace = 5s})`. True when this grace counts.
     /// Children hear of it by this_task::soft_stop_requested() and the like.
     bool request_stop(stop_reason const& reason, stop_options options) noexcept {
         return group_->request_stop(reason, options.grace);

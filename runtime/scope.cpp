@@ -31,6 +31,7 @@ std::coroutine_handle<> scope_core::body_ended(completion& base, promise_base& b
     if (body.outcome_ == outcome::error) {
         self.group_.request_stop(stop_reason(stop_kind::sibling_failed));
     } else if (body.outcome_ == outcome::stopped) {
+        body.handle().destroy();  // a child may wait for something that the body holds
         self.group_.request_stop(self.group_.stop().reason());
     }
     return self.join_children();

@@ -56,6 +56,9 @@ public:
     /// std::bad_alloc.
     [[nodiscard]] std::exception_ptr take_error(std::exception_ptr const& of_body);
 
+    /// After the end of the body: it was stopped, and its frame is gone.
+    [[nodiscard]] bool is_body_gone() const noexcept { return body_outcome_ == outcome::stopped; }
+
     /// After the await: a stop of the awaiting coroutine kept the body or a child from its end.
     [[nodiscard]] bool was_cut_short() const noexcept;
 
@@ -116,7 +119,9 @@ public:
 
     ~scope_operation() {
         if (begun_) {
-            task_ = {};  // first: what was stopped in it still refers to the core
+            if (body_promise_ != nullptr && !core_.is_body_gone()) {
+                body_promise_->handle().destroy();
+            }
             core_.~scope_core();
         }
     }
@@ -130,13 +135,15 @@ public:
         ::new (static_cast<void*>(&core_))
             detail::scope_core(parent.promise(), policy_, ResultForm);
         begun_ = true;
+        body_task body;
         try {
-            task_ = body_(core_.children());
+            body = body_(core_.children());
         } catch (...) {
             return core_.run_failed(std::current_exception());  // it may have spawned before
         }
-        WEFT_CHECK(static_cast<bool>(task_), "the body of a scope gives an empty task");
-        return core_.run(detail::task_access::promise(task_));
+        WEFT_CHECK(static_cast<bool>(body), "the body of a scope gives an empty task");
+        body_promise_ = &detail::task_access::release_promise(body);
+        return core_.run(*body_promise_);
     }
 
     std::conditional_t<ResultForm, result<value_type>, value_type> await_resume() {
@@ -154,19 +161,22 @@ public:
         return value_of_body();
     }
 
-[[nodiscard]] scope_operation<Body, true> as_result() &&
-    requires(!ResultForm) { return scope_operation<Body, true>(std::move(body_), policy_); }
+    [[nodiscard]] scope_operation<Body, true> as_result() && noexcept(
+        std::is_nothrow_move_constructible_v<Body>)
+        requires(!ResultForm)
+    {
+        return scope_operation<Body, true>(std::move(body_), policy_);
+    }
 
-    private :
+private:
     /// Null when there is no body.
     [[nodiscard]] std::exception_ptr error_of_body() noexcept {
-        return task_ ? detail::task_access::promise(task_).error() : nullptr;
+        return body_promise_ != nullptr && !core_.is_body_gone() ? body_promise_->error() : nullptr;
     }
 
     /// The body has a value, or was stopped by the nursery's own request_stop().
     std::conditional_t<ResultForm, result<value_type>, value_type> value_of_body() {
-        promise_type& promise = detail::task_access::promise(task_);
-        bool const stopped = promise.outcome_ == detail::outcome::stopped;
+        bool const stopped = core_.is_body_gone();
         if constexpr (std::is_void_v<value_type>) {
             static_cast<void>(stopped);
             if constexpr (ResultForm) {
@@ -176,12 +186,12 @@ public:
             if (stopped) {
                 return failure(std::errc::operation_canceled);
             }
-            return promise.take_value();
+            return body_promise_->take_value();
         } else {
             if (stopped) {
                 throw operation_cancelled();
             }
-            return promise.take_value();
+            return body_promise_->take_value();
         }
     }
 
@@ -193,7 +203,7 @@ public:
         detail::scope_core core_;  // built at the await, when the context is known
     };
 
-    body_task task_;
+    promise_type* body_promise_ = nullptr;  // the body's frame, until it is stopped
 };
 
 /// Runs `body`, which gets a nursery, and joins every child before it returns, on every path.

@@ -135,6 +135,10 @@ bool task_group::request_stop(stop_reason const& reason) noexcept {
 }
 
 void task_group::note_stopped() noexcept {
+    stop_state* const outer = context_.own_stop.parent();
+    if (outer != nullptr && !outer->stop_requested()) {
+        return;  // somebody here asked for it, who knows
+    }
     // relaxed: publish — ordered by the count in arrive() (I2)
     child_stopped_.store(true, relaxed);
 }
@@ -322,9 +326,10 @@ bool task_group::request_stop(stop_reason const& reason, time_span grace) noexce
     if (grace == time_span() || context_.sched == nullptr) {
         return request_stop(reason);
     }
-    if (!soft_stop_.request_stop(reason)) {
+    if (context_.own_stop.stop_requested()) {
         return false;
     }
+    soft_stop_.request_stop(reason);  // may have come from the surroundings already
     grace_period* period = nullptr;
     try {
         period = new grace_period(*this);
@@ -337,10 +342,11 @@ bool task_group::request_stop(stop_reason const& reason, time_span grace) noexce
         promise.completion_ = period;
         grace_period* none = nullptr;
         // release: publish the period; pairs with waits_for_grace():observe. The loser (relaxed: it
-        // reads nothing) comes when the last child has ended, and asks for good.
+        // reads nothing) comes after another, or when the last child has ended: then it asks for
+        // good.
         if (!grace_.compare_exchange_strong(none, period, release, relaxed)) {
             delete period;
-            return request_stop(reason);
+            return none == over_mark() && request_stop(reason);
         }
         (void)task_access::release(wait);
         context_.sched->schedule(promise);

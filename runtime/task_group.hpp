@@ -80,7 +80,7 @@ public:
     bool request_stop(stop_reason const& reason) noexcept;
 
     /// Softly now, and for good when `grace` is over and children are left. True for the first to
-    /// ask softly: its grace is the one that counts.
+    /// give a grace, before anybody asked for good: it is the one that counts.
     bool request_stop(stop_reason const& reason, time_span grace) noexcept;
 
     [[nodiscard]] stop_state& stop() noexcept { return context_.own_stop; }
