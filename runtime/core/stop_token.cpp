@@ -159,6 +159,13 @@ void stop_state::unlink_from_parent() noexcept {
     std::destroy_at(&link_.value);
 }
 
+bool stop_state::has_callbacks() noexcept {
+    lock();
+    bool const any = first_ != nullptr;
+    unlock();
+    return any;
+}
+
 bool stop_state::link_and_query() noexcept {
     link_upwards();
     // acquire: observe what the requester wrote; pairs with request_stop():publish

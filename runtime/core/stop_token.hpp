@@ -123,6 +123,10 @@ public:
 
     [[nodiscard]] stop_state* parent() const noexcept { return parent_; }
 
+    /// Any thread. Whether somebody would hear of a stop; exact when nobody registers or
+    /// deregisters.
+    [[nodiscard]] bool has_callbacks() noexcept;
+
 private:
     friend class stop_node;
 
