@@ -1,6 +1,7 @@
 #include <weft/io/op.hpp>
 
 #include <weft/runtime/base/error.hpp>
+#include <weft/runtime/ready_budget.hpp>
 
 #include <cerrno>
 #include <system_error>
@@ -56,7 +57,7 @@ bool io_op::start(promise_base& waiter) noexcept {
         }
         entered_ = true;
     }
-    if (!waiter.stop().stop_requested() && home.spend_budget() && backend->try_now(*this)) {
+    if (!waiter.stop().stop_requested() && spend_budget() && backend->try_now(*this)) {
         judge();
         return false;
     }

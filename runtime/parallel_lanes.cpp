@@ -1,6 +1,7 @@
 #include <weft/runtime/parallel_lanes.hpp>
 
 #include <weft/runtime/exception_group.hpp>
+#include <weft/runtime/ready_budget.hpp>
 #include <weft/runtime/scope.hpp>
 
 #include <algorithm>
@@ -29,11 +30,9 @@ std::coroutine_handle<> lane_checkpoint::pass(promise_base& lane) noexcept {
     if (lane.stop().stop_requested()) {
         return pass_stop(lane);
     }
-    worker* const here = current_worker();
-    if (here == nullptr || here->spend_budget()) {
+    if (spend_budget() || !give_way(lane)) {
         return lane.handle();
     }
-    here->push_yielded(lane);
     return std::noop_coroutine();
 }
 

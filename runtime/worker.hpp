@@ -111,16 +111,6 @@ public:
         return false;
     }
 
-    /// Counts an operation that completed without waiting. False when the caller should wait its
-    /// turn instead.
-    [[nodiscard]] bool spend_budget() noexcept {
-        if (budget_ == 0) {
-            return false;
-        }
-        --budget_;
-        return true;
-    }
-
     /// Arms `timer` for the driver clock's `deadline`.
     void add_timer(worker_timer& timer, nanoseconds_u64 deadline) noexcept;
 
@@ -197,7 +187,6 @@ private:
 
     // --- worker's own thread only ---------------------------------------------------
     alignas(cache_line) std::uint32_t fork_budget_ = fork_budget;
-    std::uint32_t budget_ = poll_interval;
     std::uint32_t runs_until_poll_ = poll_interval;
     std::uint32_t random_;
     std::uint32_t nap_ = 0;  // nanoseconds: this worker sleeps as the watcher; 0: soundly

@@ -91,16 +91,6 @@ bool channel_core::close() noexcept {
     return first;
 }
 
-/// Off a worker there is no budget; on one, whoever has used it up lets others run first.
-WEFT_NOINLINE bool give_way_if_due(promise_base& waiter) noexcept {
-    worker* const here = this_threads_worker;
-    if (here == nullptr || here->spend_budget()) [[likely]] {
-        return false;
-    }
-    here->push_yielded(waiter);
-    return true;
-}
-
 bool channel_wait::wait(promise_base& waiter) noexcept {
     WEFT_CHECK(waiter.context_->sched != nullptr, "waiting in a channel needs a runtime");
     promise_ = &waiter;

@@ -29,6 +29,7 @@
 #include <weft/runtime/base/intrusive_list.hpp>
 #include <weft/runtime/base/result.hpp>
 #include <weft/runtime/promise.hpp>
+#include <weft/runtime/ready_budget.hpp>
 #include <weft/sync/brief_lock.hpp>
 
 #include <cstddef>
@@ -178,10 +179,6 @@ private:
     static void close_list(intrusive_list<channel_waiter>& list, wake_chain& woken) noexcept;
 };
 
-/// After an operation that completed at once: false when the coroutine goes on, true when it has
-/// been put behind the others because it has had its share.
-[[nodiscard]] bool give_way_if_due(promise_base& waiter) noexcept;
-
 /// A waiter that a coroutine or a thread waits in by itself.
 class channel_wait : public channel_waiter, private stop_node {
 public:
@@ -196,7 +193,7 @@ public:
             core_->lock_.unlock();
             woken.wake_all();
             if (complete) [[likely]] {
-                return give_way_if_due(waiter);
+                return !spend_budget() && give_way(waiter);
             }
         }
         return wait(waiter);

@@ -132,11 +132,14 @@ public:
         }
     }
 
-    [[nodiscard]] bool await_ready() { return static_cast<bool>(predicate_()); }
+    [[nodiscard]] bool await_ready() {
+        holds_ = static_cast<bool>(predicate_());
+        return holds_ && detail::spend_budget();
+    }
 
     template <std::derived_from<detail::promise_base> Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-        return begin(coroutine.promise());
+        return holds_ ? detail::give_way(coroutine.promise()) : begin(coroutine.promise());
     }
 
     std::conditional_t<ResultForm, result<void>, void> await_resume() {
@@ -160,6 +163,7 @@ public:
 
     detail::condition_request request_;
     Predicate predicate_;
+    bool holds_ = false;
 };
 
 /// Lets tasks wait, with a mutex given up meanwhile, until somebody says that what the mutex

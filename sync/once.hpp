@@ -201,12 +201,18 @@ public:
         }
     }
 
-    [[nodiscard]] bool await_ready() const noexcept { return owner_.core().is_done(); }
+    [[nodiscard]] bool await_ready() const noexcept {
+        return spend_budget() && owner_.core().is_done();
+    }
 
     template <std::derived_from<promise_base> Promise>
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> caller) noexcept {
         WEFT_ASSERT(!begun_, "an operation is awaited twice");
+        if (budget_is_spent() && owner_.core().is_done()) [[unlikely]] {
+            return give_way(caller.promise()) ? std::noop_coroutine()
+                                              : std::coroutine_handle<>(caller);
+        }
         begun_ = true;
         auto& wait = *::new (static_cast<void*>(&wait_)) typed_once_wait<Owner>(owner_);
         if constexpr (ResultForm) {

@@ -212,7 +212,7 @@ public:
         detail::promise_base& waiter = handle.promise();
         list_channels(positions);
         if (!waiter.stop().stop_requested() && site_.poll()) {
-            return detail::give_way_if_due(waiter);
+            return !detail::spend_budget() && detail::give_way(waiter);
         }
         list_foreign(positions);
         return site_.wait(waiter);

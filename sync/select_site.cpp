@@ -91,7 +91,10 @@ bool select_site::wait(promise_base& waiter) noexcept {
         return !has_foreign || start_foreign();  // without them, nothing is ours any more
     }
     woken.wake_all();
-    return outcome == registration::complete ? give_way_if_due(waiter) : end_stopped();
+    if (outcome == registration::stopped) {
+        return end_stopped();
+    }
+    return !spend_budget() && give_way(waiter);
 }
 
 select_site::registration select_site::enlist_all(wake_chain& woken) noexcept {

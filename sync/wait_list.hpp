@@ -40,6 +40,7 @@
 #include <weft/runtime/base/intrusive_list.hpp>
 #include <weft/runtime/base/result.hpp>
 #include <weft/runtime/promise.hpp>
+#include <weft/runtime/ready_budget.hpp>
 #include <weft/sync/brief_lock.hpp>
 
 #include <concepts>
@@ -185,11 +186,14 @@ public:
         }
     }
 
-    [[nodiscard]] bool await_ready() noexcept { return request_.try_now(); }
+    [[nodiscard]] bool await_ready() noexcept { return spend_budget() && request_.try_now(); }
 
     template <std::derived_from<promise_base> Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
         WEFT_ASSERT(!begun_, "an operation is awaited twice");
+        if (budget_is_spent() && request_.try_now()) [[unlikely]] {
+            return give_way(coroutine.promise());
+        }
         begun_ = true;
         wait_type& wait = *::new (static_cast<void*>(&wait_)) wait_type(request_);
         if constexpr (ResultForm) {

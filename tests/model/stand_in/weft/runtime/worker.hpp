@@ -58,8 +58,6 @@ public:
 
     [[nodiscard]] bool spend_fork() noexcept { return true; }
 
-    [[nodiscard]] bool spend_budget() noexcept { return true; }
-
     void add_timer(worker_timer& timer, nanoseconds_u64 deadline) noexcept;
     bool cancel_timer(worker_timer& timer) noexcept;
 
