@@ -350,12 +350,7 @@ struct lazy_call {
 /// Cancellation: as for once: a stop ends a wait for another caller; the caller that computes is
 ///     stopped in what it computes.
 /// Lifetime: must outlive every operation on it and every use of the value, which it owns.
-/// Resumption: the caller that computes goes on where its task ended; the others through their
-///     schedulers.
-/// Complexity: one atomic load once it is there. Else O(1), and O(1) for each task that waits; no
-///     allocation besides the frame of the task that computes.
-/// Errors: what the task throws, to the caller that ran it. Aborts when it is destroyed while tasks
-///     wait, and when a task that no runtime runs would have to wait.
+/// Resumption, complexity, errors: as for once.
 /// Example: examples/shared_state.cpp
 template <class T, class Function>
 class lazy {
