@@ -14,7 +14,7 @@ import tempfile
 import unittest
 
 WORDS = ('setup', 'build', 'test', 'demo', 'bench', 'lint', 'ci')
-SYSTEM = ('bash', 'cat', 'dirname', 'env', 'find', 'grep', 'mkdir', 'mktemp', 'nproc', 'python3',
+SYSTEM = ('bash', 'cat', 'dirname', 'env', 'find', 'grep', 'head', 'mkdir', 'mktemp', 'nproc', 'python3',
           'readlink', 'rm', 'sed', 'sort', 'tail', 'tee', 'xargs')
 NOBODY = 65534
 
@@ -60,8 +60,9 @@ class Dev(unittest.TestCase):
         program.write_text(f'#!{shutil.which("bash")}\necho "{name} $*" >> "$HOME/calls"\n{does}\n')
         program.chmod(0o755)
 
-    def results(self, *results, exit_code=0):
-        lines = ''.join(f'{{"name": "a test", "result": "{result}"}}\n' for result in results)
+    def results(self, *results, exit_code=0, said=''):
+        lines = ''.join(f'{{"name": "a test", "stdout": "{said}", "result": "{result}"}}\n'
+                        for result in results)
         (self.folder / 'results').write_text(lines)
         (self.folder / 'meson-exit').write_text(str(exit_code))
 
@@ -156,6 +157,14 @@ class Dev(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertEqual(done.stdout.splitlines()[-2:], ['1 skipped', '2 passed, 2 failed'])
 
+    def test_a_failed_test_is_named_again_with_the_end_of_its_output(self):
+        self.results('FAIL', exit_code=1, said=''.join(f'line {i}\\n' for i in range(30)))
+        for word in ('test', 'ci'):
+            done = self.run_dev(word)
+            self.assertIn('failed: a test (FAIL)\n    line 10\n', done.stdout, word)
+            self.assertIn('    line 29\n0 passed, 1 failed\n', done.stdout, word)
+        self.assertIn('\n== ci: what failed in tsan\nfailed: a test (FAIL)\n', done.stdout)
+
     def test_a_name_that_no_test_has_ends_with_2(self):
         self.results()
         done = self.run_dev('test', 'io/tpc')
@@ -174,12 +183,13 @@ class Dev(unittest.TestCase):
 
     def test_ci_goes_on_after_a_failed_stage_and_fails(self):
         self.stand_in('ninja', '[[ $2 != build/asan ]]')
-        self.stand_in('clang-tidy-19', 'exit 1')
+        self.stand_in('clang-tidy-19', 'echo "x.cpp:1: error: wrong"; exit 1')
         done = self.run_dev('ci')
         self.assertEqual(done.returncode, 1)
         self.assertEqual(self.last_line(done), '7 passed, 3 failed')
         self.assertRegex(done.stdout, r'(?m)^asan +\d+ s +FAILED: 0 passed, 1 failed$')
         self.assertRegex(done.stdout, r'(?m)^lint +\d+ s +FAILED: 1 passed, 0 failed$')
+        self.assertIn('\n== ci: what failed in lint\nx.cpp:1: error: wrong\n', done.stdout)
 
 
 if __name__ == '__main__':
