@@ -21,6 +21,16 @@ constexpr std::uintptr_t nobody = 2;
 
 WEFT_STATIC_TLS constinit thread_local std::uintptr_t nesting_floor = ~std::uintptr_t{0};
 
+void run_apart(promise_base& promise) noexcept {
+    std::uintptr_t const outer_child = std::exchange(nested_child, 0);
+    std::uintptr_t const outer_floor = std::exchange(nesting_floor, ~std::uintptr_t{0});
+    runnable* const outer_postponed = std::exchange(postponed, nullptr);
+    promise.handle().resume();
+    nested_child = outer_child;
+    nesting_floor = outer_floor;
+    postponed = outer_postponed;
+}
+
 std::coroutine_handle<> join_state::end_child(promise_base& child,
                                               settle_function settle) noexcept {
     bool const is_nested = (nested_child & ~std::uintptr_t{1}) == child.name();

@@ -180,6 +180,10 @@ struct final_transfer {
 /// Destroys a coroutine that nobody awaits.
 WEFT_COLD WEFT_SPARES_REGISTERS void destroy_frame(void* frame) noexcept;
 
+/// Runs a suspended coroutine by a call from within whatever this thread, which is no worker, runs
+/// already: what can be run of the joins in it is run before the call ends, however deep the stack.
+void run_apart(promise_base& promise) noexcept;
+
 /// Unwinds a coroutine whose operation was stopped and returns what runs next. Called with no frame
 /// of the chain on the stack.
 [[nodiscard]] std::coroutine_handle<> unwind(promise_base& stopped) noexcept;

@@ -152,7 +152,7 @@ T sync_wait(task<T> work) {
                "sync_wait is called on a worker, which would wait for itself: co_await instead");
     detail::blocking_wait wait(nullptr, nullptr);
     task<T> running(std::move(work));  // dies first, as in block_on
-    wait.prepare(running).handle().resume();
+    detail::run_apart(wait.prepare(running));
     wait.ended.wait();
     return detail::take_or_throw_cancelled(running);
 }
