@@ -39,7 +39,7 @@ weft::task<> feed(weft::address where) {
 }
 
 weft::task<> read(weft::tcp_stream peer, weft::sender<std::string> lines) {
-    std::array<char, 16 * 1024> data;
+    std::array<char, std::size_t{16} * 1024> data;
     std::string rest;
     while (std::size_t const count = co_await peer.read_some(data)) {
         rest.append(data.data(), count);

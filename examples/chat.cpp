@@ -89,10 +89,11 @@ weft::task<bool> self_test(weft::tcp_listener& listener, chat_room& room) {
     }
     auto drops = room.dropped.subscribe();
     (void)co_await drops.recv();  // the number so far
-    auto won = co_await weft::select(
-        drops.recv(),
-        chatter(listener.local_address(), std::string(64 * 1024, 'x') + '\n', ~std::uint64_t{0}),
-        weft::sleep_for(60s));
+    auto won = co_await weft::select(drops.recv(),
+                                     chatter(listener.local_address(),
+                                             std::string(std::size_t{64} * 1024, 'x') + '\n',
+                                             ~std::uint64_t{0}),
+                                     weft::sleep_for(60s));
     std::printf("%s\n", won.index() == 0 ? "the slow reader was dropped" : "nobody was dropped");
     co_return won.index() == 0;
 }

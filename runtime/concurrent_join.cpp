@@ -6,6 +6,7 @@ namespace weft::detail {
 
 std::coroutine_handle<> concurrent_join::start(promise_base& parent, char const* name) noexcept {
     worker& here = require_worker(name);
+    WEFT_ASSERT(first_ != nullptr, "a join of no children begins");
     context_.follow(*parent.context_);
     parent_ = &parent;
     std::uint32_t count = 0;
