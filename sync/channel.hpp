@@ -29,7 +29,8 @@ namespace weft {
 /// Errors: a failed `send` (errc::closed; std::errc::resource_unavailable_try_again under
 ///     full_policy::fail) has not touched its argument; one that succeeded has consumed it. An
 ///     exception of the value's move is thrown by the operation that was moving; the channel is as
-///     it was. The value's move must not use the channel.
+///     it was, and no value is lost but one whose move out of a `recv` that had it already throws.
+///     The value's move must not use the channel.
 template <class State>
 class basic_channel {
 public:

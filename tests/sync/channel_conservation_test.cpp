@@ -4,269 +4,168 @@
 
 #include <weft/runtime/as_result.hpp>
 #include <weft/runtime/scope.hpp>
-#include <weft/runtime/sleep.hpp>
 #include <weft/runtime/thread_pool.hpp>
 #include <weft/sync/channel.hpp>
 #include <weft/sync/priority_channel.hpp>
-#include <weft/sync/select.hpp>
-#include <weft/tests/support/counted.hpp>
-#include <weft/tests/support/seed.hpp>
+#include <weft/tests/support/channel_traffic.hpp>
 
 #include <doctest/doctest.h>
 
-#include <atomic>
+#include <algorithm>
 #include <cstddef>
-#include <cstdint>
-#include <cstdlib>
 #include <memory>
-#include <optional>
-#include <utility>
 #include <vector>
 
 namespace {
 
+using weft::full_policy;
 using weft::nursery;
 using weft::task;
-using weft::test::counted;
-using weft::test::object_count;
-using weft::test::random_numbers;
+using namespace weft::test;
 
-/// Move-only; a moved-from parcel has no number.
-class parcel {
-public:
-    parcel(object_count& objects, int from, int number) noexcept
-        : sender(from)
-        , content_(objects, number) {}
+std::vector<std::size_t> const every_capacity = {0, 1, 2, 1024};
+std::vector<std::size_t> const every_buffer = {1, 2, 1024};
 
-    parcel(parcel const&) = delete;
-    parcel& operator=(parcel const&) = delete;
-    parcel(parcel&&) noexcept = default;
-    parcel& operator=(parcel&&) noexcept = default;
-
-    [[nodiscard]] int number() const noexcept { return content_.value; }
-
-    [[nodiscard]] bool is_gone() const noexcept { return content_.value == counted::moved_from; }
-
-    int sender;
-
-private:
-    counted content_;
-};
-
-/// All parcels are equal, so that a priority channel keeps their order too.
-struct all_equal {
-    bool operator()(parcel const&, parcel const&) const noexcept { return false; }
-};
-
-int items_per_combination() {
-    char const* const text = std::getenv("WEFT_CHANNEL_ITEMS");
-    return text != nullptr ? std::atoi(text) : 240;
+template <class Parcel = parcel>
+auto make_bounded(full_policy policy) {
+    return [policy](std::size_t capacity) {
+        return std::make_unique<weft::channel<Parcel>>(capacity, policy);
+    };
 }
 
-task<> stop_soon(nursery& n, std::uint64_t turns) {
-    for (std::uint64_t i = 0; i < turns; ++i) {
-        co_await weft::yield();
-    }
-    n.request_stop();
+template <class Parcel = parcel>
+auto make_unbounded() {
+    return [](std::size_t) { return std::make_unique<weft::unbounded_channel<Parcel>>(); };
 }
 
-template <class Channel>
-class traffic {
-public:
-    traffic(Channel& way, int senders, int receivers, int items, std::uint64_t seed)
-        : way_(way)
-        , senders_(senders)
-        , receivers_(receivers)
-        , each_(items / senders)
-        , seed_(seed)
-        , arrivals_(static_cast<std::size_t>(senders * each_)) {}
+template <class Parcel = parcel>
+auto make_priority(full_policy policy = full_policy::wait) {
+    return [policy](std::size_t capacity) {
+        return std::make_unique<weft::priority_channel<Parcel, all_equal>>(capacity, policy);
+    };
+}
 
-    task<> run() {
-        auto body = [&](nursery& n) -> task<> {
-            n.spawn(send_all());
-            for (int i = 0; i < receivers_; ++i) {
-                n.spawn(receive(seed_ + 1000 + static_cast<std::uint64_t>(i)));
-            }
-            co_return;
-        };
-        co_await weft::scope(body);
-    }
+constexpr auto in_bulk = [](auto& work) { work.use_bulk(); };
 
-    /// After run().
-    void check() const {
-        int wrong = 0;
-        for (auto const& each : arrivals_) {
-            wrong += each.load() == 1 ? 0 : 1;
-        }
-        CHECK(wrong == 0);
-        CHECK(out_of_order_ == 0);
-        CHECK(inconsistent_ == 0);
-        CHECK(objects_.alive == 0);
-        CHECK(objects_.copies == 0);
-    }
-
-private:
-    task<> send_all() {
-        auto body = [&](nursery& n) -> task<> {
-            for (int i = 0; i < senders_; ++i) {
-                n.spawn(send(i));
-            }
-            co_return;
-        };
-        co_await weft::scope(body);
-        way_.close();
-    }
-
-    task<> send(int sender) {
-        random_numbers random(seed_ + static_cast<std::uint64_t>(sender));
-        for (int number = 0; number < each_; ++number) {
-            parcel value(objects_, sender, number);
-            while (!value.is_gone()) {
-                switch (random.below(5)) {
-                    case 0:
-                        co_await send_unless_stopped(value, random.below(4));
-                        break;
-                    case 1:
-                        check_told(way_.try_send(std::move(value)).has_value(), value);
-                        co_await weft::yield();
-                        break;
-                    case 2:
-                        co_await send_in_select(value);
-                        break;
-                    case 3: {
-                        auto const sent = co_await weft::as_result(way_.send(std::move(value)));
-                        check_told(sent.has_value(), value);
-                        break;
-                    }
-                    default:
-                        co_await way_.send(std::move(value));
-                }
-            }
-        }
-    }
-
-    task<> send_unless_stopped(parcel& value, std::uint64_t turns) {
-        bool sent = false;
-        auto body = [&](nursery& n) -> task<> {
-            n.spawn(stop_soon(n, turns));
-            co_await way_.send(std::move(value));
-            sent = true;
-        };
-        co_await weft::scope(body);
-        check_told(sent, value);
-    }
-
-    task<> send_in_select(parcel& value) {
-        auto won = co_await weft::select(way_.send(std::move(value)), weft::sleep_for({}));
-        check_told(won.index() == 0, value);
-    }
-
-    task<> receive(std::uint64_t seed) {
-        random_numbers random(seed);
-        std::vector<int> last(static_cast<std::size_t>(senders_), -1);
-        bool open = true;
-        while (open) {
-            std::optional<parcel> value;
-            switch (random.below(5)) {
-                case 0:
-                    co_await receive_unless_stopped(value, open, random.below(4));
-                    break;
-                case 1:
-                    if (auto taken = way_.try_recv(); taken.has_value()) {
-                        value.emplace(std::move(*taken));
-                    } else {
-                        co_await weft::yield();
-                    }
-                    break;
-                case 2: {
-                    auto won = co_await weft::select(way_.recv(), weft::sleep_for({}));
-                    if (won.index() == 0) {
-                        value = std::move(won).template get<0>();
-                        open = value.has_value();
-                    }
-                    break;
-                }
-                default:
-                    value = co_await way_.recv();
-                    open = value.has_value();
-            }
-            if (value.has_value()) {
-                account(*value, last);
-            }
-        }
-    }
-
-    task<> receive_unless_stopped(std::optional<parcel>& value, bool& open, std::uint64_t turns) {
-        auto body = [&](nursery& n) -> task<> {
-            n.spawn(stop_soon(n, turns));
-            value = co_await way_.recv();
-            open = value.has_value();
-        };
-        co_await weft::scope(body);
-    }
-
-    void account(parcel const& value, std::vector<int>& last) {
-        auto const sender = static_cast<std::size_t>(value.sender);
-        ++arrivals_[sender * static_cast<std::size_t>(each_) +
-                    static_cast<std::size_t>(value.number())];
-        out_of_order_ += value.number() > last[sender] ? 0 : 1;
-        last[sender] = value.number();
-    }
-
-    void check_told(bool sent, parcel const& value) {
-        inconsistent_ += sent == value.is_gone() ? 0 : 1;
-    }
-
-    Channel& way_;
-    int senders_;
-    int receivers_;
-    int each_;
-    std::uint64_t seed_;
-    object_count objects_;
-    std::vector<std::atomic<int>> arrivals_;
-    std::atomic<int> out_of_order_ = 0;
-    std::atomic<int> inconsistent_ = 0;
+/// What was not taken was dropped, and the channel knows how much that was.
+constexpr auto dropped_are_counted = [](auto& work, auto& way) {
+    CHECK(work.ledger().kept() == 0);
+    CHECK(work.ledger().destroyed() == static_cast<int>(way->dropped_count()));
 };
 
-/// `make(capacity)` gives the channel.
-template <class Make>
-void conserve(std::vector<std::size_t> const& capacities, Make make) {
-    auto const seed = weft::test::fresh_seed();
-    CAPTURE(seed);
-    weft::thread_pool pool(2);
-    for (std::size_t const capacity : capacities) {
-        for (int senders = 1; senders <= 4; ++senders) {
-            for (int receivers = 1; receivers <= 4; ++receivers) {
-                CAPTURE(capacity);
-                CAPTURE(senders);
-                CAPTURE(receivers);
-                auto way = make(capacity);
-                traffic work(*way, senders, receivers, items_per_combination(), seed);
-                pool.block_on(work.run());
-                work.check();
-            }
-        }
-    }
-}
+/// Only a move that threw can have cost a value, and no more than one.
+constexpr auto lost_by_throws_only = [](auto& work, auto&) {
+    CHECK(work.ledger().kept() == 0);
+    CHECK(work.ledger().destroyed() <= work.throws());
+};
+
+constexpr auto closes_early = [](auto& work) {
+    work.close_after(items_per_combination() / 20);
+    work.use_bulk();
+};
+
+/// Closing refuses values, which stay with their senders, and destroys none.
+constexpr auto refused_are_kept = [](auto& work, auto& way) {
+    CHECK(work.ledger().destroyed() == 0);
+    CHECK(way->empty());
+};
 
 }  // namespace
 
 TEST_SUITE("sync/channel_conservation") {
     TEST_CASE("a bounded channel delivers each value once, in order for each sender") {
-        conserve({0, 1, 2, 1024}, [](std::size_t capacity) {
-            return std::make_unique<weft::channel<parcel>>(capacity);
-        });
+        run_traffic(every_capacity, make_bounded(full_policy::wait), as_it_is{}, all_taken{});
+        run_traffic(every_capacity, make_bounded(full_policy::wait), in_bulk, all_taken{});
     }
 
     TEST_CASE("an unbounded channel delivers each value once, in order for each sender") {
-        conserve({0},
-                 [](std::size_t) { return std::make_unique<weft::unbounded_channel<parcel>>(); });
+        run_traffic({0}, make_unbounded(), as_it_is{}, all_taken{});
+        run_traffic({0}, make_unbounded(), in_bulk, all_taken{});
     }
 
     TEST_CASE("a priority channel delivers each value once, equal ones in order") {
-        conserve({1, 2, 1024}, [](std::size_t capacity) {
-            return std::make_unique<weft::priority_channel<parcel, all_equal>>(capacity);
-        });
+        run_traffic(every_buffer, make_priority(), as_it_is{}, all_taken{});
+        run_traffic(every_buffer, make_priority(), in_bulk, all_taken{});
+    }
+
+    TEST_CASE("where a full channel fails, each value is delivered once to whoever tries again") {
+        constexpr int share = 10;
+        run_traffic(
+            every_capacity, make_bounded(full_policy::fail), as_it_is{}, all_taken{}, share);
+        run_traffic(every_buffer, make_priority(full_policy::fail), as_it_is{}, all_taken{}, share);
+    }
+
+    TEST_CASE("what a full channel drops is destroyed once, and counted; the rest is delivered") {
+        run_traffic(
+            every_buffer, make_bounded(full_policy::drop_oldest), in_bulk, dropped_are_counted);
+        run_traffic(
+            every_capacity, make_bounded(full_policy::drop_newest), in_bulk, dropped_are_counted);
+        run_traffic(
+            every_buffer, make_priority(full_policy::drop_newest), in_bulk, dropped_are_counted);
+    }
+
+    TEST_CASE("closing early delivers what was accepted, and leaves the rest with its senders") {
+        constexpr int share = 10;
+        run_traffic(
+            every_capacity, make_bounded(full_policy::wait), closes_early, refused_are_kept, share);
+        run_traffic({0}, make_unbounded(), closes_early, refused_are_kept, share);
+        run_traffic(every_buffer, make_priority(), closes_early, refused_are_kept, share);
+    }
+
+    TEST_CASE("moves that throw double nothing, and lose what they were moving at most") {
+        constexpr int share = 10;
+        run_traffic(every_capacity,
+                    make_bounded<fragile_parcel>(full_policy::wait),
+                    as_it_is{},
+                    lost_by_throws_only,
+                    share);
+        run_traffic({0}, make_unbounded<fragile_parcel>(), as_it_is{}, lost_by_throws_only, share);
+        run_traffic(
+            every_buffer, make_priority<fragile_parcel>(), as_it_is{}, lost_by_throws_only, share);
+    }
+
+    TEST_CASE("threads that block lose and double nothing, among themselves and with tasks") {
+        constexpr int share = 50;
+        for (int const senders : {0, 2, 4}) {
+            for (int const receivers : {0, 2, 4}) {
+                auto const some_threads = [&](auto& work) { work.use_threads(senders, receivers); };
+                run_traffic(every_capacity,
+                            make_bounded(full_policy::wait),
+                            some_threads,
+                            all_taken{},
+                            share);
+                run_traffic({0}, make_unbounded(), some_threads, all_taken{}, share);
+                run_traffic(every_buffer, make_priority(), some_threads, all_taken{}, share);
+            }
+        }
+    }
+
+    TEST_CASE("what is still buffered when its channel dies is destroyed once") {
+        auto const seed = fresh_seed();
+        CAPTURE(seed);
+        random_numbers random(seed);
+        for (std::size_t const capacity : every_buffer) {
+            for (int round = 0; round < 50; ++round) {
+                int const count = static_cast<int>(random.below(capacity + 1));
+                int const taken = static_cast<int>(random.below(capacity + 1));
+                parcel_ledger ledger(3 * count);
+                auto const fill = [&](auto way, int first) {
+                    for (int i = first; i < first + count; ++i) {
+                        CHECK(way->try_send(parcel(ledger, 0, i, i)).has_value());
+                    }
+                    for (int i = 0; i < taken; ++i) {
+                        if (auto value = way->try_recv(); value.has_value()) {
+                            value->take();
+                        }
+                    }
+                };
+                fill(make_bounded(full_policy::wait)(capacity), 0);
+                fill(make_unbounded()(capacity), count);
+                fill(make_priority()(capacity), 2 * count);
+                CHECK(ledger.wrong() == 0);
+                CHECK(ledger.destroyed() == 3 * std::max(count - taken, 0));
+            }
+        }
     }
 
     TEST_CASE("receivers that wait are served in turn, and senders too") {
