@@ -1,10 +1,9 @@
 #pragma once
 
 #include <weft/runtime/base/result.hpp>
+#include <weft/runtime/settle.hpp>
 #include <weft/runtime/task.hpp>
 
-#include <concepts>
-#include <coroutine>
 #include <system_error>
 #include <utility>
 
@@ -20,12 +19,9 @@ concept has_as_result = requires(T&& value) { static_cast<T&&>(value).as_result(
 /// The code of a std::system_error; rethrows anything else. Requires: `error` is not null.
 [[nodiscard]] std::error_code error_code_of(std::exception_ptr const& error);
 
-/// The outcome of a finished task; `stopped` stands for one that was stopped.
+/// The outcome of a task that has ended with a value or an error.
 template <class T>
-[[nodiscard]] result<T> result_of(task_promise<T>& promise, std::errc stopped) {
-    if (promise.outcome_ == outcome::stopped) {
-        return failure(stopped);
-    }
+[[nodiscard]] result<T> result_of(task_promise<T>& promise) {
     if (promise.outcome_ == outcome::error) {
         return failure(error_code_of(promise.error()));
     }
@@ -36,45 +32,35 @@ template <class T>
     }
 }
 
+/// The outcome of a finished task; `stopped` stands for one that was stopped.
+template <class T>
+[[nodiscard]] result<T> result_of(task_promise<T>& promise, std::errc stopped) {
+    if (promise.outcome_ == outcome::stopped) {
+        return failure(stopped);
+    }
+    return result_of(promise);
+}
+
 }  // namespace detail
 
 /// What `co_await as_result(task)` waits in.
 template <class T>
-class [[nodiscard]] task_result_operation : private detail::completion {
+class [[nodiscard]] task_result_operation : private detail::settle_operation<T> {
+    using base = detail::settle_operation<T>;
+
 public:
-    explicit task_result_operation(task<T> child) noexcept
-        : completion(&child_done)
-        , child_(std::move(child)) {
-        WEFT_CHECK(static_cast<bool>(child_),
-                   "an empty task is awaited: a task can be awaited once");
-    }
+    explicit task_result_operation(task<T> child) noexcept : base(std::move(child)) {}
 
-    task_result_operation(task_result_operation const&) = delete;
-    task_result_operation& operator=(task_result_operation const&) = delete;
-
-    [[nodiscard]] bool await_ready() const noexcept { return false; }
-
-    template <std::derived_from<detail::promise_base> Promise>
-    [[nodiscard]] std::coroutine_handle<> await_suspend(
-        std::coroutine_handle<Promise> parent) noexcept {
-        auto& promise = detail::task_access::promise(child_);
-        promise.context_ = parent.promise().context_;
-        promise.parent_ = &parent.promise();
-        promise.completion_ = this;
-        return promise.handle();
-    }
+    using base::await_ready;
+    using base::await_suspend;
 
     result<T> await_resume() {
-        return detail::result_of(detail::task_access::promise(child_),
-                                 std::errc::operation_canceled);
+        base::await_resume();
+        if (this->was_stopped()) {
+            return failure(std::errc::operation_canceled);
+        }
+        return detail::result_of(this->promise());
     }
-
-private:
-    static std::coroutine_handle<> child_done(completion&, detail::promise_base& child) noexcept {
-        return child.parent_->handle();
-    }
-
-    task<T> child_;
 };
 
 /// Turns an awaitable into one that yields `result<T>`: the value, or the error code. Also written

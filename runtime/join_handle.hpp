@@ -2,6 +2,7 @@
 
 #include <weft/runtime/as_result.hpp>
 #include <weft/runtime/base/result.hpp>
+#include <weft/runtime/pass_stop.hpp>
 #include <weft/runtime/task_group.hpp>
 
 #include <concepts>
@@ -27,9 +28,6 @@ struct handle_access;
 /// the waiter, as its last access.
 class join_wait : private stop_node {
 public:
-    /// What a stop of the waiting coroutine does to it.
-    enum class when_stopped : bool { unwind, resume };
-
     join_wait(child_record& child, when_stopped policy) noexcept
         : stop_node(&on_stop)
         , child_(&child)
@@ -91,8 +89,7 @@ public:
     explicit join_operation(Owner&& owner) noexcept
         : owner_(static_cast<Owner&&>(owner))
         , wait_(owner_.child(),
-                ResultForm ? detail::join_wait::when_stopped::resume
-                           : detail::join_wait::when_stopped::unwind) {}
+                ResultForm ? detail::when_stopped::resume : detail::when_stopped::unwind) {}
 
     join_operation(join_operation const&) = delete;
     join_operation& operator=(join_operation const&) = delete;

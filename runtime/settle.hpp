@@ -32,6 +32,8 @@ public:
     template <std::derived_from<promise_base> Promise>
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> parent) noexcept {
+        WEFT_ASSERT(child_ && task_access::promise(child_).outcome_ == outcome::pending,
+                    "a task is awaited twice");
         auto& promise = task_access::promise(child_);
         promise.context_ = parent.promise().context_;
         promise.parent_ = &parent.promise();
@@ -58,6 +60,10 @@ public:
 
     /// Requires: not stopped. The value, or throws the error.
     T take() { return task_access::promise(child_).take(); }
+
+protected:
+    /// Requires: not stopped.
+    [[nodiscard]] task_promise<T>& promise() noexcept { return task_access::promise(child_); }
 
 private:
     static std::coroutine_handle<> child_done(completion&, promise_base& child) noexcept {

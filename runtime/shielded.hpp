@@ -104,6 +104,7 @@ public:
     template <std::derived_from<detail::promise_base> Promise>
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> parent) noexcept {
+        WEFT_CHECK(!begun_, "a shielded task is awaited twice");
         ::new (static_cast<void*>(&state_))
             detail::shield_state(parent.promise(), detail::task_access::promise(child_), limit_);
         begun_ = true;

@@ -7,7 +7,7 @@ namespace weft::detail {
 foreign_stop_state::foreign_stop_state(promise_base& parent,
                                        promise_base& child,
                                        stop_state* other,
-                                       on_stop policy) noexcept
+                                       when_stopped policy) noexcept
     : completion(&child_done)
     , stop_node(&on_other_stop)
     , context_(*parent.context_)
@@ -36,7 +36,8 @@ std::coroutine_handle<> foreign_stop_state::child_done(completion& base, promise
     auto& self = static_cast<foreign_stop_state&>(base);
     self.withdraw();  // keeps I1
     bool const passes_on = self.child_->outcome_ == outcome::stopped &&
-                           self.policy_ == on_stop::unwind && self.parent_->stop().stop_requested();
+                           self.policy_ == when_stopped::unwind &&
+                           self.parent_->stop().stop_requested();
     return passes_on ? pass_stop(*self.parent_) : self.parent_->handle();
 }
 

@@ -11,6 +11,7 @@
 
 #include <weft/runtime/as_result.hpp>
 #include <weft/runtime/base/error.hpp>
+#include <weft/runtime/pass_stop.hpp>
 #include <weft/runtime/task.hpp>
 
 #include <concepts>
@@ -25,12 +26,10 @@ namespace detail {
 
 class foreign_stop_state : private completion, private stop_node {
 public:
-    enum class on_stop : bool { unwind, resume };
-
     foreign_stop_state(promise_base& parent,
                        promise_base& child,
                        stop_state* other,
-                       on_stop policy) noexcept;
+                       when_stopped policy) noexcept;
     foreign_stop_state(foreign_stop_state const&) = delete;
     foreign_stop_state& operator=(foreign_stop_state const&) = delete;
 
@@ -46,7 +45,7 @@ private:
     stop_state* other_;
     promise_base* parent_;
     promise_base* child_;
-    on_stop policy_;
+    when_stopped policy_;
 };
 
 /// The soft stop of a coroutine's surroundings; its hard one where nobody can ask softly.
@@ -81,7 +80,8 @@ public:
     template <std::derived_from<detail::promise_base> Promise>
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> parent) noexcept {
-        using policy = detail::foreign_stop_state::on_stop;
+        WEFT_CHECK(!begun_, "a with_stop_token is awaited twice");
+        using policy = detail::when_stopped;
         ::new (static_cast<void*>(&state_)) detail::foreign_stop_state(
             parent.promise(),
             detail::task_access::promise(child_),
@@ -129,7 +129,9 @@ private:
 /// Lifetime: takes the task over; the token's source must outlive the await.
 /// Resumption: where the task ended.
 /// Complexity: one stop callback; no allocation.
-/// Errors: operation_cancelled when the token's stop ended the task; else the task's own.
+/// Errors: operation_cancelled when the token's stop ended the task; else the task's own, which may
+///     be an operation_cancelled, too: a join of a child that somebody stopped throws it.
+///     `token.stop_requested()` tells.
 /// Example: examples/graceful_shutdown.cpp
 template <class T>
 [[nodiscard]] stop_on_operation<T, false> with_stop_token(stop_token token,

@@ -14,9 +14,9 @@ constexpr nanoseconds_u64 latest_deadline = ~nanoseconds_u64{0} >> 1U;
 
 timeout_state::timeout_state(promise_base& parent,
                              promise_base& child,
-                             time_limit limit,
+                             deadline_request limit,
                              stop_from follows,
-                             on_stop policy) noexcept
+                             when_stopped policy) noexcept
     : completion(&child_done)
     , worker_timer(&fired)
     , remote_request(&on_request)
@@ -73,7 +73,8 @@ bool timeout_state::ended_by_limit() noexcept {
 }
 
 bool timeout_state::passes_stop_on() noexcept {
-    return child_->outcome_ == outcome::stopped && policy_ == on_stop::unwind && !ended_by_limit();
+    return child_->outcome_ == outcome::stopped && policy_ == when_stopped::unwind &&
+           !ended_by_limit();
 }
 
 std::coroutine_handle<> timeout_state::child_done(completion& base, promise_base&) noexcept {

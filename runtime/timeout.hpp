@@ -20,6 +20,7 @@
 ///    still delivers its value (I2).
 
 #include <weft/runtime/as_result.hpp>
+#include <weft/runtime/pass_stop.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/task.hpp>
 
@@ -34,7 +35,7 @@ namespace weft {
 namespace detail {
 
 /// When a deadline is: a time, or a while from the await.
-struct time_limit {
+struct deadline_request {
     nanoseconds_u64 time;
     bool relative;
     std::source_location asked_at;
@@ -43,17 +44,14 @@ struct time_limit {
 /// Whose stops reach the child, beside the deadline's.
 enum class stop_from : bool { nobody, parent };
 
-/// What a stop of the surrounding task does to it.
-enum class on_stop : bool { unwind, resume };
-
 /// The part of a timeout that does not depend on the child's type.
 class timeout_state : private completion, private worker_timer, private remote_request {
 public:
     timeout_state(promise_base& parent,
                   promise_base& child,
-                  time_limit limit,
+                  deadline_request limit,
                   stop_from follows,
-                  on_stop policy) noexcept;
+                  when_stopped policy) noexcept;
     timeout_state(timeout_state const&) = delete;
     timeout_state& operator=(timeout_state const&) = delete;
 
@@ -78,7 +76,7 @@ private:
     promise_base* child_;
     std::source_location asked_at_;
     stop_from follows_;
-    on_stop policy_;
+    when_stopped policy_;
     bool has_timer_;
 
     // --- home's thread; read after the child's end ----------------------------------
@@ -94,7 +92,7 @@ private:
 template <class T, bool ResultForm = false>
 class [[nodiscard]] timeout_operation {
 public:
-    timeout_operation(detail::time_limit limit,
+    timeout_operation(detail::deadline_request limit,
                       task<T> child,
                       detail::stop_from follows = detail::stop_from::parent) noexcept
         : limit_(limit)
@@ -119,12 +117,13 @@ public:
     template <std::derived_from<detail::promise_base> Promise>
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> parent) noexcept {
-        ::new (static_cast<void*>(&state_))
-            detail::timeout_state(parent.promise(),
-                                  detail::task_access::promise(child_),
-                                  limit_,
-                                  follows_,
-                                  ResultForm ? detail::on_stop::resume : detail::on_stop::unwind);
+        WEFT_CHECK(!begun_, "a timeout is awaited twice");
+        ::new (static_cast<void*>(&state_)) detail::timeout_state(
+            parent.promise(),
+            detail::task_access::promise(child_),
+            limit_,
+            follows_,
+            ResultForm ? detail::when_stopped::resume : detail::when_stopped::unwind);
         begun_ = true;
         return state_.begin();
     }
@@ -150,7 +149,7 @@ public:
     }
 
 private:
-    detail::time_limit limit_;
+    detail::deadline_request limit_;
     detail::stop_from follows_;
     task<T> child_;
 
