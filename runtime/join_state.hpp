@@ -74,6 +74,7 @@ public:
     template <class Children>
     [[nodiscard]] WEFT_NOINLINE static bool run(void* parent, Children children) noexcept {
         join_state& self = children.join();
+        WEFT_ASSERT(!self.has_begun(), "a when_all is awaited twice");
         std::size_t const count = children.size();
         self.parent_ = &promise_base::at(parent);
         // relaxed: own — published with the children

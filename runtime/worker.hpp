@@ -79,7 +79,14 @@ public:
     void push_yielded(promise_base& promise) noexcept;
 
     /// Offers a child of a join to thieves; the next pop_fork() of this worker takes the youngest.
-    void push_fork(promise_base& promise) { forks_.push(&promise); }
+    /// Where there is no memory for a longer deque, the child becomes ready instead.
+    void push_fork(promise_base& promise) noexcept {
+        try {
+            forks_.push(&promise);
+        } catch (...) {
+            push_ready(promise);
+        }
+    }
 
     /// Whether there are thieves who would want more forks than there are.
     [[nodiscard]] WEFT_ALWAYS_INLINE bool wants_forks() const noexcept {
