@@ -31,7 +31,6 @@ WEFT_NOINLINE void const* find_local_of_call(void const* key) noexcept {
 }
 
 void pool_visit::start(promise_base& visitor) {
-    (void)require_worker("blocking");
     visitor_ = &visitor;
     bool const enrolled = enroll(&visitor.stop());  // keeps I1
     {

@@ -87,6 +87,24 @@ private:
     static void go(promise_base& visitor) noexcept;
 };
 
+/// A call that goes on outside the workers. Lives in the frame of its task, from before the call
+/// until the task is back; both ends on workers of one runtime.
+class outside_call {
+public:
+    explicit outside_call(char const* operation) noexcept
+        : driver_(require_worker(operation).waits_in()) {
+        driver_.begin_outside_call();
+    }
+
+    outside_call(outside_call const&) = delete;
+    outside_call& operator=(outside_call const&) = delete;
+
+    ~outside_call() { driver_.end_outside_call(); }
+
+private:
+    driver& driver_;
+};
+
 /// The value bound to `key` around the task for which this thread makes a call, or null.
 [[nodiscard]] void const* find_local_of_call(void const* key) noexcept;
 
@@ -191,6 +209,7 @@ template <class Function>
 [[nodiscard]] task<typename detail::blocking_result<Function>::type> blocking(blocking_pool& pool,
                                                                               Function function) {
     stop_token const token = co_await this_task::stop_token();
+    detail::outside_call const begun("blocking");
     {
         detail::pool_visit visit(pool);
         co_await visit;

@@ -56,6 +56,12 @@ public:
     /// watch that worker.
     [[nodiscard]] virtual bool has_running_clock() const noexcept { return true; }
 
+    /// Owner of a worker, in pairs: a call goes on outside the workers on behalf of a task. A clock
+    /// that moves by itself stands still meanwhile.
+    virtual void begin_outside_call() noexcept {}
+
+    virtual void end_outside_call() noexcept {}
+
     /// What operations of the I/O layer are started on; null for a driver that only computes.
     [[nodiscard]] io_backend* io() const noexcept { return io_; }
 

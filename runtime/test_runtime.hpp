@@ -58,9 +58,10 @@ private:
 ///     rt.block_on(client_with_retries());   // sleeps 1 s, 2 s, 4 s: takes microseconds
 ///     CHECK(std::chrono::round<std::chrono::seconds>(rt.now() - start) == 7s);
 ///
-/// What happens outside of the runtime takes no virtual time, and virtual time does not wait for
-/// it: while a task waits for a foreign thread and another sleeps, the sleep ends at once. Where
-/// that is not wanted, hold the time for as long as the foreign work takes:
+/// While a call of blocking() waits for its thread or goes on, time does not move by itself either.
+/// What else happens outside of the runtime takes no virtual time, and virtual time does not wait
+/// for it: while a task waits for a foreign thread and another sleeps, the sleep ends at once.
+/// Where that is not wanted, hold the time for as long as the foreign work takes:
 ///
 ///     auto hold = rt.hold_time();
 ///     std::thread foreign([hold = std::move(hold), &done] { done.set(); });

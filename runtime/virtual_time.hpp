@@ -9,7 +9,7 @@
 ///           earliest deadline, if it may go that far, and the drivers whose deadline has come are
 ///           notified.
 ///   How far: a pending advance() says so; without one, for ever while a self_advance lives and no
-///           time_hold does; else not at all.
+///           time_hold does, nor a call outside of the workers goes on; else not at all.
 /// I1 Time moves only while every worker is parked without a notification. A worker that has work,
 ///    or for whom a wake-up is on its way, keeps it where it is: worker::wake() either finds the
 ///    worker about to look at its queues again or notifies the driver before it returns.
@@ -89,6 +89,10 @@ public:
     [[nodiscard]] nanoseconds_u64 now() const noexcept override { return clock_->now(); }
 
     [[nodiscard]] bool has_running_clock() const noexcept override { return false; }
+
+    void begin_outside_call() noexcept override { clock_->begin_hold(); }
+
+    void end_outside_call() noexcept override { clock_->end_hold(); }
 
 private:
     friend class virtual_clock;

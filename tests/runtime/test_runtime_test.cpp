@@ -1,6 +1,8 @@
 #include <weft/runtime/test_runtime.hpp>
 
 #include <weft/runtime/as_result.hpp>
+#include <weft/runtime/blocking.hpp>
+#include <weft/runtime/call.hpp>
 #include <weft/runtime/timeout.hpp>
 #include <weft/runtime/when_all.hpp>
 #include <weft/tests/support/death.hpp>
@@ -179,6 +181,50 @@ TEST_SUITE("runtime/test_runtime") {
         CHECK(rt.block_on(after(1h, 3)) == 3);
         CHECK(is_about(rt.now() - start, 1h));
         foreign.join();
+    }
+
+    TEST_CASE("a blocking call holds the time from when it waits for its thread until it is back") {
+        runtime rt;
+        weft::blocking_pool pool(1);
+        std::atomic<bool> go_on = false;
+        auto const start = rt.now();
+        auto call = [&]() -> task<> { co_await weft::blocking(pool, [&] { go_on.wait(false); }); };
+        auto work = [&]() -> task<bool> {
+            auto const ended = co_await weft::as_result(
+                weft::timeout(1s, weft::call([&] { return weft::when_all(call(), call()); })));
+            co_return ended.has_value();
+        };
+        std::thread foreign([&] {
+            while (pool.count().queued == 0) {
+                std::this_thread::yield();
+            }
+            go_on = true;
+            go_on.notify_all();
+        });
+        CHECK(rt.block_on(work()));
+        CHECK(rt.now() == start);
+        foreign.join();
+        CHECK(rt.block_on(after(1h, 3)) == 3);
+    }
+
+    TEST_CASE("a blocking call that is stopped in the queue lets time go on") {
+        runtime rt;
+        weft::blocking_pool pool(1);
+        std::atomic<bool> go_on = false;
+        auto call = [&]() -> task<> { co_await weft::blocking(pool, [&] { go_on.wait(false); }); };
+        auto first = rt.spawn(call());
+        auto second = rt.spawn(call());
+        while (pool.count().queued == 0) {
+            std::this_thread::yield();
+        }
+        rt.advance(0s);
+        second.request_stop();
+        rt.advance(0s);
+        CHECK(second.done());
+        go_on = true;
+        go_on.notify_all();
+        CHECK(rt.block_on(after(1h, 3)) == 3);
+        CHECK(first.done());
     }
 
     TEST_CASE("advance moves time that is held") {
