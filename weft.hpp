@@ -15,6 +15,7 @@
 #include <weft/runtime/base/result.hpp>
 #include <weft/runtime/blocking.hpp>
 #include <weft/runtime/call.hpp>
+#include <weft/runtime/cancel_after.hpp>
 #include <weft/runtime/core/linked_stop_source.hpp>
 #include <weft/runtime/core/stop_token.hpp>
 #include <weft/runtime/exception_group.hpp>

@@ -37,6 +37,13 @@ weft::task<> program() {
     // The same without an exception.
     auto const outcome = co_await (weft::timeout(5ms, answer_after(1h)) | weft::as_result);
     std::printf("%s\n", outcome ? "in time" : "too late again");
+
+    // A source that many may follow is stopped after a while.
+    weft::stop_source source;
+    weft::cancel_after const later(source, 5ms);
+    auto const ended =
+        co_await (weft::with_stop_token(source.token(), answer_after(1h)) | weft::as_result);
+    std::printf("%s: %s\n", ended ? "in time" : "stopped", name_of(source.token().reason().kind()));
 }
 
 }  // namespace

@@ -1,10 +1,18 @@
 #include <weft/runtime/core/stop_token.hpp>
 
+#include <weft/runtime/base/error.hpp>
+
 #include <memory>
 
 #include <sched.h>
 
-namespace weft::detail {
+namespace weft {
+
+void stop_token::throw_cancelled() {
+    throw operation_cancelled();
+}
+
+namespace detail {
 
 namespace {
 
@@ -188,4 +196,6 @@ void stop_node::withdraw() noexcept {
     }
 }
 
-}  // namespace weft::detail
+}  // namespace detail
+
+}  // namespace weft

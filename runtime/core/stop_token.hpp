@@ -201,7 +201,7 @@ private:
 /// Cancellation: never suspends.
 /// Lifetime: must not be used after its source is destroyed.
 /// Complexity: O(1); the first query of a nested source links it to its ancestors.
-/// Errors: none.
+/// Errors: operation_cancelled from throw_if_stopped().
 class stop_token {
 public:
     stop_token() noexcept = default;
@@ -219,11 +219,21 @@ public:
         return state_ != nullptr ? state_->reason() : stop_reason();
     }
 
+    /// Throws operation_cancelled if a stop was requested: for a computation that has a token and
+    /// awaits nothing.
+    void throw_if_stopped() const {
+        if (stop_requested()) [[unlikely]] {
+            throw_cancelled();
+        }
+    }
+
     [[nodiscard]] detail::stop_state* state() const noexcept { return state_; }
 
     friend bool operator==(stop_token a, stop_token b) noexcept { return a.state_ == b.state_; }
 
 private:
+    [[noreturn]] static void throw_cancelled();
+
     detail::stop_state* state_ = nullptr;
 };
 
