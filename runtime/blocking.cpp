@@ -30,6 +30,10 @@ WEFT_NOINLINE void const* find_local_of_call(void const* key) noexcept {
     return context_of_call != nullptr ? find_local(*context_of_call, key) : nullptr;
 }
 
+outside_call::outside_call() noexcept : driver_(require_worker("blocking").waits_in()) {
+    driver_.begin_outside_call();
+}
+
 void pool_visit::start(promise_base& visitor) {
     visitor_ = &visitor;
     bool const enrolled = enroll(&visitor.stop());  // keeps I1

@@ -91,10 +91,7 @@ private:
 /// until the task is back; both ends on workers of one runtime.
 class outside_call {
 public:
-    explicit outside_call(char const* operation) noexcept
-        : driver_(require_worker(operation).waits_in()) {
-        driver_.begin_outside_call();
-    }
+    outside_call() noexcept;
 
     outside_call(outside_call const&) = delete;
     outside_call& operator=(outside_call const&) = delete;
@@ -209,7 +206,7 @@ template <class Function>
 [[nodiscard]] task<typename detail::blocking_result<Function>::type> blocking(blocking_pool& pool,
                                                                               Function function) {
     stop_token const token = co_await this_task::stop_token();
-    detail::outside_call const begun("blocking");
+    detail::outside_call const begun;
     {
         detail::pool_visit visit(pool);
         co_await visit;

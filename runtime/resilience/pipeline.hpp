@@ -2,6 +2,7 @@
 
 /// Policies in a stated order.
 
+#include <weft/runtime/join_values.hpp>
 #include <weft/runtime/resilience/policy.hpp>
 
 #include <concepts>
@@ -34,6 +35,15 @@ private:
     std::tuple<Policies*...> policies_;
     Factory factory_;
 };
+
+template <class Policy>
+[[nodiscard]] auto counters_of(Policy const& policy) {
+    if constexpr (requires { policy.counters(); }) {
+        return policy.counters();
+    } else {
+        return unit();
+    }
+}
 
 }  // namespace detail
 
@@ -71,6 +81,14 @@ public:
         requires std::copy_constructible<F>
     [[nodiscard]] auto run(F factory) const {
         return detail::pipeline_step<0, F, Policies...>(policies_, std::move(factory))();
+    }
+
+    /// What each policy has counted, as a tuple in the order of the policies; `unit` for one that
+    /// counts nothing. See the policies.
+    [[nodiscard]] auto counters() const {
+        return std::apply(
+            [](auto*... each) { return std::make_tuple(detail::counters_of(*each)...); },
+            policies_);
     }
 
 private:

@@ -20,7 +20,8 @@ namespace weft {
 ///
 /// The first caller's factory gives the work; who comes while it runs waits for it. What comes
 /// after its end runs anew: nothing is cached. The work runs under the root scope, so that a
-/// caller's stop or deadline ends that caller's wait only.
+/// caller's stop or deadline ends that caller's wait only. Nor does it see a caller's task-locals,
+/// whose values end with that caller: what it needs of them the factory takes along.
 ///
 /// Thread safety: every member may be called from any thread at the same time, except the
 ///     destructor.
@@ -67,6 +68,11 @@ public:
             requires std::same_as<factory_value_t<F>, T>
         [[nodiscard]] task<T> run(F factory) {
             return flights_->run(key_, std::move(factory));
+        }
+
+        /// Of all keys together.
+        [[nodiscard]] single_flight_counters counters() const noexcept {
+            return flights_->counters();
         }
 
     private:

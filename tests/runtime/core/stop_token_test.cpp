@@ -1,5 +1,7 @@
 #include <weft/runtime/core/stop_token.hpp>
 
+#include <weft/runtime/base/error.hpp>
+
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -25,6 +27,24 @@ TEST_SUITE("runtime/core/stop_token") {
         bool called = false;
         stop_callback const callback(token, [&] { called = true; });
         CHECK(!called);
+    }
+
+    TEST_CASE("a token throws when a stop was requested, and only then") {
+        stop_token().throw_if_stopped();
+        stop_source source;
+        source.token().throw_if_stopped();
+        source.request_stop();
+        CHECK_THROWS_AS(source.token().throw_if_stopped(), weft::operation_cancelled);
+    }
+
+    TEST_CASE("who would hear of a stop is known, and no more once it has left") {
+        stop_source source;
+        CHECK_FALSE(source.token().state()->has_callbacks());
+        {
+            stop_callback const callback(source.token(), [] {});
+            CHECK(source.token().state()->has_callbacks());
+        }
+        CHECK_FALSE(source.token().state()->has_callbacks());
     }
 
     TEST_CASE("only the first request is told that it was first") {

@@ -7,6 +7,7 @@
 #include <weft/runtime/resilience/hedge.hpp>
 #include <weft/runtime/resilience/rate_limiter.hpp>
 #include <weft/runtime/resilience/retry.hpp>
+#include <weft/runtime/resilience/single_flight.hpp>
 #include <weft/runtime/resilience/time_limit.hpp>
 #include <weft/runtime/stop_on.hpp>
 #include <weft/runtime/test_runtime.hpp>
@@ -18,6 +19,7 @@
 #include <chrono>
 #include <string>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -164,6 +166,27 @@ TEST_SUITE("runtime/resilience/pipeline") {
         CHECK(beside.counters().stopped == 1);
         CHECK(breaker.counters().stopped == 1);
         CHECK(weft::detail::frame_pool::live_frames() == 0);
+    }
+
+    TEST_CASE("a pipeline tells what each of its policies has counted, in their order") {
+        runtime rt;
+        weft::retry again(steady(3));
+        std::string log;
+        tracer counts_nothing(log, 'x');
+        weft::single_flight<int, int> flights;
+        auto of_seven = flights.keyed(7);
+        weft::time_limit limit(1s);
+        pipeline const client(again, counts_nothing, of_seven, limit);
+        int attempts = 0;
+        auto work = [&attempts] {
+            return ++attempts < 3 ? weft::test::fails("down") : weft::test::value(attempts);
+        };
+        CHECK(rt.block_on(outcome_of(client.run(work))) == "value 3");
+        auto const [tries, nothing, shared, limited] = client.counters();
+        static_assert(std::is_same_v<decltype(nothing), weft::unit const>);
+        CHECK(tries.attempts == 3);
+        CHECK(shared.flights == 3);
+        CHECK(limited.calls == 3);
     }
 
     TEST_CASE("every policy's call can be taken as a result") {
