@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """A stranger's program builds against the library and runs.
-usage: run_packaging.py subproject|installed ROOT COMPILER...
+usage: run_packaging.py subproject|installed ROOT BUILD COMPILER...
 
   subproject  a Meson project finds the library in its subprojects folder
-  installed   the library is installed, and a compiler finds it through pkg-config
+  installed   the library, as BUILD holds it, is installed, and a compiler finds it through
+              pkg-config
 
 The program's own folders are called io, sync and runtime and hold headers that must not be read in
 place of the library's. Nothing outside a temporary folder is written, and no network is used.
@@ -35,12 +36,7 @@ def run(*command, **environment):
     return done.stdout
 
 
-def configure(source, build, compiler, *options):
-    run('meson', 'setup', build, source, '--wrap-mode=nodownload', '-Doptimization=0', *options,
-        CXX=' '.join(compiler))
-
-
-def test_subproject(root, compiler, scratch):
+def test_subproject(root, _build, compiler, scratch):
     project = scratch / 'user'
     shutil.copytree(USER, project)
     (project / 'subprojects').mkdir()
@@ -48,7 +44,8 @@ def test_subproject(root, compiler, scratch):
     (project / 'subprojects/weft').mkdir()
     for part in ('runtime', 'sync', 'io', 'meson.build', 'meson_options.txt', 'weft.hpp'):
         (project / 'subprojects/weft' / part).symlink_to(root / part)
-    configure(project, scratch / 'build', compiler, '--force-fallback-for=weft')
+    run('meson', 'setup', scratch / 'build', project, '--wrap-mode=nodownload', '-Doptimization=0',
+        '--force-fallback-for=weft', CXX=' '.join(compiler))
     run('ninja', '-C', scratch / 'build', '-j', PROCESSES)
     run(scratch / 'build/user')
 
@@ -63,25 +60,23 @@ def check_installed_headers(folder):
                 sys.exit(f'{name} includes <weft/{included}>, which is not installed')
 
 
-def test_installed(root, compiler, scratch):
-    prefix, build = scratch / 'prefix', scratch / 'build'
-    configure(root, build, compiler, f'--prefix={prefix}', '--libdir=lib', '-Dtests=disabled',
-              '-Dexamples=disabled')
-    run('ninja', '-C', build, '-j', PROCESSES)
-    run('meson', 'install', '-C', build, '--no-rebuild')
-    check_installed_headers(prefix / 'include/weft')
-    shutil.rmtree(build)
-    flags = run('pkg-config', '--cflags', '--libs', 'weft',
-                PKG_CONFIG_PATH=str(prefix / 'lib/pkgconfig')).split()
+def test_installed(_root, build, compiler, scratch):
+    run('meson', 'install', '-C', build, '--no-rebuild', '--destdir', scratch)
+    [package] = scratch.rglob('weft.pc')
+    [headers] = scratch.rglob('include/weft')
+    check_installed_headers(headers)
+    flags = run('pkg-config', '--cflags', '--libs', 'weft', PKG_CONFIG_PATH=str(package.parent),
+                PKG_CONFIG_SYSROOT_DIR=str(scratch)).split()
     run(*compiler, '-Wall', '-Wextra', '-Werror', '-I', USER, USER / 'main.cpp', '-o',
         scratch / 'user', *flags)
     run(scratch / 'user')
 
 
-def main(kind, root, *compiler):
+def main(kind, root, build, *compiler):
     with tempfile.TemporaryDirectory() as scratch:
         test = {'subproject': test_subproject, 'installed': test_installed}[kind]
-        test(pathlib.Path(root).resolve(), compiler, pathlib.Path(scratch))
+        test(pathlib.Path(root).resolve(), pathlib.Path(build), compiler,
+             pathlib.Path(scratch).resolve())
     print(f'{kind}: the program was built and ran')
 
 
