@@ -14,8 +14,8 @@ import tempfile
 import unittest
 
 WORDS = ('setup', 'build', 'test', 'demo', 'bench', 'lint', 'ci')
-SYSTEM = ('bash', 'cat', 'dirname', 'env', 'find', 'grep', 'head', 'mkdir', 'mktemp', 'nproc', 'python3',
-          'readlink', 'rm', 'sed', 'sort', 'tail', 'tee', 'xargs')
+SYSTEM = ('bash', 'cat', 'dirname', 'env', 'find', 'grep', 'head', 'mkdir', 'mktemp', 'nproc',
+          'python3', 'readlink', 'rm', 'sed', 'sort', 'tail', 'tee', 'xargs')
 NOBODY = 65534
 
 # What the stand-ins do. Each also writes its name and arguments into the file `calls`.
