@@ -20,6 +20,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <system_error>
 
 struct iovec;
 struct sockaddr;
@@ -60,6 +61,11 @@ public:
     using pinned_operation::resume_when_stopped;
     using pinned_operation::stop_arrived;
     using pinned_operation::was_stopped;
+
+    /// Instead of start(): true when the answer is there; else nothing was done, and the next try
+    /// may follow. `waited`: the error of the wait before this, which ends the operation if nothing
+    /// else does. Any thread.
+    [[nodiscard]] bool try_complete(std::error_code waited) noexcept;
 
     // --- for back ends, home's thread --------------------------------------------------
 

@@ -183,13 +183,13 @@ readiness_operation tcp_stream::readable() noexcept {
     return readiness_operation(socket.state, socket.address);
 }
 
-transfer_operation tcp_stream::read_some(mutable_buffer into) noexcept {
-    return transfer_operation(
+receive_operation tcp_stream::read_some(mutable_buffer into) noexcept {
+    return receive_operation(
         transfer_request(io_kind::recv, opened(socket_), into.data(), into.size()));
 }
 
-vectored_transfer_operation tcp_stream::read_some(mutable_buffers into) {
-    return vectored_transfer_operation(
+vectored_receive_operation tcp_stream::read_some(mutable_buffers into) {
+    return vectored_receive_operation(
         transfer_request(io_kind::recv_vec, opened(socket_), nullptr, 0),
         detail::vector_list(into));
 }
@@ -363,6 +363,17 @@ readiness_operation tcp_listener::readable() noexcept {
     return readiness_operation(socket.state, socket.address);
 }
 
+result<tcp_stream> tcp_listener::take_over(result<unique_fd> accepted,
+                                           result<address> const& peer) {
+    if (!accepted) {
+        return failure(accepted.error());
+    }
+    if (!peer) {
+        return failure(peer.error());
+    }
+    return tcp_stream(box<tcp_socket>::make(std::move(*accepted), *peer));
+}
+
 task<result<tcp_stream>> tcp_listener::accept_next(tcp_socket& socket) {
     using namespace std::chrono_literals;
     constexpr clock::duration shortest_pause = 5ms;
@@ -373,12 +384,7 @@ task<result<tcp_stream>> tcp_listener::accept_next(tcp_socket& socket) {
         accept_step step(socket);
         auto const ended = co_await step;
         if (ended) {
-            auto accepted = step.op.take_descriptor();
-            auto const peer = step.peer();
-            if (!peer) {
-                co_return failure(peer.error());
-            }
-            co_return tcp_stream(box<tcp_socket>::make(std::move(*accepted), *peer));
+            co_return take_over(step.op.take_descriptor(), step.peer());
         }
         if (out_of_resources(ended.error())) {
             co_await sleep_for(pause);
@@ -405,20 +411,39 @@ int tcp_listener::native_handle() const noexcept {
     return opened(socket_).state.fd();
 }
 
-tcp_stream accept_operation::plain_form::await_resume() {
-    auto accepted = inner_.await_resume();
+namespace detail {
+
+task<result<void>> accept_attempts::until_ready() const {
+    using namespace std::chrono_literals;
+    socket_share const share(socket_->state);  // for the pause too
+    if (pauses_) {
+        co_await sleep_for(5ms);
+    }
+    basic_transfer<readiness, true> arrival(socket_->state, socket_->address);
+    co_return co_await arrival;
+}
+
+bool accept_attempts::try_complete(std::error_code waited) {
+    accept_step step(*socket_);
+    if (!step.op.try_complete(waited)) {
+        return false;
+    }
+    auto descriptor = step.op.take_descriptor();
+    pauses_ = !descriptor && out_of_resources(descriptor.error());
+    if (pauses_ || (!descriptor && lost_before_accepted(descriptor.error()))) {
+        return false;
+    }
+    accepted.emplace(tcp_listener::take_over(std::move(descriptor), step.peer()));
+    return true;
+}
+
+tcp_stream stream_or_throw(result<tcp_stream>&& accepted, address const& local) {
     if (!accepted) {
-        detail::throw_io_error(accepted.error(), "accept on", local_);
+        throw_io_error(accepted.error(), "accept on", local);
     }
     return std::move(*accepted);
 }
 
-result<tcp_stream> accept_operation::result_form::await_resume() {
-    auto ended = inner_.await_resume();
-    if (!ended) {
-        return failure(ended.error());
-    }
-    return std::move(*ended);
-}
+}  // namespace detail
 
 }  // namespace weft

@@ -10,6 +10,8 @@
 
 #include <cstddef>
 #include <optional>
+#include <system_error>
+#include <utility>
 
 namespace weft {
 
@@ -37,6 +39,12 @@ private:
 
 template <bool ResultForm>
 class basic_connect;
+
+namespace detail {
+
+class accept_attempts;
+
+}  // namespace detail
 
 /// A TCP connection.
 ///
@@ -70,8 +78,8 @@ public:
     [[nodiscard]] static result<tcp_stream> adopt(unique_fd connected);
 
     /// Reads what is there, at least one byte; 0 at the end of the stream, and for an empty buffer.
-    [[nodiscard]] transfer_operation read_some(mutable_buffer into) noexcept;
-    [[nodiscard]] vectored_transfer_operation read_some(mutable_buffers into);
+    [[nodiscard]] receive_operation read_some(mutable_buffer into) noexcept;
+    [[nodiscard]] vectored_receive_operation read_some(mutable_buffers into);
 
     /// Waits until read_some would not: there are bytes, or the end of the stream, or an error for
     /// it to tell. Takes nothing, so it can lose a race without losing bytes.
@@ -185,7 +193,9 @@ private:
     detail::connect_step step_;
 };
 
-class accept_operation;
+template <bool ResultForm>
+class basic_accept;
+using accept_operation = basic_accept<false>;
 
 /// Takes TCP connections.
 ///
@@ -230,29 +240,57 @@ public:
     [[nodiscard]] int native_handle() const noexcept;
 
 private:
-    friend class accept_operation;
+    template <bool ResultForm>
+    friend class basic_accept;
+    friend class detail::accept_attempts;
 
     explicit tcp_listener(detail::box<detail::tcp_socket> socket) noexcept;
 
+    [[nodiscard]] static result<tcp_stream> take_over(result<unique_fd> accepted,
+                                                      result<address> const& peer);
     [[nodiscard]] static task<result<tcp_stream>> accept_next(detail::tcp_socket& socket);
 
     detail::box<detail::tcp_socket> socket_;
 };
 
+namespace detail {
+
+/// Accepting as a branch of a select: waits without effect, and then tries.
+class accept_attempts {
+public:
+    explicit accept_attempts(tcp_socket& listener) noexcept : socket_(&listener) {}
+
+    /// The wait for a connection; after a failure for want of resources, a pause first.
+    [[nodiscard]] task<result<void>> until_ready() const;
+
+    /// True when accept() would not wait; `accepted` is what it would give then.
+    [[nodiscard]] bool try_complete(std::error_code waited);
+
+    std::optional<result<tcp_stream>> accepted;
+
+private:
+    tcp_socket* socket_;
+    bool pauses_ = false;
+};
+
+/// The result of an accept, or the exception that tells of its error.
+[[nodiscard]] tcp_stream stream_or_throw(result<tcp_stream>&& accepted, address const& local);
+
+}  // namespace detail
+
 /// What accept waits in. Yields the stream, or with `as_result` a result of it.
-class [[nodiscard]] accept_operation {
+template <bool ResultForm>
+class [[nodiscard]] basic_accept {
     using inner_task = task<result<tcp_stream>>;
 
 public:
-    explicit accept_operation(detail::tcp_socket& socket)
-        : socket_(&socket)
-        , accepting_(tcp_listener::accept_next(socket)) {}
+    explicit basic_accept(detail::tcp_socket& socket) noexcept : socket_(&socket) {}
 
-    class plain_form {
+    class await_operation {
     public:
-        plain_form(address const& local, inner_task&& accepting) noexcept
-            : local_(local)
-            , inner_(std::move(accepting).operator co_await()) {}
+        explicit await_operation(detail::tcp_socket& socket)
+            : local_(socket.address)
+            , inner_(begin(socket)) {}
 
         [[nodiscard]] bool await_ready() const noexcept { return false; }
 
@@ -262,40 +300,58 @@ public:
             return inner_.await_suspend(waiter);
         }
 
-        tcp_stream await_resume();
+        auto await_resume() {
+            if constexpr (ResultForm) {
+                auto ended = inner_.await_resume();
+                return ended ? std::move(*ended) : result<tcp_stream>(failure(ended.error()));
+            } else {
+                return detail::stream_or_throw(inner_.await_resume(), local_);
+            }
+        }
 
     private:
+        static auto begin(detail::tcp_socket& socket) {
+            if constexpr (ResultForm) {
+                return task_result_operation<result<tcp_stream>>(tcp_listener::accept_next(socket));
+            } else {
+                return tcp_listener::accept_next(socket).operator co_await();
+            }
+        }
+
         address local_;  // the listener may be gone when its accept has ended
-        inner_task::await_operation inner_;
+        decltype(begin(std::declval<detail::tcp_socket&>())) inner_;
     };
 
-    class result_form {
-    public:
-        explicit result_form(inner_task&& accepting) noexcept : inner_(std::move(accepting)) {}
+    [[nodiscard]] await_operation operator co_await() && { return await_operation(*socket_); }
 
-        [[nodiscard]] bool await_ready() const noexcept { return false; }
-
-        template <std::derived_from<detail::promise_base> Promise>
-        [[nodiscard]] std::coroutine_handle<> await_suspend(
-            std::coroutine_handle<Promise> waiter) noexcept {
-            return inner_.await_suspend(waiter);
-        }
-
-        result<tcp_stream> await_resume();
-
-    private:
-        task_result_operation<result<tcp_stream>> inner_;
-    };
-
-    [[nodiscard]] plain_form operator co_await() && noexcept {
-        return plain_form(socket_->address, std::move(accepting_));
+    [[nodiscard]] basic_accept<true> as_result() && noexcept
+        requires(!ResultForm)
+    {
+        return basic_accept<true>(*socket_);
     }
 
-    [[nodiscard]] result_form as_result() && noexcept { return result_form(std::move(accepting_)); }
+    // --- as a branch of a select -----------------------------------------------------------
+    [[nodiscard]] task<result<void>> until_ready() { return attempts().until_ready(); }
+
+    [[nodiscard]] bool try_complete(std::error_code waited) {
+        return attempts().try_complete(waited);
+    }
+
+    [[nodiscard]] auto take() {
+        if constexpr (ResultForm) {
+            return std::move(*attempts_->accepted);
+        } else {
+            return detail::stream_or_throw(std::move(*attempts_->accepted), socket_->address);
+        }
+    }
 
 private:
+    detail::accept_attempts& attempts() noexcept {
+        return attempts_.has_value() ? *attempts_ : attempts_.emplace(*socket_);
+    }
+
     detail::tcp_socket* socket_;
-    inner_task accepting_;
+    std::optional<detail::accept_attempts> attempts_;
 };
 
 }  // namespace weft

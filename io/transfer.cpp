@@ -34,6 +34,10 @@ std::size_t transfer::count_or_throw() const {
     return *count;
 }
 
+readiness transfer::until_ready() const noexcept {
+    return readiness(stream_->state, stream_->address);
+}
+
 result<void> readiness::outcome() const noexcept {
     if (auto const ended = io_op::outcome(); !ended) {
         return failure(ended.error());

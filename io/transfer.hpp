@@ -9,6 +9,7 @@
 #include <concepts>
 #include <coroutine>
 #include <cstddef>
+#include <system_error>
 #include <utility>
 
 #include <sys/uio.h>
@@ -33,24 +34,6 @@ struct transfer_request {
     std::size_t length;
 };
 
-/// The part of a transfer that does not depend on its form.
-class transfer : public io_op {
-public:
-    explicit transfer(transfer_request const& request) noexcept;
-
-    /// Requires: `unstarted` is.
-    transfer(transfer&& unstarted) noexcept;
-    transfer& operator=(transfer&&) = delete;
-
-    [[nodiscard]] bool is_empty() const noexcept { return length == 0; }
-
-    /// The number of bytes; throws what outcome() holds, naming the operation and the peer.
-    [[nodiscard]] std::size_t count_or_throw() const;
-
-private:
-    tcp_socket* stream_;
-};
-
 /// The wait for something to read.
 class readiness : public io_op {
 public:
@@ -71,6 +54,33 @@ public:
 
 private:
     weft::address const* named_;
+};
+
+/// The part of a transfer that does not depend on its form.
+class transfer : public io_op {
+public:
+    explicit transfer(transfer_request const& request) noexcept;
+
+    /// Requires: `unstarted` is.
+    transfer(transfer&& unstarted) noexcept;
+    transfer& operator=(transfer&&) = delete;
+
+    [[nodiscard]] bool is_empty() const noexcept { return length == 0; }
+
+    /// The wait for something to receive.
+    [[nodiscard]] readiness until_ready() const noexcept;
+
+    /// The number of bytes; throws what outcome() holds, naming the operation and the peer.
+    [[nodiscard]] std::size_t count_or_throw() const;
+
+private:
+    tcp_socket* stream_;
+};
+
+/// A transfer that takes what is there, if only some: it can be waited for without being done.
+class receive : public transfer {
+public:
+    using transfer::transfer;
 };
 
 /// The vectors of a transfer from or to several places; the transfer uses them up.
@@ -121,13 +131,26 @@ private:
     vector_list list_;
 };
 
+/// The same for several places.
+class vectored_receive : public vectored_transfer {
+public:
+    using vectored_transfer::vectored_transfer;
+};
+
 }  // namespace detail
 
 /// What reading and writing wait in. Yields the number of bytes, or with `as_result` a result of
 /// it.
 template <class Transfer, bool ResultForm>
 class [[nodiscard]] basic_transfer : private Transfer {
+    static constexpr bool takes_what_is_there =
+        std::derived_from<Transfer, detail::receive> ||
+        std::derived_from<Transfer, detail::vectored_receive>;
+
 public:
+    /// As a branch of a select: a wait that takes nothing may lose.
+    static constexpr bool leaves_no_trace = std::same_as<Transfer, detail::readiness>;
+
     template <class... Arguments>
     explicit basic_transfer(Arguments&&... arguments) noexcept
         : Transfer(static_cast<Arguments&&>(arguments)...) {
@@ -160,11 +183,28 @@ public:
     {
         return basic_transfer<Transfer, true>(static_cast<Transfer&&>(*this));
     }
+
+    // --- as a branch of a select, which waits without effect, and then tries ---------------------
+    [[nodiscard]] basic_transfer<detail::readiness, true> until_ready() const noexcept
+        requires takes_what_is_there
+    {
+        return basic_transfer<detail::readiness, true>(Transfer::until_ready());
+    }
+
+    [[nodiscard]] bool try_complete(std::error_code waited) noexcept
+        requires takes_what_is_there
+    {
+        return this->is_empty() || Transfer::try_complete(waited);
+    }
+
+    [[nodiscard]] auto take() { return await_resume(); }
 };
 
 /// Yields nothing, or with `as_result` a result<void>.
 using readiness_operation = basic_transfer<detail::readiness, false>;
 using transfer_operation = basic_transfer<detail::transfer, false>;
 using vectored_transfer_operation = basic_transfer<detail::vectored_transfer, false>;
+using receive_operation = basic_transfer<detail::receive, false>;
+using vectored_receive_operation = basic_transfer<detail::vectored_receive, false>;
 
 }  // namespace weft

@@ -1,11 +1,6 @@
 #pragma once
 
-#include <weft/runtime/join_handle.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/task.hpp>
-#include <weft/runtime/when_all.hpp>
-#include <weft/sync/channel_operation.hpp>
-#include <weft/sync/select_site.hpp>
+#include <weft/sync/select_branch.hpp>
 
 #include <concepts>
 #include <coroutine>
@@ -19,124 +14,6 @@
 #include <variant>
 
 namespace weft {
-
-/// True for operations that may complete after they have lost a race without anything being lost:
-/// their completion has no effect beyond its being known. An operation says so with a member
-/// `static constexpr bool leaves_no_trace = true`; a specialization may say so for it.
-template <class Operation>
-inline constexpr bool leaves_no_trace = requires { requires Operation::leaves_no_trace; };
-
-template <>
-inline constexpr bool leaves_no_trace<sleep_operation> = true;
-
-/// A join through a handle that keeps the outcome: it can be joined again.
-template <class T, bool ResultForm>
-inline constexpr bool leaves_no_trace<join_operation<T, join_handle<T>&, ResultForm>> = true;
-
-namespace detail {
-
-template <class Operation>
-concept channel_branch = requires { typename Operation::is_channel_operation; };
-
-template <class Operation>
-inline constexpr bool is_task_branch = false;
-
-template <class T>
-inline constexpr bool is_task_branch<task<T>> = true;
-
-template <class Operation>
-concept foreign_branch =
-    is_task_branch<Operation> || (awaitable<Operation> && leaves_no_trace<Operation>);
-
-template <class Result>
-struct selected {
-    using type = Result;
-};
-
-template <>
-struct selected<void> {
-    using type = unit;
-};
-
-template <class T>
-struct selected<T&> {
-    using type = T*;
-};
-
-template <class Result>
-using selected_t = typename selected<Result>::type;
-
-/// A channel operation as a branch: the operation itself.
-template <class Operation>
-class select_branch {
-public:
-    static constexpr bool is_foreign = false;
-    using result_type = await_result_t<Operation>;
-
-    void prepare(Operation& operation, select_site& site, std::uint32_t index) noexcept {
-        operation_ = &operation;
-        channel_access::waiter(operation).join_site(site, index);
-    }
-
-    [[nodiscard]] channel_waiter& waiter() const noexcept {
-        return channel_access::waiter(*operation_);
-    }
-
-    [[nodiscard]] result_type result() { return operation_->await_resume(); }
-
-private:
-    Operation* operation_ = nullptr;
-};
-
-/// Anything else: a coroutine that runs under the stop state of the select.
-template <foreign_branch Operation>
-    requires(!channel_branch<Operation>)
-class select_branch<Operation> : private completion {
-public:
-    static constexpr bool is_foreign = true;
-    using result_type = await_result_t<Operation>;
-
-    select_branch() noexcept : completion(&ended) {}
-
-    void prepare(Operation& operation, select_site& site, std::uint32_t index) {
-        if constexpr (is_task_branch<Operation>) {
-            coroutine_ = std::move(operation);
-        } else {
-            coroutine_ = wait_for(operation);
-        }
-        WEFT_CHECK(static_cast<bool>(coroutine_), "an empty task is a branch of a select");
-        site_ = &site;
-        index_ = index;
-        promise_base& promise = task_access::promise(coroutine_);
-        promise.context_ = &site.foreign_context();
-        promise.completion_ = this;
-    }
-
-    [[nodiscard]] promise_base& promise() noexcept { return task_access::promise(coroutine_); }
-
-    [[nodiscard]] result_type result() { return task_access::promise(coroutine_).take(); }
-
-private:
-    static task<result_type> wait_for(Operation& operation) {
-        if constexpr (awaiter<Operation>) {
-            co_return co_await operation;
-        } else {
-            co_return co_await std::move(operation);
-        }
-    }
-
-    static std::coroutine_handle<> ended(completion& base, promise_base& promise) noexcept {
-        auto& self = static_cast<select_branch&>(base);
-        self.site_->foreign_done(self.index_, promise.outcome_ == outcome::stopped);
-        return std::noop_coroutine();
-    }
-
-    task<result_type> coroutine_;
-    select_site* site_ = nullptr;
-    std::uint32_t index_ = 0;
-};
-
-}  // namespace detail
 
 /// What a select yields: which branch took effect, and its result.
 ///
@@ -180,39 +57,40 @@ private:
     std::variant<detail::selected_t<Results>...> held_;
 };
 
-/// What select waits in.
+namespace detail {
+
+/// What a select that is awaited waits in.
 template <bool ResultForm, class... Operations>
-class [[nodiscard]] select_operation {
+class [[nodiscard]] select_wait {
     template <class Operation>
-    using branch_of = detail::select_branch<std::remove_cvref_t<Operation>>;
+    using branch_of = select_branch<std::remove_cvref_t<Operation>>;
 
     static constexpr std::size_t foreign_count =
         (std::size_t{branch_of<Operations>::is_foreign} + ...);
     static constexpr std::size_t channel_count = sizeof...(Operations) - foreign_count;
     static constexpr auto positions = std::index_sequence_for<Operations...>{};
-    static_assert(sizeof...(Operations) <= detail::select_site::branches_max);
+    static_assert(sizeof...(Operations) <= select_site::branches_max);
 
 public:
     using value_type = select_result<typename branch_of<Operations>::result_type...>;
 
-    select_operation(bool is_biased, std::tuple<Operations&&...> operations) noexcept
-        : biased_(is_biased)
-        , operations_(std::move(operations))
-        , site_(detail::select_site::plan(channels_, channel_count, foreign_, foreign_count),
+    select_wait(bool is_biased, std::tuple<Operations&&...> operations) noexcept
+        : operations_(std::move(operations))
+        , site_(select_site::plan(channels_, channel_count, foreign_, foreign_count),
                 is_biased,
                 ResultForm) {}
 
-    select_operation(select_operation const&) = delete;
-    select_operation& operator=(select_operation const&) = delete;
+    select_wait(select_wait const&) = delete;
+    select_wait& operator=(select_wait const&) = delete;
 
     [[nodiscard]] bool await_ready() const noexcept { return false; }
 
-    template <std::derived_from<detail::promise_base> Promise>
+    template <std::derived_from<promise_base> Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> handle) {
-        detail::promise_base& waiter = handle.promise();
+        promise_base& waiter = handle.promise();
         list_channels(positions);
         if (!waiter.stop().stop_requested() && site_.poll()) {
-            return !detail::spend_budget() && detail::give_way(waiter);
+            return !spend_budget() && give_way(waiter);
         }
         list_foreign(positions);
         return site_.wait(waiter);
@@ -221,7 +99,7 @@ public:
     auto await_resume() {
         site_.finish();
         if constexpr (ResultForm) {
-            if (site_.winner() == detail::select_site::nobody) {
+            if (site_.winner() == select_site::nobody) {
                 return result<value_type>(failure(std::errc::operation_canceled));
             }
             return result<value_type>(take<0>());
@@ -237,12 +115,6 @@ public:
             return std::nullopt;
         }
         return take<0>();
-    }
-
-    [[nodiscard]] select_operation<true, Operations...> as_result() && noexcept
-        requires(!ResultForm)
-    {
-        return select_operation<true, Operations...>(biased_, std::move(operations_));
     }
 
 private:
@@ -299,12 +171,40 @@ private:
         }
     }
 
+    std::tuple<Operations&&...> operations_;
+    channel_waiter* channels_[channel_count + 1] = {};
+    promise_base* foreign_[foreign_count + 1] = {};
+    select_site site_;  // outlives the foreign coroutines: what was stopped refers to it
+    std::tuple<branch_of<Operations>...> branches_;
+};
+
+}  // namespace detail
+
+/// A select that is to be awaited, in the expression that made it: it refers to operations that
+/// live no longer.
+template <bool ResultForm, class... Operations>
+class [[nodiscard]] select_operation {
+public:
+    select_operation(bool is_biased, std::tuple<Operations&&...> operations) noexcept
+        : biased_(is_biased)
+        , operations_(std::move(operations)) {}
+
+    select_operation(select_operation const&) = delete;
+    select_operation& operator=(select_operation const&) = delete;
+
+    [[nodiscard]] detail::select_wait<ResultForm, Operations...> operator co_await() && noexcept {
+        return detail::select_wait<ResultForm, Operations...>(biased_, std::move(operations_));
+    }
+
+    [[nodiscard]] select_operation<true, Operations...> as_result() && noexcept
+        requires(!ResultForm)
+    {
+        return select_operation<true, Operations...>(biased_, std::move(operations_));
+    }
+
+private:
     bool biased_;
     std::tuple<Operations&&...> operations_;
-    detail::channel_waiter* channels_[channel_count + 1] = {};
-    detail::promise_base* foreign_[foreign_count + 1] = {};
-    detail::select_site site_;  // outlives the foreign coroutines: what was stopped refers to it
-    std::tuple<branch_of<Operations>...> branches_;
 };
 
 template <class Operation>
@@ -327,14 +227,15 @@ inline constexpr biased_t biased{};
 /// several can complete, the choice rotates; with `biased` the first in the call is taken. Tasks,
 /// sleeps, joins (`handle.join()`) and other operations that leave no trace are started only if no
 /// channel operation can complete at once, run beside each other, and are stopped and waited for
-/// when another branch wins. A task that ends all the same has its result destroyed. An operation
-/// whose loss could lose data (a read from a stream) is refused: wait for `readable()`, or put it
-/// into a task that keeps what it read.
+/// when another branch wins. A task that ends all the same has its result destroyed. `accept` and
+/// `read_some` wait without effect and take something only when they win. Any other operation whose
+/// loss could lose data (`read_exact`) is refused: put it into a task that keeps what it read.
 ///
 /// Thread safety: awaited in one coroutine; the channels may be used by anybody meanwhile.
 /// Cancellation: a stop of the awaiting task ends every branch without effect, unless one has taken
 ///     effect: then its result is delivered.
-/// Lifetime: refers to its operations, so it must be awaited in the expression that made them.
+/// Lifetime: refers to its operations, so that they need not be movable, and must be awaited in the
+///     expression that made them; one that was stored does not compile.
 /// Resumption: through the scheduler, when every branch that was started has ended.
 /// Complexity: one lock per channel while something is ready; all locks at once, in one order, to
 ///     wait. No allocation but one coroutine frame for each branch that is neither a channel
@@ -361,7 +262,7 @@ template <class... Operations>
     requires(sizeof...(Operations) > 0 &&
              (detail::channel_branch<std::remove_cvref_t<Operations>> && ...))
 [[nodiscard]] auto try_select(Operations&&... operations) {
-    return select_operation<false, Operations...>(
+    return detail::select_wait<false, Operations...>(
                false, std::tuple<Operations&&...>(static_cast<Operations&&>(operations)...))
         .poll();
 }

@@ -198,9 +198,9 @@ private:
 
     [[nodiscard]] basic_connect<false> connect() { return tcp_stream::connect(target); }
 
-    [[nodiscard]] transfer_operation read_some() { return stream.read_some(first_->bytes()); }
+    [[nodiscard]] receive_operation read_some() { return stream.read_some(first_->bytes()); }
 
-    [[nodiscard]] vectored_transfer_operation read_some_vectored() {
+    [[nodiscard]] vectored_receive_operation read_some_vectored() {
         mutable_buffer const both[] = {first_->bytes(), second_->bytes()};
         return stream.read_some(both);
     }

@@ -17,6 +17,7 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -46,6 +47,12 @@ static_assert(weft::selectable<weft::sleep_operation>);
 static_assert(weft::selectable<weft::join_operation<int, weft::join_handle<int>&>>);
 static_assert(!weft::selectable<weft::join_operation<int, weft::join_handle<int>>>);
 static_assert(!weft::selectable<weft::yield_operation>);
+
+/// A select that was stored has outlived its operations.
+using sleep_or_sleep = weft::select_operation<false, weft::sleep_operation, weft::sleep_operation>;
+static_assert(weft::awaitable<sleep_or_sleep>);
+static_assert(!weft::awaitable<sleep_or_sleep&>);
+static_assert(!std::is_move_constructible_v<sleep_or_sleep>);
 
 }  // namespace
 
