@@ -2,28 +2,48 @@
 
 namespace weft::model {
 
+namespace {
+
+/// The first of the possibilities from `from` on that is not redundant; `count` if there is none.
+std::size_t first_of(std::size_t from, std::size_t count, std::uint32_t redundant) noexcept {
+    while (from < count && (redundant >> from & 1U) != 0) {
+        ++from;
+    }
+    return from;
+}
+
+}  // namespace
+
 void choices::start_search() noexcept {
     mode_ = mode::depth_first;
     decisions_.clear();
+    begin();
+}
+
+void choices::begin() noexcept {
     next_ = 0;
+    last_ = none;
+    coasts_ = false;
 }
 
 bool choices::advance() noexcept {
-    while (!decisions_.empty() && decisions_.back().chosen + 1 == decisions_.back().count) {
+    while (!decisions_.empty()) {
+        decision& deepest = decisions_.back();
+        std::size_t const other = first_of(deepest.chosen + 1U, deepest.count, deepest.redundant);
+        if (other < deepest.count) {
+            deepest.chosen = static_cast<std::uint8_t>(other);
+            begin();
+            return true;
+        }
         decisions_.pop_back();
     }
-    if (decisions_.empty()) {
-        return false;
-    }
-    ++decisions_.back().chosen;
-    next_ = 0;
-    return true;
+    return false;
 }
 
 void choices::start_random(std::uint64_t seed, std::size_t steps) {
     mode_ = mode::random;
     decisions_.clear();
-    next_ = 0;
+    begin();
     random_ = test::random_numbers(seed);
     has_priorities_ = random_.one_in(2);
     lowest_ = 0;
@@ -38,18 +58,18 @@ void choices::start_random(std::uint64_t seed, std::size_t steps) {
 
 void choices::start_repeat() noexcept {
     mode_ = mode::repeat;
-    next_ = 0;
+    begin();
 }
 
 bool choices::start_repeat(std::string const& written) {
     mode_ = mode::repeat;
     decisions_.clear();
-    next_ = 0;
+    begin();
     for (char const letter : written) {
         if (letter < 'a' || letter > 'z') {
             return false;
         }
-        decisions_.push_back({static_cast<std::uint8_t>(letter - 'a'), 0});
+        decisions_.push_back({static_cast<std::uint8_t>(letter - 'a'), 0, 0, {}});
     }
     return true;
 }
@@ -62,18 +82,27 @@ std::string choices::written() const {
     return letters;
 }
 
-bool choices::decide(std::size_t count, std::size_t wish, std::size_t& chosen) {
+bool choices::decide(std::size_t count,
+                     std::size_t wish,
+                     std::uint32_t redundant,
+                     std::size_t& chosen) {
     chosen = 0;
-    if (count <= 1) {
+    last_ = none;
+    bool const is_new = mode_ == mode::random || next_ == decisions_.size();
+    std::size_t const first = first_of(0, count, redundant);
+    coasts_ = coasts_ || (mode_ == mode::depth_first && is_new && first == count);
+    if (count <= 1 || coasts_) {
         return true;
     }
-    if (mode_ == mode::random || next_ == decisions_.size()) {
-        chosen = mode_ == mode::random ? wish : 0;
-        decisions_.push_back({static_cast<std::uint8_t>(chosen), static_cast<std::uint8_t>(count)});
-        ++next_;
+    if (is_new) {
+        chosen = mode_ == mode::random ? wish : mode_ == mode::depth_first ? first : 0;
+        decisions_.push_back(
+            {static_cast<std::uint8_t>(chosen), static_cast<std::uint8_t>(count), redundant, {}});
+        last_ = next_++;
         return true;
     }
-    decision const& earlier = decisions_[next_++];
+    last_ = next_++;
+    decision const& earlier = decisions_[last_];
     chosen = earlier.chosen;
     return chosen < count &&
            (earlier.count == 0 || earlier.count == count || mode_ == mode::repeat);
@@ -84,12 +113,13 @@ bool choices::choose(std::size_t count, std::size_t& chosen) {
     if (mode_ == mode::random && count > 1 && random_.one_in(3)) {
         wish = random_.below(count);
     }
-    return decide(count, wish, chosen);
+    return decide(count, wish, 0, chosen);
 }
 
 bool choices::choose_thread(unsigned const* runnable,
                             std::size_t count,
                             bool may_stay,
+                            std::uint32_t redundant,
                             std::size_t& chosen) {
     std::size_t wish = 0;
     if (mode_ == mode::random) {
@@ -105,7 +135,7 @@ bool choices::choose_thread(unsigned const* runnable,
             wish = random_.below(count);
         }
     }
-    return decide(count, wish, chosen);
+    return decide(count, wish, redundant, chosen);
 }
 
 void choices::defer(unsigned thread) noexcept {

@@ -28,6 +28,9 @@ bool exploring() noexcept {
 bool machine::execute(void (*body)()) {
     memory_.reset();
     mutexes_.clear();
+    mutex_count_ = 0;
+    step_ = {};
+    step_decision_ = choices::none;
     failure_.clear();
     thread_count_ = 0;
     current_ = 0;
@@ -53,8 +56,9 @@ void machine::run_thread() noexcept {
     machine& self = the_machine();
     self.running().function(self.running().argument);
     (void)self.memory_.tick(self.current_);
+    self.step_.end_thread(self.current_);
     self.running().phase = thread_phase::finished;
-    self.notify(&self.running());
+    self.wake(&self.running());
     self.go_on_elsewhere();
 }
 
@@ -78,6 +82,8 @@ unsigned machine::start(void (*function)(void*) noexcept, void* argument) {
     slot.phase = thread_phase::runnable;
     slot.reads_newest = false;
     slot.has_yielded = false;
+    slot.is_asleep = false;
+    step_.touch_everything();
     slot.stack.prepare(&run_thread);
     if (index != 0) {
         (void)memory_.tick(current_);
@@ -88,8 +94,10 @@ unsigned machine::start(void (*function)(void*) noexcept, void* argument) {
 
 void machine::join(unsigned index) {
     point();
+    step_.wait_for_thread(index);
     while (threads_[index].phase != thread_phase::finished) {
         block(&threads_[index]);
+        step_.wait_for_thread(index);
     }
     memory_.learn(current_, memory_.known_by(index));
 }
@@ -128,25 +136,69 @@ void machine::point() {
     }
     running().has_yielded = false;
     if (++streak_ > bounds_.patience) {
+        step_.touch_everything();
         yield();  // keeps I2
         return;
     }
+    end_step();
     unsigned able[thread_max];
     std::size_t const count = gather(able);
     if (count == 1 || preemptions_left_ == 0) {
         return;
     }
     std::size_t chosen = 0;
-    if (!next.choose_thread(able, count, true, chosen)) {
+    if (!next.choose_thread(able, count, true, asleep_among(able, count), chosen)) {
         fail("the model does not repeat itself", site::current());
     }
-    if (chosen != 0) {
+    if (chosen == 0) {
+        step_decision_ = next.last();
+    } else {
         --preemptions_left_;
+        fall_asleep(next.last());
         switch_to(able[chosen]);
     }
 }
 
+/// Where others may go first: tells the search what the step touched, and those that it matters to.
+void machine::end_step() noexcept {
+    if (step_decision_ != choices::none) {
+        next.step_after(step_decision_).join(step_);
+        step_decision_ = choices::none;
+    }
+    for (unsigned i = 0; i < thread_count_; ++i) {
+        thread_slot& each = threads_[i];
+        each.is_asleep = each.is_asleep && !each.ahead.conflicts(step_, each.known);
+    }
+    step_ = {};
+}
+
+void machine::fall_asleep(std::size_t decision) noexcept {
+    if (reduces_ && next.searches() && decision != choices::none) {
+        has_reduced_ = true;
+        running().is_asleep = true;
+        running().ahead = next.step_after(decision);
+        running().known = {memory_.location_count(), mutex_count_};
+    }
+}
+
+std::uint32_t machine::asleep_among(unsigned const* able, std::size_t count) const noexcept {
+    std::uint32_t asleep = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        asleep |= threads_[able[i]].is_asleep ? 1U << i : 0U;
+    }
+    return asleep;
+}
+
+/// The threads of this model meet in places that no step tells of.
+void machine::stop_reducing() {
+    reduces_ = false;
+    if (has_reduced_) {
+        fail("a reduced search meets a queue of the stepper's own", site::current());
+    }
+}
+
 void machine::go_on_elsewhere() {
+    end_step();
     unsigned able[thread_max];
     std::size_t count = gather(able);
     if (count == 0) {
@@ -162,7 +214,7 @@ void machine::go_on_elsewhere() {
         fiber::switch_to(&running().stack, nullptr);
     }
     std::size_t chosen = 0;
-    if (!next.choose_thread(able, count, false, chosen)) {
+    if (!next.choose_thread(able, count, false, asleep_among(able, count), chosen)) {
         fail("the model does not repeat itself", site::current());
     }
     switch_to(able[chosen]);
@@ -173,8 +225,13 @@ void machine::switch_to(unsigned thread) {
     if (to.phase == thread_phase::waiting) {
         to.phase = thread_phase::runnable;
         to.timed_out = !holds(to);
-        now_ = to.timed_out ? std::max(now_, to.deadline) : now_;
+        step_.touch_conditions();
+        if (to.timed_out && to.deadline > now_) {
+            step_.change_clock();
+            now_ = to.deadline;
+        }
     }
+    to.is_asleep = false;
     if (thread != current_) {
         streak_ = 0;
         thread_slot& from = running();
@@ -191,7 +248,12 @@ void machine::block(void const* channel, std::uint64_t deadline, condition_funct
     go_on_elsewhere();
 }
 
-void machine::notify(void const* channel) noexcept {
+void machine::notify(void const* condition) noexcept {
+    step_.touch_conditions();
+    wake(condition);
+}
+
+void machine::wake(void const* channel) noexcept {
     for (unsigned i = 0; i < thread_count_; ++i) {
         thread_slot& each = threads_[i];
         if (each.phase == thread_phase::waiting && each.waits_for == channel) {
@@ -208,6 +270,7 @@ void machine::yield() {
         fail("no end in sight: a thread spins in vain", site::current());
     }
     streak_ = 0;
+    step_.spin();
     running().phase = thread_phase::yielded;
     running().reads_newest = true;
     running().has_yielded = true;
@@ -272,6 +335,9 @@ void machine::destroy(cell& dead) {
         (dead.location != cell::unused && !memory_.destroy(current_, dead.location))) {
         fail("an atomic is destroyed while another thread may use it", site::current());
     }
+    if (dead.location != cell::unused) {
+        step_.change_location(dead.location);
+    }
     dead.location = cell::dead;
 }
 
@@ -296,11 +362,27 @@ void machine::begin(cell& target, std::uint64_t initial, site where) {
     }
 }
 
+void machine::note_load(cell const& of, order how) noexcept {
+    step_.read_location(of.location);
+    if (how == order::seq_cst) {
+        step_.change_location(of.location);
+        step_.use_consistent_order();
+    }
+}
+
+void machine::note_store(cell const& of, order how) noexcept {
+    step_.write_location(of.location);
+    if (how == order::seq_cst) {
+        step_.use_consistent_order();
+    }
+}
+
 std::uint64_t machine::load(cell const& from, order how, site where) {
     how = mutate(how, "load", where);
     std::size_t const count = memory_.readable(current_, from.location, how);
     std::size_t const age = running().reads_newest ? 0 : choose_age(count);
     running().reads_newest = false;
+    note_load(from, how);
     std::uint64_t const value = memory_.load(current_, from.location, age, how);
     trace(age == 0 ? "loads" : "loads a stale", value, where);
     return value;
@@ -308,7 +390,9 @@ std::uint64_t machine::load(cell const& from, order how, site where) {
 
 void machine::store(cell const& to, std::uint64_t value, order how, site where) {
     trace("stores", value, where);
-    if (!memory_.store(current_, to.location, value, mutate(how, "store", where))) {
+    how = mutate(how, "store", where);
+    note_store(to, how);
+    if (!memory_.store(current_, to.location, value, how)) {
         fail("more stores to an atomic than a model may have", where);
     }
     release_yielded();
@@ -320,7 +404,9 @@ std::uint64_t machine::newest(cell const& of) const noexcept {
 
 void machine::modify(cell const& of, std::uint64_t value, order how, site where) {
     trace("modifies to", value, where);
-    if (!memory_.modify(current_, of.location, value, mutate(how, "modify", where))) {
+    how = mutate(how, "modify", where);
+    note_store(of, how);
+    if (!memory_.modify(current_, of.location, value, how)) {
         fail("more stores to an atomic than a model may have", where);
     }
     release_yielded();
@@ -342,11 +428,13 @@ bool machine::compare_exchange(
         done = false;
     }
     if (!done) {
+        note_load(of, how.failure);
         expected = memory_.load(current_, of.location, age, how.failure);
         trace("finds", expected, where);
         return false;
     }
     trace("exchanges for", value, where);
+    note_store(of, how.success);
     if (!memory_.modify(current_, of.location, value, how.success)) {
         fail("more stores to an atomic than a model may have", where);
     }
@@ -362,8 +450,10 @@ void machine::fence(fence_kind kind, site where) {
     point();
     trace("fences", static_cast<std::uint64_t>(kind), where);
     if (kind == fence_kind::heavy && bounds_.membarrier && change != fence_change::own) {
+        step_.touch_everything();
         memory_.fence_everywhere(current_, thread_count_);
     } else {
+        step_.change_consistent_order();
         memory_.fence(current_);
     }
 }
@@ -376,14 +466,16 @@ mutex_state& machine::state_of(void const* mutex) {
             return each;
         }
     }
-    mutexes_.push_back({mutex, false, {}});
+    mutexes_.push_back({mutex, mutex_count_++, false, {}});
     return mutexes_.back();
 }
 
 void machine::lock(void const* mutex) {
     point();
+    step_.touch_mutex(state_of(mutex).number);
     while (state_of(mutex).is_locked) {
         block(mutex);
+        step_.touch_mutex(state_of(mutex).number);
     }
     mutex_state& state = state_of(mutex);
     state.is_locked = true;
@@ -396,9 +488,11 @@ void machine::unlock(void const* mutex) {
         fail("a mutex is unlocked that is not locked", site::current());
     }
     (void)memory_.tick(current_);
+    step_.touch_mutex(state.number);
+    step_.note_store();
     state.is_locked = false;
     state.released = memory_.known_by(current_);
-    notify(mutex);
+    wake(mutex);
     release_yielded();
 }
 
@@ -408,6 +502,7 @@ void machine::forget(void const* mutex) {
             if (each.is_locked) {
                 fail("a mutex is destroyed while it is locked", site::current());
             }
+            step_.touch_mutex(each.number);
             each = mutexes_.back();
             mutexes_.pop_back();
             return;
@@ -417,6 +512,7 @@ void machine::forget(void const* mutex) {
 
 bool machine::wait(void const* condition, void const* mutex, std::uint64_t deadline) {
     unlock(mutex);
+    step_.touch_conditions();
     running().timed_out = false;
     block(condition, deadline);
     bool const timed_out = running().timed_out;
@@ -424,7 +520,18 @@ bool machine::wait(void const* condition, void const* mutex, std::uint64_t deadl
     return !timed_out;
 }
 
+void machine::step() {
+    stop_reducing();
+    point();
+}
+
+std::uint64_t machine::now() noexcept {
+    step_.read_clock();
+    return now_;
+}
+
 bool machine::await(condition_function condition, void const* argument, std::uint64_t deadline) {
+    stop_reducing();
     point();
     if (condition(argument)) {
         return true;

@@ -4,6 +4,7 @@
 
 #include <weft/tests/model/choices.hpp>
 #include <weft/tests/model/fiber.hpp>
+#include <weft/tests/model/footprint.hpp>
 #include <weft/tests/model/memory.hpp>
 #include <weft/tests/model/stepper.hpp>
 
@@ -26,10 +27,14 @@ struct thread_slot {
     bool timed_out = false;
     bool reads_newest = false;  // keeps I2
     bool has_yielded = false;   // and has not taken a step since
+    bool is_asleep = false;     // preempted, and its step would make no difference (footprint.hpp)
+    footprint ahead;            // of the step that it was preempted before
+    footprint_limits known;     // what there was then
 };
 
 struct mutex_state {
     void const* address;
+    std::size_t number;
     bool is_locked;
     knowledge released;
 };
@@ -40,12 +45,16 @@ public:
     /// Runs the body once; false when it failed.
     [[nodiscard]] bool execute(void (*body)());
 
-    void set_bounds(options const& bounds) noexcept { bounds_ = bounds; }
+    void set_bounds(options const& bounds) noexcept {
+        bounds_ = bounds;
+        reduces_ = bounds.reduce;
+        has_reduced_ = false;
+    }
 
     /// Whether the bounds on preemptions and stale reads count; for random executions they do not.
     void set_bounded(bool on) noexcept { bounded_ = on; }
 
-    [[nodiscard]] std::uint64_t now() const noexcept { return now_; }
+    [[nodiscard]] std::uint64_t now() noexcept;
 
     void set_tracing(bool on) noexcept { tracing_ = on; }
 
@@ -80,7 +89,7 @@ public:
     bool wait(void const* condition, void const* mutex, std::uint64_t deadline);
     void notify(void const* channel) noexcept;
 
-    void step() { point(); }
+    void step();
 
     bool await(condition_function condition, void const* argument, std::uint64_t deadline);
     [[nodiscard]] knowledge hand_over();
@@ -112,6 +121,14 @@ private:
     [[nodiscard]] std::size_t gather(unsigned* able) const noexcept;
     [[nodiscard]] static bool holds(thread_slot const& waiting) noexcept;
     void release_yielded() noexcept;
+    void end_step() noexcept;
+    void stop_reducing();
+    void note_load(cell const& of, order how) noexcept;
+    void note_store(cell const& of, order how) noexcept;
+    void fall_asleep(std::size_t decision) noexcept;
+    void wake(void const* channel) noexcept;
+    [[nodiscard]] std::uint32_t asleep_among(unsigned const* able,
+                                             std::size_t count) const noexcept;
     [[nodiscard]] std::size_t choose_age(std::size_t count);
     [[nodiscard]] mutex_state& state_of(void const* mutex);
     void trace(char const* operation, std::uint64_t value, site where) const;
@@ -132,6 +149,11 @@ private:
     unsigned preemptions_left_ = 0;
     unsigned stale_reads_left_ = 0;
     std::vector<mutex_state> mutexes_;
+    std::size_t mutex_count_ = 0;                // ever made in this execution
+    footprint step_;                             // of the running thread, so far
+    std::size_t step_decision_ = choices::none;  // which led to it, if the thread could have waited
+    bool reduces_ = true;
+    bool has_reduced_ = false;
     std::string failure_;
     char const* (*inspect_)() noexcept = nullptr;
 };

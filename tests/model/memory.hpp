@@ -129,6 +129,9 @@ public:
         return threads_[thread].current.before.at[other] >= step;
     }
 
+    /// How many locations have been created so far.
+    [[nodiscard]] std::size_t location_count() const noexcept { return location_count_; }
+
     /// A step of the thread that other threads' accesses may be checked against.
     std::uint16_t tick(unsigned thread) noexcept {
         return ++threads_[thread].current.before.at[thread];

@@ -30,6 +30,8 @@ struct options {
     bool membarrier = true;      // whether light fences are free and heavy ones reach every thread
     std::size_t patience = 150;  // steps after which a thread gives way even if nobody preempts it
     std::size_t step_max = 4000;
+    bool reduce =
+        true;  // leaves out executions that repeat others in another order (footprint.hpp)
 };
 
 /// Runs `body` in every way; false, with a report on stderr, when an execution failed. The name
