@@ -141,7 +141,11 @@ private:
 
     static constexpr std::size_t joiner_share = 1;
     static constexpr std::size_t child_share = 2;
+#if defined(WEFT_ATOMICS_REPLACED)
+    static constexpr std::size_t few_children = 2;
+#else
     static constexpr std::size_t few_children = 64;
+#endif
 
     static std::coroutine_handle<> plain_child_ended(completion& base,
                                                      promise_base& promise) noexcept;

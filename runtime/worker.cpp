@@ -32,7 +32,11 @@ constexpr std::uint32_t longest_nap = 1U << 20U;
 
 /// A worker whose ring turns over in less time than this, in nanoseconds, needs no help with a
 /// single coroutine.
+#if defined(WEFT_ATOMICS_REPLACED)
+constexpr unsigned quick_run_shift = 16;  // one coroutine in the shortest nap
+#else
 constexpr unsigned quick_run_shift = 14;
+#endif
 
 }  // namespace
 

@@ -71,6 +71,22 @@ int pthread_join(pthread_t joined, void** result) {
     return next(joined, result);
 }
 
+int pthread_detach(pthread_t detached) noexcept {
+    if (weft::model::exploring()) {
+        return 0;
+    }
+    static auto* const next = next_of(pthread_detach, "pthread_detach");
+    return next(detached);
+}
+
+int pthread_setname_np(pthread_t named, char const* name) noexcept {
+    if (weft::model::exploring()) {
+        return 0;
+    }
+    static auto* const next = next_of(pthread_setname_np, "pthread_setname_np");
+    return next(named, name);
+}
+
 int pthread_mutex_lock(pthread_mutex_t* mutex) noexcept {
     if (weft::model::exploring()) {
         weft::model::lock(mutex);

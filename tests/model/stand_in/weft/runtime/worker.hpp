@@ -9,7 +9,7 @@
 #include <weft/runtime/core/work_deque.hpp>
 #include <weft/runtime/driver.hpp>
 #include <weft/runtime/promise.hpp>
-#include <weft/tests/model/memory.hpp>
+#include <weft/tests/model/stepper.hpp>
 
 #include <cstdint>
 #include <deque>
@@ -32,6 +32,18 @@ struct worker_timer : timer_node {
     explicit worker_timer(fire_function f) noexcept : fire(f) {}
 
     fire_function fire;
+};
+
+/// What a worker of a model waits in: nothing.
+class no_driver final : public driver {
+public:
+    void poll(ready_list&) noexcept override {}
+
+    void park(nanoseconds_u64, ready_list&) noexcept override {}
+
+    void wake() noexcept override {}
+
+    [[nodiscard]] nanoseconds_u64 now() const noexcept override { return model::now(); }
 };
 
 class worker {
@@ -76,6 +88,8 @@ public:
 
     [[nodiscard]] unsigned index() const noexcept { return index_; }
 
+    [[nodiscard]] driver& waits_in() noexcept { return driver_; }
+
 private:
     friend class scheduler;
     friend class model::crew;
@@ -95,6 +109,7 @@ private:
     scheduler* scheduler_;
     unsigned index_;
     io_backend* io_ = nullptr;
+    no_driver driver_;
 
     // --- any thread: only one runs, and a step lies in front of each access ------------
     std::deque<passed<promise_base>> forks_;

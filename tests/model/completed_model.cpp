@@ -1,0 +1,109 @@
+/// as_completed: children that end, and the one coroutine that takes their outcomes.
+
+#include <weft/runtime/as_completed.hpp>
+#include <weft/runtime/sleep.hpp>
+#include <weft/tests/model/coroutines.hpp>
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <vector>
+
+namespace model = weft::model;
+using namespace std::chrono_literals;
+
+namespace {
+
+weft::task<int> give(model::plain<int>& source, int value) {
+    source.write(value);
+    co_return source.read();
+}
+
+weft::task<int> sleep_long(model::plain<int>& frames) {
+    model::frame_end const tells(frames);
+    co_await weft::sleep_for(1h);
+    co_return 2;
+}
+
+weft::task<int> add_up(weft::completions<int>& results) {
+    int total = 0;
+    while (auto each = co_await results.next()) {
+        total += each->has_value() ? each->value() : 0;
+    }
+    co_return total;
+}
+
+weft::task<> take_two(model::plain<int>& sum) {
+    model::plain<int> sources[2];
+    std::vector<weft::task<int>> children;
+    children.push_back(give(sources[0], 1));
+    children.push_back(give(sources[1], 2));
+    sum.write(co_await weft::as_completed(std::move(children), &add_up));
+}
+
+template <unsigned Workers>
+void two() {
+    model::plain<int> sum{0};
+    model::crew workers(Workers);
+    model::job parent(workers, take_two(sum));
+    workers.run();
+    model::expect(parent.has_value() && sum.read() == 3, "an outcome is lost");
+}
+
+weft::task<int> take_first(weft::completions<int>& results) {
+    auto const first = co_await results.next();
+    co_return first->value();
+}
+
+weft::task<> take_one_of_two(model::plain<int>& value, model::plain<int>& frames) {
+    model::plain<int> source{0};
+    std::vector<weft::task<int>> children;
+    children.push_back(give(source, 1));
+    children.push_back(sleep_long(frames));
+    value.write(co_await weft::as_completed(std::move(children), &take_first));
+}
+
+/// The body's end stops the other child, if that is not what ended first.
+void first_of_two() {
+    model::plain<int> value{0};
+    model::plain<int> frames{0};
+    model::crew workers;
+    model::job parent(workers, take_one_of_two(value, frames));
+    workers.run();
+    model::expect(parent.has_value() && value.read() != 0, "an outcome is lost");
+    model::expect(frames.read() == 1, "a frame is not destroyed once");
+}
+
+weft::task<> take_sleeper(model::plain<int>& frames) {
+    std::vector<weft::task<int>> children;
+    children.push_back(sleep_long(frames));
+    (void)co_await weft::as_completed(std::move(children), &add_up);
+}
+
+/// The stop meets the taker in its wait, or on its way there.
+void stopped() {
+    model::plain<int> frames{0};
+    {
+        model::crew workers;
+        model::job parent(workers, take_sleeper(frames));
+        auto stops = [&] { parent.request_stop(); };
+        model::thread stopper(stops);
+        workers.run();
+        model::expect(parent.was_stopped() || parent.has_value(), "a stopped join fails");
+    }
+    model::expect(frames.read() == 1, "a frame is not destroyed once");
+}
+
+}  // namespace
+
+TEST_SUITE("model/completed") {
+    TEST_CASE("every outcome is taken once, whoever ends first") {
+        CHECK(model::explore("two", &two<2>, {.stale_reads = 1}));
+        CHECK(model::explore("two_on_three", &two<3>, {.stale_reads = 0}));
+        CHECK(model::explore("first_of_two", &first_of_two, {.stale_reads = 0}));
+    }
+
+    TEST_CASE("a stop ends the taker and every child") {
+        CHECK(model::explore("stopped", &stopped, {.stale_reads = 0}));
+    }
+}

@@ -1,0 +1,249 @@
+/// What surrounds a group of children: lanes of stop states, periods of grace, groups of errors,
+/// and nurseries in other threads' hands.
+
+#include <weft/runtime/exception_group.hpp>
+#include <weft/runtime/scope.hpp>
+#include <weft/runtime/sleep.hpp>
+#include <weft/tests/model/coroutines.hpp>
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+
+namespace model = weft::model;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct failure {};
+
+weft::task<> write(model::plain<int>& target) {
+    target.write(target.read() + 1);
+    co_return;
+}
+
+weft::task<> sleep_in_frame(model::plain<int>& frames, std::chrono::milliseconds length) {
+    model::frame_end const tells(frames);
+    co_await weft::sleep_for(length);
+}
+
+// --- lanes ------------------------------------------------------------------------------
+// In models the second child of a group makes them (task_group::few_children).
+
+weft::task<> start_one(weft::nursery& children, model::plain<int>& value) {
+    children.start(write(value));
+    co_return;
+}
+
+weft::task<> start_from_two_workers(model::plain<int>& sum) {
+    model::plain<int> values[2];
+    auto body = [&values](weft::nursery& children) -> weft::task<> {
+        children.start(start_one(children, values[0]));
+        children.start(write(values[1]));
+        co_return;
+    };
+    co_await weft::scope(body);
+    sum.write(values[0].read() + values[1].read());
+}
+
+/// Both workers make lanes, or one finds what the other has made.
+void lanes() {
+    model::plain<int> sum{0};
+    model::crew workers;
+    model::job parent(workers, start_from_two_workers(sum));
+    workers.run();
+    model::expect(parent.has_value() && sum.read() == 2, "a child did not run once");
+}
+
+weft::task<> start_sleepers(model::plain<int>& one, model::plain<int>& other) {
+    auto body = [&](weft::nursery& children) -> weft::task<> {
+        children.start(sleep_in_frame(one, 1h));
+        children.start(sleep_in_frame(other, 1h));
+        co_return;
+    };
+    co_await weft::scope(body);
+}
+
+/// The second sleeper follows a lane, which must hear of the stop however early it comes.
+void stop_through_a_lane() {
+    model::plain<int> one{0};
+    model::plain<int> other{0};
+    {
+        model::crew workers(1);
+        model::job parent(workers, start_sleepers(one, other));
+        auto stops = [&] { parent.request_stop(); };
+        model::thread stopper(stops);
+        workers.run();
+        model::expect(parent.has_value() || parent.was_stopped(), "a stopped scope fails");
+    }
+    model::expect(one.read() == 1 && other.read() == 1, "a frame is not destroyed once");
+}
+
+// --- grace ------------------------------------------------------------------------------
+
+/// The child that listens to nothing is stopped when the grace is over, and not before.
+template <int Milliseconds>
+weft::task<> stop_with_grace(model::plain<int>& frames) {
+    auto body = [&frames](weft::nursery& children) -> weft::task<> {
+        children.spawn(sleep_in_frame(frames, std::chrono::milliseconds(Milliseconds)));
+        children.request_stop("enough", weft::stop_options{.grace = 1ms});
+        co_return;
+    };
+    co_await weft::scope(body);
+    model::expect(frames.read() == 1, "a child is not waited for");
+}
+
+/// The child ends long after the grace, before it, or at the same tick on another worker. The scope
+/// and its frame are gone as soon as the later of grace and child has told.
+template <int Milliseconds>
+void grace() {
+    model::plain<int> frames{0};
+    model::crew workers;
+    model::job parent(workers, stop_with_grace<Milliseconds>(frames));
+    workers.run();
+    model::expect(frames.read() == 1, "a frame is not destroyed once");
+}
+
+using group = weft::detail::task_group;
+
+constexpr weft::time_span a_millisecond(1ms);
+
+/// A foreign thread begins the grace of a group that a foreign thread joins: before its only child,
+/// after it, or while it ends.
+void grace_against_the_last_child() {
+    model::plain<int> value{0};
+    model::crew workers(1);
+    workers.keep_open();
+    auto works = [&] { workers.run(); };
+    model::thread worker(works);
+    {
+        auto const root =
+            std::make_unique<group>(&workers.sched(), weft::detail::on_error::keep_going);
+        auto asks = [&] { (void)root->request_stop("enough", a_millisecond); };
+        root->start_plain(write(value));
+        model::thread asking(asks);
+        root->join_blocking();
+        asking.join();
+        model::expect(value.read() == 1, "a child did not run once");
+    }
+    workers.close();
+}
+
+/// Of two that give a grace the first counts.
+void two_graces() {
+    model::plain<int> frames{0};
+    unsigned count = 0;
+    model::crew workers(1);
+    workers.keep_open();
+    auto works = [&] { workers.run(); };
+    model::thread worker(works);
+    {
+        auto const root =
+            std::make_unique<group>(&workers.sched(), weft::detail::on_error::keep_going);
+        root->start_plain(sleep_in_frame(frames, 1h));
+        bool is_first = false;
+        auto asks = [&] { is_first = root->request_stop("enough", a_millisecond); };
+        model::thread asking(asks);
+        count = root->request_stop("enough", a_millisecond) ? 1 : 0;
+        asking.join();
+        count += is_first ? 1 : 0;
+        root->join_blocking();
+    }
+    model::expect(count <= 1 && frames.read() == 1, "two graces count, or no child is stopped");
+    workers.close();
+}
+
+// --- groups of errors ---------------------------------------------------------------------
+
+/// Copies in several threads; the last to go frees what they share.
+void errors_in_two_threads() {
+    std::exception_ptr const errors[] = {std::make_exception_ptr(failure{}),
+                                         std::make_exception_ptr(failure{})};
+    auto first = std::make_unique<weft::exception_group>(errors);
+    auto second = std::make_unique<weft::exception_group>(*first);
+    auto looks = [&second] {
+        weft::exception_group const copy(*second);
+        second.reset();
+        model::expect(copy.errors().size() == 2 && copy.name(0).empty(), "an error is lost");
+    };
+    model::thread other(looks);
+    model::expect(first->errors().size() == 2, "an error is lost");
+    first.reset();
+}
+
+// --- nurseries in other threads -------------------------------------------------------------
+
+/// What a body hands to a foreign thread, which may come when the scope is gone.
+struct passage {
+    std::optional<weft::remote_nursery> nursery;
+    model::plain<int>* value = nullptr;
+    bool stops = false;
+    std::size_t refused = 0;
+    unsigned thread = 0;
+
+    static void use(void* argument) noexcept {
+        auto& self = *static_cast<passage*>(argument);
+        if (self.stops) {
+            (void)self.nursery->request_stop();
+        } else {
+            self.nursery->spawn(write(*self.value));
+            self.refused = self.nursery->refused();
+        }
+        self.nursery.reset();
+    }
+};
+
+weft::task<> hand_nursery_over(passage& hand) {
+    auto body = [&hand](weft::nursery& children) -> weft::task<> {
+        if (hand.stops) {
+            children.start(sleep_in_frame(*hand.value, 1h));
+        }
+        hand.nursery.emplace(children.remote());
+        hand.thread = model::thread::start(&passage::use, &hand);
+        co_return;
+    };
+    co_await weft::scope(body);
+}
+
+template <bool Stops>
+void remote_against_end() {
+    model::plain<int> value{0};
+    passage hand;
+    hand.value = &value;
+    hand.stops = Stops;
+    model::crew workers(1);
+    model::job parent(workers, hand_nursery_over(hand));
+    workers.run();
+    model::thread::join(hand.thread);
+    model::expect(value.read() + static_cast<int>(hand.refused) == 1,
+                  "a task from elsewhere neither ran nor was refused");
+}
+
+}  // namespace
+
+TEST_SUITE("model/group") {
+    TEST_CASE("children that share stop states are waited for, and hear of every stop") {
+        CHECK(model::explore("lanes", &lanes, {.stale_reads = 1}));
+        CHECK(model::explore("stop_through_a_lane", &stop_through_a_lane, {.stale_reads = 1}));
+    }
+
+    TEST_CASE("after a period of grace the later of its end and the last child ends the group") {
+        CHECK(model::explore("grace_ends_first", &grace<2>, {.stale_reads = 1}));
+        CHECK(model::explore("grace_ends_at_the_same_time", &grace<1>, {.stale_reads = 1}));
+        CHECK(model::explore("grace_is_not_used", &grace<0>, {.stale_reads = 1}));
+        CHECK(model::explore(
+            "grace_against_the_last_child", &grace_against_the_last_child, {.stale_reads = 1}));
+        CHECK(model::explore("two_graces", &two_graces, {.stale_reads = 0}));
+    }
+
+    TEST_CASE("copies of a group of errors are read and dropped in any thread") {
+        CHECK(model::explore("errors_in_two_threads", &errors_in_two_threads));
+    }
+
+    TEST_CASE("a nursery in a foreign thread starts its task, or refuses it when the scope ends") {
+        CHECK(model::explore("remote_spawn", &remote_against_end<false>, {.stale_reads = 1}));
+        CHECK(model::explore("remote_stop", &remote_against_end<true>, {.stale_reads = 1}));
+    }
+}
