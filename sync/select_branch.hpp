@@ -74,6 +74,24 @@ struct selected<T&> {
 template <class Result>
 using selected_t = typename selected<Result>::type;
 
+/// What a branch awaits that has lost: it ends as stopped.
+class lost_branch {
+public:
+    lost_branch() noexcept {}
+
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<promise_base> Promise>
+    void await_suspend(std::coroutine_handle<Promise> loser) const noexcept {
+        unwind_soon(loser.promise());
+    }
+
+    void await_resume() const noexcept {}
+
+private:
+    static void unwind_soon(promise_base& loser) noexcept;
+};
+
 /// A channel operation as a branch: the operation itself.
 template <class Operation>
 class select_branch {
@@ -141,6 +159,9 @@ private:
                                            std::uint32_t index) {
         std::error_code waited;
         while (!try_to_win(operation, site, index, waited)) {
+            if (site.is_decided()) {
+                co_await lost_branch();  // though what it waited for be ready, and the stop late
+            }
             auto const ready = co_await operation.until_ready();
             waited = ready.error();
             if (waited == std::errc::operation_canceled) {
@@ -155,7 +176,7 @@ private:
                            std::uint32_t index,
                            std::error_code waited) {
         if (!site.claim()) {
-            return false;  // the stop is on its way, and the next wait meets it
+            return false;
         }
         bool complete = false;
         try {

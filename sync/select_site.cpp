@@ -1,6 +1,8 @@
 #include <weft/sync/select_site.hpp>
 
 #include <weft/runtime/scheduler.hpp>
+#include <weft/sync/select_branch.hpp>
+#include <weft/sync/select_start.hpp>
 
 #include <algorithm>
 #include <functional>
@@ -8,12 +10,6 @@
 namespace weft::detail {
 
 namespace {
-
-/// Where the next select begins, so that no branch is favoured for long.
-WEFT_NOINLINE std::uint32_t next_start() noexcept {
-    thread_local std::uint32_t start = 0;
-    return start++;
-}
 
 /// The locks of several channels, each taken once, in the order of their addresses. The channels
 /// are noted here, since the select may be gone before the last lock is given back.
@@ -49,7 +45,7 @@ private:
 template <class Try>
 bool select_site::try_in_order(Try attempt) noexcept {
     std::uint32_t const count = plan_.channel_count;
-    std::uint32_t const start = biased_ || count == 0 ? 0 : next_start() % count;
+    std::uint32_t const start = biased_ || count < 2 ? 0 : select_start(count);
     for (std::uint32_t i = 0; i < count; ++i) {
         std::uint32_t const place = start + i < count ? start + i : start + i - count;
         channel_waiter& each = *plan_.channels[place];
@@ -129,8 +125,7 @@ bool select_site::end_stopped() noexcept {
 bool select_site::start_foreign() noexcept {
     std::uint32_t leaving = 1;
     for (std::uint32_t i = 0; i < plan_.foreign_count; ++i) {
-        // acquire: observe the decision; pairs with try_take() and commit()
-        if (word_.load(acquire) == claim_word::taken) {
+        if (is_decided()) {
             leaving += plan_.foreign_count - i;  // never started
             break;
         }
@@ -224,6 +219,11 @@ void select_site::on_stop(stop_node& node) noexcept {
         self.winner_ = nobody;
         self.wake();
     }
+}
+
+void lost_branch::unwind_soon(promise_base& loser) noexcept {
+    loser.stop_marked_ = true;
+    loser.context_->sched->schedule(loser);
 }
 
 bool select_site::leave(std::uint32_t parties) noexcept {

@@ -95,6 +95,11 @@ public:
 
     // --- foreign branches ------------------------------------------------------------
 
+    [[nodiscard]] bool is_decided() const noexcept {
+        // acquire: observe the decision; pairs with take() and commit()
+        return word_.load(acquire) == claim_word::taken;
+    }
+
     /// A branch has ended; `stopped` when without an outcome of its own. The branch's last access
     /// to the select.
     void foreign_done(std::uint32_t branch, bool stopped) noexcept;

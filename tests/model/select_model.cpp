@@ -1,7 +1,8 @@
-/// select over two channels; biased, because the other form rotates from one execution to the next.
+/// select over two channels, biased and not, and over what has to be waited for without effect.
 
 #include <weft/runtime/sleep.hpp>
 #include <weft/sync/channel.hpp>
+#include <weft/sync/event.hpp>
 #include <weft/sync/select.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
@@ -47,6 +48,101 @@ void two_senders() {
     model::job three(workers, send(b, 2));
     workers.run();
     model::expect(a.empty() && b.empty(), "a value is lost");
+}
+
+/// The same, wherever it begins to look.
+weft::task<> receive_both_unbiased(channel& a, channel& b) {
+    auto won = co_await weft::select(a.recv(), b.recv());
+    if (won.index() == 0) {
+        model::expect(*won.get<0>() == 1, "a value is lost");
+        co_await receive(b, 2);
+    } else {
+        model::expect(*won.get<1>() == 2, "a value is lost");
+        co_await receive(a, 1);
+    }
+}
+
+void unbiased() {
+    channel a(0);
+    channel b(1);
+    model::crew workers;
+    model::job one(workers, receive_both_unbiased(a, b));
+    model::job two(workers, send(a, 1));
+    model::job three(workers, send(b, 2));
+    workers.run();
+    model::expect(a.empty() && b.empty(), "a value is lost");
+}
+
+/// Takes a token, as an operation that is waited for without effect: in steps.
+class token_operation {
+public:
+    explicit token_operation(weft::auto_reset_event& token, weft::manual_reset_event& news) noexcept
+        : token_(&token)
+        , news_(&news) {}
+
+    [[nodiscard]] bool await_ready() const noexcept { return token_->try_wait(); }
+
+    void await_suspend(std::coroutine_handle<>) const noexcept {}
+
+    [[nodiscard]] int await_resume() const noexcept { return 1; }
+
+    [[nodiscard]] weft::task<weft::result<void>> until_ready() const {
+        co_await news_->wait();
+        co_return weft::result<void>();
+    }
+
+    [[nodiscard]] bool try_complete(std::error_code) const noexcept { return token_->try_wait(); }
+
+    [[nodiscard]] int take() const noexcept { return 1; }
+
+private:
+    weft::auto_reset_event* token_;
+    weft::manual_reset_event* news_;
+};
+
+weft::task<> select_token(channel& a,
+                          weft::auto_reset_event& token,
+                          weft::manual_reset_event& news,
+                          int& outcome) {
+    auto won = co_await weft::select(weft::biased, a.recv(), token_operation(token, news));
+    outcome = static_cast<int>(won.index());
+}
+
+weft::task<> give_token(weft::auto_reset_event& token, weft::manual_reset_event& news) {
+    token.set();
+    news.set();
+    co_return;
+}
+
+/// The branch that is tried takes its token if, and only if, it wins.
+void in_steps() {
+    channel a(1);
+    weft::auto_reset_event token;
+    weft::manual_reset_event news;
+    int outcome = -1;
+    model::crew workers;
+    model::job one(workers, select_token(a, token, news, outcome));
+    model::job two(workers, send(a, 1));
+    model::job three(workers, give_token(token, news));
+    workers.run();
+    model::expect(one.has_value(), "a select is lost");
+    model::expect(a.empty() == (outcome == 0), "a value is lost, or taken twice");
+    model::expect(token.try_wait() == (outcome == 0), "a token is lost, or taken twice");
+}
+
+void in_steps_stopped() {
+    channel a(0);
+    weft::auto_reset_event token;
+    weft::manual_reset_event news;
+    int outcome = -1;
+    model::crew workers;
+    model::job one(workers, select_token(a, token, news, outcome));
+    model::job two(workers, give_token(token, news));
+    auto stops = [&] { one.request_stop(); };
+    model::thread stopper(stops);
+    workers.run();
+    model::expect(one.has_value() == (outcome == 1), "a stopped select has taken effect");
+    model::expect(token.try_wait() == (outcome != 1), "a token is lost, or taken twice");
 }
 
 /// Sends to one or receives from the other, whichever comes.
@@ -128,8 +224,14 @@ TEST_SUITE("model/select") {
     TEST_CASE("exactly one branch takes effect, and no value is lost") {
         CHECK(model::explore("two_senders", &two_senders<1>, {.stale_reads = 0}));
         CHECK(model::explore("two_senders_rendezvous", &two_senders<0>, {.stale_reads = 0}));
+        CHECK(model::explore("unbiased", &unbiased, {.stale_reads = 0}));
         CHECK(model::explore("two_selects", &two_selects, {.stale_reads = 0}));
         CHECK(model::explore("closed", &closed, {.stale_reads = 0}));
+    }
+
+    TEST_CASE("a branch that is tried takes effect only if it wins") {
+        CHECK(model::explore("in_steps", &in_steps, {.stale_reads = 0}));
+        CHECK(model::explore("in_steps_stopped", &in_steps_stopped, {.stale_reads = 0}));
     }
 
     TEST_CASE("a select that meets a stop or a timer takes one value or none") {
