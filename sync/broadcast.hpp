@@ -31,12 +31,16 @@ class broadcast_state : public channel_core {
 public:
     using value_type = T;
 
-    explicit broadcast_state(std::size_t capacity)
-        : capacity_(capacity)
+    /// `kind` names it in messages.
+    broadcast_state(std::size_t capacity, char const* kind)
+        : kind_(kind)
+        , capacity_(capacity)
         , slots_(new std::optional<T>[capacity]) {}
 
     ~broadcast_state() {
-        WEFT_CHECK(subscribers_ == 0, "a broadcast is destroyed while somebody is subscribed");
+        if (subscribers_ != 0) [[unlikely]] {
+            die_in_use(kind_, "is subscribed");
+        }
         delete[] slots_;
     }
 
@@ -103,6 +107,7 @@ public:
 
 private:
     // --- constant after construction -------------------------------------------
+    char const* kind_;
     std::size_t capacity_;
 
     // --- any thread, under lock_ ----------------------------------------------------
@@ -243,7 +248,7 @@ public:
     using value_type = T;
 
     /// Requires: capacity > 0.
-    explicit broadcast(std::size_t capacity) : state_(at_least_one(capacity)) {}
+    explicit broadcast(std::size_t capacity) : state_(at_least_one(capacity), "a broadcast") {}
 
     broadcast(broadcast const&) = delete;
     broadcast& operator=(broadcast const&) = delete;

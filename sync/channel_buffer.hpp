@@ -4,6 +4,7 @@
 ///   push(value)  constructs a value in it; may throw, and is unchanged then. Requires: has_room().
 ///   front()      the value that leaves next; pop_front() destroys it
 ///   has_room(), empty(), size(), capacity()
+///   channel_name: what a message calls a channel that has such a buffer
 /// Not thread safe: a channel's lock protects it.
 
 #include <weft/runtime/base/assert.hpp>
@@ -46,6 +47,8 @@ private:
 template <class T>
 class ring_buffer {
 public:
+    static constexpr char const* channel_name = "a channel";
+
     explicit ring_buffer(std::size_t capacity) : capacity_(capacity), slots_(capacity) {}
 
     ring_buffer(ring_buffer const&) = delete;
@@ -97,6 +100,8 @@ private:
 template <class T>
 class growing_buffer {
 public:
+    static constexpr char const* channel_name = "an unbounded_channel";
+
     growing_buffer() noexcept = default;
     growing_buffer(growing_buffer const&) = delete;
     growing_buffer& operator=(growing_buffer const&) = delete;

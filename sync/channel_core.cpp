@@ -3,6 +3,7 @@
 #include <weft/runtime/scope.hpp>
 #include <weft/sync/select_site.hpp>
 
+#include <cstdio>
 #include <system_error>
 #include <utility>
 
@@ -55,9 +56,10 @@ void channel_waiter::wake() noexcept {
     }
 }
 
-channel_core::~channel_core() {
-    WEFT_CHECK(senders_.empty() && receivers_.empty(),
-               "a channel is destroyed while somebody waits in it");
+void channel_core::die_in_use(char const* kind, char const* use) noexcept {
+    char message[96];
+    std::snprintf(message, sizeof message, "%s is destroyed while somebody %s", kind, use);
+    panic(__FILE__, __LINE__, "nobody uses it any more", message);
 }
 
 channel_waiter* channel_core::claim_behind(intrusive_list<channel_waiter>& list) noexcept {

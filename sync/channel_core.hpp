@@ -172,7 +172,16 @@ public:
     intrusive_list<channel_waiter> receivers_;
 
 protected:
-    ~channel_core();
+    ~channel_core() = default;
+
+    /// In the destructor of a channel; `kind` names it in the message.
+    void require_nobody_waits(char const* kind) const noexcept {
+        if (!senders_.empty() || !receivers_.empty()) [[unlikely]] {
+            die_in_use(kind, "waits in it");
+        }
+    }
+
+    [[noreturn]] WEFT_COLD static void die_in_use(char const* kind, char const* use) noexcept;
 
 private:
     WEFT_COLD static channel_waiter* claim_behind(intrusive_list<channel_waiter>& list) noexcept;

@@ -120,7 +120,7 @@ public:
         : buffer_(static_cast<Arguments&&>(arguments)...)
         , policy_(policy) {}
 
-    ~channel_state() = default;
+    ~channel_state() { require_nobody_waits(Buffer::channel_name); }
 
     [[nodiscard]] channel_core& core() noexcept { return *this; }
 

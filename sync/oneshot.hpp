@@ -17,6 +17,8 @@ namespace detail {
 template <class T>
 class single_buffer {
 public:
+    static constexpr char const* channel_name = "a oneshot";
+
     [[nodiscard]] bool empty() const noexcept { return !value_.has_value(); }
 
     [[nodiscard]] bool has_room() const noexcept { return !value_.has_value(); }

@@ -17,6 +17,8 @@ namespace weft::detail {
 template <class T, class Less>
 class priority_buffer {
 public:
+    static constexpr char const* channel_name = "a priority_channel";
+
     explicit priority_buffer(std::size_t capacity, Less less)
         : less_(std::move(less))
         , capacity_(capacity)

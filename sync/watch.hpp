@@ -24,7 +24,7 @@ class watch {
 public:
     using value_type = T;
 
-    explicit watch(T initial) : state_(1) { (void)state_.push(std::move(initial)); }
+    explicit watch(T initial) : state_(1, "a watch") { (void)state_.push(std::move(initial)); }
 
     watch(watch const&) = delete;
     watch& operator=(watch const&) = delete;

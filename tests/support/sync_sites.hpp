@@ -176,6 +176,31 @@ struct latch_site : simple_site<latch_site> {
     std::optional<latch> primitive{std::in_place, 1U};
 };
 
+/// Somebody who is no task runs what is to be done once; it is done when it lets through.
+struct once_site : simple_site<once_site> {
+    struct do_nothing {
+        task<> operator()() const { co_return; }
+    };
+
+    using call = detail::once_call<do_nothing>;
+
+    static constexpr bool keeps = false;
+
+    once_site() { CHECK(primitive->try_start()); }
+
+    auto operation() { return detail::once_operation<call>(call(*primitive, do_nothing())); }
+
+    void let_through() { primitive->finish(true); }
+
+    bool take_back() {
+        primitive.emplace();
+        CHECK(primitive->try_start());
+        return false;
+    }
+
+    std::optional<detail::once_core> primitive{std::in_place};
+};
+
 /// Another participant arrives when it lets through, without waiting.
 struct barrier_site : simple_site<barrier_site> {
     struct count_phase {

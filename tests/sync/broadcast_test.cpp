@@ -6,6 +6,7 @@
 #include <weft/runtime/thread_pool.hpp>
 #include <weft/sync/channel.hpp>
 #include <weft/sync/select.hpp>
+#include <weft/sync/watch.hpp>
 #include <weft/tests/support/counted.hpp>
 #include <weft/tests/support/death.hpp>
 
@@ -253,6 +254,12 @@ TEST_SUITE("sync/broadcast") {
                       auto const reader = doomed->subscribe();
                       delete doomed;
                   }),
-                  "somebody is subscribed"));
+                  "a broadcast is destroyed while somebody is subscribed"));
+        CHECK(has(death_of([] {
+                      auto* const doomed = new weft::watch<int>(1);
+                      auto const reader = doomed->subscribe();
+                      delete doomed;
+                  }),
+                  "a watch is destroyed while somebody is subscribed"));
     }
 }

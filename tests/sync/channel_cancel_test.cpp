@@ -7,6 +7,7 @@
 #include <weft/runtime/scope.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/thread_pool.hpp>
+#include <weft/runtime/timeout.hpp>
 #include <weft/sync/broadcast.hpp>
 #include <weft/sync/oneshot.hpp>
 #include <weft/sync/priority_channel.hpp>
@@ -25,6 +26,7 @@
 #include <system_error>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 namespace {
 
@@ -56,6 +58,65 @@ public:
 private:
     weft::channel<int> numbers_{1};
     bool sent_ = false;
+};
+
+class unbounded_site : public site_base {
+public:
+    task<> wait() {
+        auto const value = co_await numbers_.recv();
+        took = value.has_value();
+    }
+
+    void complete() { (void)numbers_.try_send(1); }
+
+    [[nodiscard]] bool is_conserved() { return numbers_.try_recv().has_value() != took; }
+
+private:
+    weft::unbounded_channel<int> numbers_;
+};
+
+/// In bulk, by iterators and a container that outlive the task.
+class recv_many_site : public site_base {
+public:
+    task<> wait() {
+        std::size_t const count = co_await numbers_.recv_many(got_, 4);
+        took = count == 1;
+    }
+
+    void complete() { (void)numbers_.try_send(1); }
+
+    [[nodiscard]] bool is_conserved() {
+        return got_.size() == (took ? 1 : 0) && numbers_.try_recv().has_value() != took;
+    }
+
+private:
+    weft::channel<int> numbers_{1};
+    std::vector<int> got_;
+};
+
+class send_many_site : public site_base {
+public:
+    send_many_site() { (void)numbers_.try_send(1); }
+
+    task<> wait() {
+        co_await numbers_.send_many(next_, values_ + 1);
+        took = true;
+    }
+
+    void complete() { received_ += numbers_.try_recv().has_value() ? 1 : 0; }
+
+    [[nodiscard]] bool is_conserved() {
+        while (numbers_.try_recv().has_value()) {
+            ++received_;
+        }
+        return (next_ == values_ + 1) == took && received_ == (took ? 2 : 1);
+    }
+
+private:
+    weft::channel<int> numbers_{1};
+    int values_[1] = {2};
+    int* next_ = values_;
+    int received_ = 0;
 };
 
 class rendezvous_recv_site : public site_base {
@@ -118,6 +179,29 @@ public:
 
 private:
     weft::priority_channel<int> numbers_{2};
+};
+
+class priority_send_site : public site_base {
+public:
+    priority_send_site() { (void)numbers_.try_send(1); }
+
+    task<> wait() {
+        co_await numbers_.send(2);
+        took = true;
+    }
+
+    void complete() { received_ += numbers_.try_recv().has_value() ? 1 : 0; }
+
+    [[nodiscard]] bool is_conserved() {
+        while (numbers_.try_recv().has_value()) {
+            ++received_;
+        }
+        return received_ == (took ? 2 : 1);
+    }
+
+private:
+    weft::priority_channel<int> numbers_{1};
+    int received_ = 0;
 };
 
 class oneshot_site : public site_base {
@@ -223,6 +307,42 @@ private:
     bool sent_ = false;
 };
 
+/// Could send at once.
+class send_with_room_site : public site_base {
+public:
+    task<> wait() {
+        co_await values_.send(std::move(mine_));
+        took = true;
+    }
+
+    void complete() {}
+
+    [[nodiscard]] bool is_conserved() {
+        return (mine_.value == 2) != took && values_.try_recv().has_value() == took;
+    }
+
+private:
+    counted mine_{objects, 2};
+    weft::channel<counted> values_{1};
+};
+
+/// Could receive at once.
+class select_ready_site : public site_base {
+public:
+    task<> wait() {
+        auto won = co_await weft::select(a_.recv(), b_.recv());
+        took = won.index() == 1;
+    }
+
+    void complete() { (void)b_.try_send(1); }
+
+    [[nodiscard]] bool is_conserved() { return b_.try_recv().has_value() != took; }
+
+private:
+    weft::channel<int> a_{0};
+    weft::channel<int> b_{1};
+};
+
 task<> stop_soon(nursery& n, std::uint64_t turns) {
     for (std::uint64_t i = 0; i < turns; ++i) {
         co_await weft::yield();
@@ -245,6 +365,10 @@ task<> complete_soon(Site& site, std::uint64_t turns) {
 }
 
 using every_site = std::tuple<recv_site,
+                              unbounded_site,
+                              recv_many_site,
+                              send_many_site,
+                              priority_send_site,
                               rendezvous_recv_site,
                               send_site<0>,
                               send_site<1>,
@@ -261,6 +385,10 @@ TEST_SUITE("sync/channel_cancel") {
     TEST_CASE_TEMPLATE("a wait that was stopped before takes nothing, even what is there",
                        Site,
                        recv_site,
+                       unbounded_site,
+                       recv_many_site,
+                       send_with_room_site,
+                       select_ready_site,
                        priority_site,
                        oneshot_site,
                        broadcast_site,
@@ -300,6 +428,23 @@ TEST_SUITE("sync/channel_cancel") {
     }
 
     TEST_CASE_TEMPLATE_APPLY(stop_ends_wait, every_site);
+
+    TEST_CASE_TEMPLATE_DEFINE("a wait keeps to the deadline around it", Site, deadline_ends) {
+        weft::thread_pool pool(1);
+        Site site;
+        int const before = site.objects.alive;
+        auto work = [&]() -> task<std::error_code> {
+            auto const ended = co_await (weft::timeout(1ms, wait_holding(site)) | weft::as_result);
+            CHECK(site.objects.alive == before);
+            site.complete();
+            co_return ended.error();
+        };
+        CHECK(pool.block_on(work()) == std::errc::timed_out);
+        CHECK_FALSE(site.took);
+        CHECK(site.is_conserved());
+    }
+
+    TEST_CASE_TEMPLATE_APPLY(deadline_ends, every_site);
 
     TEST_CASE_TEMPLATE_DEFINE(
         "a stop that races completion ends the wait or comes too late", Site, stop_races) {

@@ -31,7 +31,7 @@ using namespace weft::test;
 #define WEFT_SYNC_SITES                                                                           \
     mutex_site, shared_mutex_writer_site, shared_mutex_reader_site, semaphore_site,               \
         auto_reset_event_site, manual_reset_event_site, latch_site, barrier_site, condition_site, \
-        predicate_site
+        predicate_site, once_site
 
 /// Waits with something that shows when it is destroyed.
 template <class Site>
