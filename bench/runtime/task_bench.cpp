@@ -1,9 +1,12 @@
-// Question: what do an await, a join of two, a yield and a spawned child cost on one worker?
+// Question: what do an await, one under stops that may come, a join of two, a yield and a spawned
+// child cost on one worker?
 // Excluded: I/O, parking, anything that leaves the worker. Would invalidate it: the compiler
 // eliding frames (checked: the child is not inlinable), a second worker.
 
+#include <weft/runtime/call.hpp>
 #include <weft/runtime/scope.hpp>
 #include <weft/runtime/sleep.hpp>
+#include <weft/runtime/stop_on.hpp>
 #include <weft/runtime/thread_pool.hpp>
 #include <weft/runtime/timeout.hpp>
 #include <weft/runtime/when_all.hpp>
@@ -12,6 +15,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <utility>
 
 namespace {
 
@@ -42,6 +46,20 @@ task<std::int64_t> awaits() {
         sum += co_await one();
     }
     co_return sum;
+}
+
+/// Where a stop may come from a scope, a deadline, a sibling and a foreign token at any time.
+task<std::int64_t> awaits_in_scope() {
+    weft::stop_source source;
+    auto body = [](weft::nursery& n) -> task<std::int64_t> {
+        auto sibling = n.spawn([] { return weft::sleep_for(std::chrono::hours(1)); });
+        std::int64_t const sum = co_await awaits();
+        sibling.request_stop();
+        co_return sum;
+    };
+    auto limited = [&body]() -> task<std::int64_t> { co_return co_await weft::scope(body); };
+    auto inner = weft::call([&] { return weft::timeout(std::chrono::hours(1), limited()); });
+    co_return co_await weft::with_stop_token(source.token(), std::move(inner));
 }
 
 task<std::int64_t> joins() {
@@ -92,6 +110,10 @@ void task_await(benchmark::State& state) {
     run(state, awaits);
 }
 
+void task_await_in_scope(benchmark::State& state) {
+    run(state, awaits_in_scope);
+}
+
 void task_join(benchmark::State& state) {
     run(state, joins);
 }
@@ -109,6 +131,7 @@ void task_timeout(benchmark::State& state) {
 }
 
 BENCHMARK(task_await)->Name("task/await")->UseRealTime();
+BENCHMARK(task_await_in_scope)->Name("task/await_in_scope")->UseRealTime();
 BENCHMARK(task_join)->Name("task/join_of_two")->UseRealTime();
 BENCHMARK(task_yield)->Name("task/yield")->UseRealTime();
 BENCHMARK(task_spawn)->Name("task/spawn_and_join")->UseRealTime();
