@@ -98,13 +98,14 @@ select_site::registration select_site::enlist_all(wake_chain& woken) noexcept {
     if (try_in_order([&woken](channel_waiter& each) { return each.attempt(woken); })) {
         return registration::complete;  // if a stop has come meanwhile, success wins
     }
+    enlisted_ = true;  // keeps I5
     claim_word expected = claim_word::preparing;
     // acq_rel: publish the select, open to claims; pairs with claim() and on_stop(). The loser
     // (acquire) was stopped.
     if (!word_.compare_exchange_strong(expected, claim_word::open, acq_rel, acquire)) {
+        enlisted_ = false;
         return registration::stopped;
     }
-    enlisted_ = true;
     for (std::uint32_t i = 0; i < plan_.channel_count; ++i) {
         plan_.channels[i]->enlist();
     }

@@ -23,6 +23,9 @@
 ///    it unlinks them; the select unlinks the rest, under each channel's lock, before its frame can
 ///    go.
 /// I4 When the select is decided, the foreign branches are asked to stop, and waited for.
+/// I5 A stop needs no channel's lock, so it can decide while the registrar enlists. Whoever goes on
+///    then finds `enlisted_` set, and waits in finish() for the locks that the registrar holds;
+///    with the first of them given back, the registrar does not touch the select any more.
 
 #include <weft/sync/channel_core.hpp>
 

@@ -186,6 +186,20 @@ void stopped() {
                   "a value is lost, or taken twice");
 }
 
+/// Nothing but the stop, which may come while the select is being enlisted.
+void stopped_while_enlisting() {
+    channel a(0);
+    channel b(0);
+    int outcome = -1;
+    model::crew workers;
+    model::job one(workers, select_once(a, b, outcome));
+    auto stops = [&] { one.request_stop(); };
+    model::thread stopper(stops);
+    workers.run();
+    model::expect(one.was_stopped() && outcome == -1, "a stop is lost");
+    model::expect(!a.try_send(1).has_value(), "a stopped select is still there");
+}
+
 weft::task<> select_or_sleep(channel& a, int& outcome) {
     auto won = co_await weft::select(weft::biased, a.recv(), weft::sleep_for(1ms));
     outcome = static_cast<int>(won.index());
@@ -236,6 +250,8 @@ TEST_SUITE("model/select") {
 
     TEST_CASE("a select that meets a stop or a timer takes one value or none") {
         CHECK(model::explore("stopped", &stopped, {.stale_reads = 0}));
+        CHECK(model::explore(
+            "stopped_while_enlisting", &stopped_while_enlisting, {.stale_reads = 0}));
         CHECK(model::explore("with_a_timer", &with_a_timer, {.stale_reads = 0}));
     }
 }

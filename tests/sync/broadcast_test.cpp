@@ -257,7 +257,7 @@ TEST_SUITE("sync/broadcast") {
                   "a broadcast is destroyed while somebody is subscribed"));
         CHECK(has(death_of([] {
                       auto* const doomed = new weft::watch<int>(1);
-                      auto const reader = doomed->subscribe();
+                      (void)new weft::broadcast_receiver<int>(doomed->subscribe());
                       delete doomed;
                   }),
                   "a watch is destroyed while somebody is subscribed"));
