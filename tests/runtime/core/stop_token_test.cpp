@@ -162,7 +162,8 @@ TEST_SUITE("runtime/core/stop_token") {
             auto* const callback = new stop_callback(source.token(), [&] {
                 started = true;
                 // Not by giving the processor away, which takes as long as others want.
-                for (int volatile i = 0; i < 20'000; i = i + 1) {
+                for (int i = 0; i < 20'000; ++i) {
+                    asm volatile("");
                 }
                 finished = true;
             });
