@@ -48,7 +48,7 @@ task<int> waits_in_both_children(std::size_t bytes) {
 }  // namespace
 
 TEST_CASE("a join within a join's child ends, however much of the stack lies between") {
-    for (std::size_t const kib : {1, 16, 48, 256}) {
+    for (std::size_t const kib : {1U, 16U, 48U, 256U}) {
         CAPTURE(kib);
         CHECK(sync_wait(waits_in_both_children(kib * 1024)) == 6);
     }
