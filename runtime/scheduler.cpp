@@ -50,8 +50,8 @@ scheduler::~scheduler() {
 }
 
 void scheduler::stop() noexcept {
-    // release: publish the end; pairs with worker::loop():observe
-    stopping_.store(true, release);
+    // relaxed: hint — as in worker::loop(); wake() publishes it
+    stopping_.store(true, relaxed);
     for (unsigned i = 0; i < worker_count_; ++i) {
         slots_[i].runs->wake();
     }

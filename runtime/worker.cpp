@@ -82,8 +82,8 @@ void worker::loop() noexcept {
     this_threads_worker = this;
     driver_->attach();
     wheel_.start_at(driver_->now() >> tick_shift);
-    // acquire: observe the end; pairs with scheduler::stop():publish
-    while (!scheduler_->stopping_.load(acquire)) {
+    // relaxed: hint — nothing is read through it; the wake-up that follows it publishes it
+    while (!scheduler_->stopping_.load(relaxed)) {
         if (promise_base* const promise = next(); promise != nullptr) {
             if (searching_) [[unlikely]] {
                 stop_searching();
@@ -310,9 +310,9 @@ void worker::post(remote_request& request) noexcept {
 }
 
 void worker::wake() noexcept {
-    // acq_rel: publish what was queued before, even over an earlier notification (I1); pairs with
-    // block() and park()
-    if (parker_.exchange(parker_state::notified, acq_rel) == parker_state::parked) {
+    // release: publish what was queued before, even over an earlier notification, whose release
+    // sequence it continues (I1); pairs with block():observe
+    if (parker_.exchange(parker_state::notified, release) == parker_state::parked) {
         driver_->wake();
     }
 }
@@ -442,15 +442,16 @@ void worker::block(bool watches) noexcept {
         deadline = std::min(deadline, driver_->now() + nap_);
     }
     parker_state expected = parker_state::running;
-    // acq_rel: claim the right to block, and observe what a waker queued; pairs with wake(). The
-    // loser (acquire) was notified: it only polls.
-    if (parker_.compare_exchange_strong(expected, parker_state::parked, acq_rel, acquire)) {
+    // relaxed: claim the right to block; the exchange below observes. The loser (relaxed) was
+    // notified: it only polls.
+    if (parker_.compare_exchange_strong(expected, parker_state::parked, relaxed, relaxed)) {
         driver_->park(deadline, completed_);
     } else {
         driver_->poll(completed_);
     }
-    // acq_rel: observe the latest waker's work (I1) and take the notification; pairs with wake()
-    parker_.exchange(parker_state::running, acq_rel);
+    // acquire: observe the latest waker's work (I1) and take the notification; pairs with
+    // wake():publish
+    parker_.exchange(parker_state::running, acquire);
 }
 
 }  // namespace weft::detail

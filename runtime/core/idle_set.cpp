@@ -21,8 +21,8 @@ unsigned idle_set::pick() noexcept {
         return nobody;
     }
     unsigned const chosen = sleepers_[--sleeper_count_];
-    // seq_cst: count the sleeper as awake and searching (I4); pairs with wanted()
-    word_.fetch_add(one_awake + one_searching - watch_of(chosen), seq_cst);
+    // relaxed: count the sleeper as awake and searching (I4); ordered by the fences (I1)
+    word_.fetch_add(one_awake + one_searching - watch_of(chosen), relaxed);
     return chosen;
 }
 
@@ -32,15 +32,14 @@ bool idle_set::begin_search() noexcept {
     if (2 * searching(word_.load(relaxed)) >= worker_count_) {
         return false;
     }
-    // seq_cst: count, in the order of the publications that rely on a searcher (I2); pairs with
-    // wanted()
-    word_.fetch_add(one_searching, seq_cst);
+    // relaxed: count — who leaves again looks behind a fence (I1, I3)
+    word_.fetch_add(one_searching, relaxed);
     return true;
 }
 
 bool idle_set::end_search() noexcept {
-    // seq_cst: count, as in begin_search()
-    std::uint32_t const word = word_.fetch_sub(one_searching, seq_cst);
+    // relaxed: count — the last searcher looks again, behind a fence (I1, I2)
+    std::uint32_t const word = word_.fetch_sub(one_searching, relaxed);
     return searching(word) == 1 && awake(word) < worker_count_;
 }
 
@@ -52,8 +51,8 @@ bool idle_set::begin_sleep(unsigned worker, bool is_searching, bool wants_to_wat
         watcher_ = worker;
         watch = watched;
     }
-    // seq_cst: Dekker with wanted() (I1); the caller's fence follows
-    word_.fetch_sub(one_awake + (is_searching ? one_searching : 0) - watch, seq_cst);
+    // relaxed: Dekker with wanted() through the caller's fence, which follows (I1)
+    word_.fetch_sub(one_awake + (is_searching ? one_searching : 0) - watch, relaxed);
     return watch != 0;
 }
 
@@ -69,8 +68,8 @@ bool idle_set::rise(unsigned worker, bool is_certain) noexcept {
         return false;
     }
     erase(place);
-    // seq_cst: count; pairs with wanted()
-    word_.fetch_add(one_awake + one_searching - watch_of(worker), seq_cst);
+    // relaxed: count — as in begin_search()
+    word_.fetch_add(one_awake + one_searching - watch_of(worker), relaxed);
     return true;
 }
 
@@ -81,8 +80,8 @@ bool idle_set::end_sleep(unsigned worker) noexcept {
         return true;
     }
     erase(place);
-    // seq_cst: count; pairs with wanted()
-    word_.fetch_add(one_awake - watch_of(worker), seq_cst);
+    // relaxed: count — this worker is awake, and looks at its queues before it sleeps again
+    word_.fetch_add(one_awake - watch_of(worker), relaxed);
     return false;
 }
 

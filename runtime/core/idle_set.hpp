@@ -17,7 +17,11 @@
 ///
 /// I1 Dekker: a publisher writes its queue and then reads the word; a sleeper writes the word and
 ///    then reads the queues, with a full fence on both sides (or the light/heavy pair). One sees
-///    the other, so no work is left behind with everybody asleep.
+///    the other, so no work is left behind with everybody asleep. The fences order all of it: the
+///    word is changed by read-modify-writes, which are relaxed, since it publishes nothing. A value
+///    that a publisher relies on, with a searcher in it, is followed in the word's modification
+///    order by the one that counts the last searcher out; that worker's fence comes behind the
+///    publisher's, and its look at the queues sees the item.
 /// I2 At most one worker is woken for one publication, and none while a searcher is awake: the
 ///    searcher will find the work. A searcher that finds some calls end_search(); if it was the
 ///    last one it wakes a successor, since there may be more.
