@@ -6,6 +6,9 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdlib>
+#include <string>
+
 namespace model = weft::model;
 using namespace weft::detail;
 
@@ -92,6 +95,29 @@ void spin_in_vain() {
     }
 }
 
+/// Fails where the other thread counts once between the first two loads, and once before the last.
+void needs_three_preemptions() {
+    atomic<int> count{0};
+    auto counts = [&] {
+        count.fetch_add(1, relaxed);
+        count.fetch_add(1, relaxed);
+    };
+    model::thread other(counts);
+    int const first = count.load(relaxed);
+    int const second = count.load(relaxed);
+    int const third = count.load(relaxed);
+    model::expect(first != 0 || second != 1 || third != 2, "the planted fault");
+}
+
+/// What the last exploration found is found again in its replay, and nothing else is run.
+bool repeats(char const* name, void (*body)(), model::options const& bounds) {
+    std::string const failure = model::last_failure();
+    ::setenv("WEFT_MODEL_REPLAY", model::last_replay().c_str(), 1);
+    bool const good = model::explore(name, body, bounds);
+    ::unsetenv("WEFT_MODEL_REPLAY");
+    return !good && model::last_failure() == failure;
+}
+
 }  // namespace
 
 TEST_SUITE("model/checker") {
@@ -119,5 +145,25 @@ TEST_SUITE("model/checker") {
         CHECK_FALSE(model::explore("locks_in_both_orders", &locks_in_both_orders));
         CHECK_FALSE(model::explore("spin_in_vain", &spin_in_vain));
         CHECK(model::explore("spin", &spin));
+    }
+
+    TEST_CASE("a failure that is found, by search or at random, is found again in its replay") {
+        model::options const bounds{.preemptions = 3, .stale_reads = 0};
+        CHECK_FALSE(model::explore("searched", &needs_three_preemptions, bounds));
+        CHECK(model::last_failure().find("the planted fault") != std::string::npos);
+        CHECK(repeats("searched", &needs_three_preemptions, bounds));
+
+        model::options const none{.preemptions = 0, .stale_reads = 0};
+        CHECK_FALSE(model::explore("drawn", &needs_three_preemptions, none));
+        CHECK(model::last_replay().find_first_of("0123456789") != std::string::npos);
+        CHECK(repeats("drawn", &needs_three_preemptions, none));
+    }
+
+    TEST_CASE("a fault that takes three preemptions is not found with two, but at random") {
+        model::options const bounds{.preemptions = 2, .stale_reads = 0};
+        ::setenv("WEFT_MODEL_RANDOM", "0", 1);
+        CHECK(model::explore("two_preemptions", &needs_three_preemptions, bounds));
+        ::unsetenv("WEFT_MODEL_RANDOM");
+        CHECK_FALSE(model::explore("at_random", &needs_three_preemptions, bounds));
     }
 }

@@ -1,5 +1,6 @@
 /// What callers of one run of work share, and permits that pass from one to the next.
 
+#include <weft/runtime/cancel_after.hpp>
 #include <weft/runtime/resilience/bulkhead.hpp>
 #include <weft/runtime/resilience/single_flight.hpp>
 #include <weft/runtime/scope.hpp>
@@ -122,6 +123,40 @@ void one_of_two_stopped() {
     model::expect(shared.counters().in_flight == 0, "a flight is listed after its end");
 }
 
+// --- stops that come by themselves ---------------------------------------------------------
+
+weft::task<> stop_later(model::plain<int>& frames) {
+    model::frame_end const tells(frames);
+    weft::stop_source source;
+    {
+        weft::cancel_after const later(source, 1ms);
+        co_await model::reschedule{};
+        co_await model::reschedule{};
+    }
+    bool const asked = source.stop_requested();
+    co_await model::reschedule{};
+    model::expect(source.stop_requested() == asked, "a stop comes that was called off");
+}
+
+/// The time comes while it is waited for, is called off, or has been. Both sides refer to a block
+/// that the later one frees.
+template <unsigned Workers>
+void called_off() {
+    model::plain<int> frames{0};
+    model::crew workers(Workers);
+    workers.keep_open();
+    auto works = [&] { workers.run(); };
+    model::thread worker(works);
+    {
+        weft::detail::task_group root(&workers.sched(), weft::detail::on_error::keep_going);
+        workers.sched().set_root(root);
+        root.start_plain(stop_later(frames));
+        root.join_blocking();
+    }
+    model::expect(frames.read() == 1, "a frame is not destroyed once");
+    workers.close();
+}
+
 // --- permits ------------------------------------------------------------------------------
 
 weft::task<> enter(weft::detail::permit_queue& permits, model::plain<int>& inside) {
@@ -182,6 +217,11 @@ TEST_SUITE("model/flight") {
     TEST_CASE("a stop ends its caller, and the work with the last of them") {
         CHECK(model::explore("stopped_caller", &stopped_caller, {.stale_reads = 0}));
         CHECK(model::explore("one_of_two_stopped", &one_of_two_stopped, {.stale_reads = 0}));
+    }
+
+    TEST_CASE("a stop at a given time comes once, or not any more when it was called off") {
+        CHECK(model::explore("called_off", &called_off<1>, {.stale_reads = 1}));
+        CHECK(model::explore("called_off_on_two", &called_off<2>, {.stale_reads = 0}));
     }
 
     TEST_CASE("a permit passes to the next in the queue, and no stop takes it along") {

@@ -221,6 +221,49 @@ void remote_against_end() {
                   "a task from elsewhere neither ran nor was refused");
 }
 
+// --- limits ---------------------------------------------------------------------------------
+
+weft::task<> start_one_at_a_time(model::plain<int>& value) {
+    auto body = [&value](weft::nursery& children) -> weft::task<> {
+        children.set_limit(1);
+        (void)co_await children.spawn_when_free(write(value));
+        (void)co_await children.spawn_when_free(write(value));
+    };
+    co_await weft::scope(body);
+}
+
+/// A slot passes from the child that ends to the one that waits for it, which nobody overtakes.
+void one_slot() {
+    model::plain<int> value{0};
+    model::crew workers;
+    model::job parent(workers, start_one_at_a_time(value));
+    workers.run();
+    model::expect(parent.has_value() && value.read() == 2, "a child did not run once");
+}
+
+weft::task<> fill_the_slot(model::plain<int>& frames) {
+    auto body = [&frames](weft::nursery& children) -> weft::task<> {
+        children.set_limit(1);
+        (void)co_await children.spawn_when_free(sleep_in_frame(frames, 1ms));
+        (void)co_await children.spawn_when_free(sleep_in_frame(frames, 1ms));
+    };
+    co_await weft::scope(body);
+}
+
+/// The stop meets whoever waits for the slot, or is on its way there, or has got it.
+void stopped_before_the_slot() {
+    model::plain<int> frames{0};
+    {
+        model::crew workers(1);
+        model::job parent(workers, fill_the_slot(frames));
+        auto stops = [&] { parent.request_stop(); };
+        model::thread stopper(stops);
+        workers.run();
+        model::expect(parent.has_value() || parent.was_stopped(), "a stopped scope fails");
+    }
+    model::expect(frames.read() <= 2, "a child ran twice");
+}
+
 }  // namespace
 
 TEST_SUITE("model/group") {
@@ -245,5 +288,11 @@ TEST_SUITE("model/group") {
     TEST_CASE("a nursery in a foreign thread starts its task, or refuses it when the scope ends") {
         CHECK(model::explore("remote_spawn", &remote_against_end<false>, {.stale_reads = 1}));
         CHECK(model::explore("remote_stop", &remote_against_end<true>, {.stale_reads = 1}));
+    }
+
+    TEST_CASE("a slot of a limited nursery passes to the next in line, or is given up by a stop") {
+        CHECK(model::explore("one_slot", &one_slot, {.stale_reads = 1}));
+        CHECK(model::explore(
+            "stopped_before_the_slot", &stopped_before_the_slot, {.stale_reads = 0}));
     }
 }

@@ -1,15 +1,22 @@
 #!/usr/bin/env python3
 """Weakens every memory order that the models pass, one at a time; a model has to notice each.
 
-usage: mutation.py ROOT EQUIVALENTS PROGRAM...
+usage: mutation.py [--all] ROOT EQUIVALENTS PROGRAM...
 
 A mutant that survives every program that passes its place must stand in EQUIVALENTS with a reason:
 
     <file> <function> <object>.<operation> <order>-><order>
         <reason>
 
-A line there that excuses nothing fails as well. WEFT_MODEL_RANDOM and WEFT_MODEL_SECONDS say how
-long a program looks for each mutant; with WEFT_MODEL_ONLY=<file> only that file is mutated.
+A line there that excuses nothing fails as well. With --all the programs have to pass every place in
+the library whose order is more than relaxed; what they do not pass stands there, too, as
+
+    <file> <object>.<operation> not passed
+        <reason>
+
+WEFT_MODEL_RANDOM and WEFT_MODEL_SECONDS say how
+long a program looks for each mutant; with WEFT_MODEL_ONLY=<file> only that file is mutated. With
+WEFT_MODEL_TRUST=1 an excused mutant is shown to the quickest program only.
 """
 
 import os
@@ -18,8 +25,11 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 
 TIMEOUT = 120
+FOLDERS = ('runtime', 'sync', 'io')
+REPLACED = 'runtime/base/'  # what the models have in its place
 WEAKER = {
     'load': {'acquire': ('relaxed',), 'seq_cst': ('acquire',)},
     'store': {'release': ('relaxed',), 'seq_cst': ('release',)},
@@ -35,6 +45,7 @@ OPERATION = re.compile(
     r'(\w+)(?:\[[^\]]*\]|\([^()]*\))?(?:\.|->)'
     r'(load|store|exchange|compare_exchange_\w+|fetch_\w+)\(')
 FENCE = re.compile(r'\b(fence_\w+)\(')
+STRONG = re.compile(r'\b(acquire|release|acq_rel|seq_cst)\b')
 
 
 class Site:
@@ -78,8 +89,9 @@ def short_name(function):
 
 
 def sites_of(root, programs):
-    sites = {}
+    sites, seconds = {}, {}
     for program in programs:
+        begin = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / 'sites'
             result = run(program, {'WEFT_MODEL_SITES': str(path)})
@@ -89,7 +101,33 @@ def sites_of(root, programs):
                 if not line.startswith('tests/'):
                     place = line.partition('\t')[0]
                     sites.setdefault(place, Site(root, line)).programs.append(program)
+        seconds[program] = time.monotonic() - begin
+    for site in sites.values():
+        site.programs.sort(key=seconds.get)
     return sorted(sites.values(), key=Site.position)
+
+
+def end_of_call(text, begin):
+    """The place behind the parenthesis that closes the one before `begin`."""
+    depth = 1
+    while depth:
+        depth += {'(': 1, ')': -1}.get(text[begin], 0)
+        begin += 1
+    return begin
+
+
+def not_passed(root, sites):
+    """The places in the library that no model passes."""
+    passed = {(site.path, int(site.line)) for site in sites}
+    for path in sorted(path for name in FOLDERS for path in (root / name).rglob('*.[hc]pp')):
+        name = str(path.relative_to(root))
+        text = re.sub('//[^\n]*', lambda found: ' ' * len(found[0]), path.read_text())
+        for found in OPERATION.finditer(text):
+            end = end_of_call(text, found.end())
+            lines = (text.count('\n', 0, found.start()) + 1, text.count('\n', 0, end) + 1)
+            if (not name.startswith(REPLACED) and STRONG.search(text[found.end():end]) and
+                    not any((name, line) in passed for line in range(lines[0], lines[1] + 1))):
+                yield f'{name} {".".join(found.groups())} not passed', lines[0]
 
 
 def run(program, environment):
@@ -119,18 +157,29 @@ def read_equivalents(path):
 
 
 def main():
-    root, equivalents = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+    arguments = sys.argv[1:]
+    wants_all = arguments[0] == '--all'
+    root, equivalents, *programs = arguments[wants_all:]
+    root, equivalents = pathlib.Path(root), pathlib.Path(equivalents)
     excused = read_equivalents(equivalents)
     only = os.environ.get('WEFT_MODEL_ONLY', '')
-    sites = [site for site in sites_of(root, sys.argv[3:]) if only in site.path]
+    trusts = 'WEFT_MODEL_TRUST' in os.environ
+    sites = [site for site in sites_of(root, programs) if only in site.path]
     used, seen, killed, failures = set(), {}, 0, 0
+    for key, line in not_passed(root, sites) if wants_all else ():
+        if key in excused:
+            used.add(key)
+        else:
+            failures += 1
+            print(f'NOT PASSED  {key}  (line {line})', flush=True)
     for site in sites:
         for order, weaker, told in site.changes():
             key = f'{site.path} {site.function} {site.what} {order}->{weaker}'
             seen[key] = seen.get(key, 0) + 1
             key += f'#{seen[key]}' if seen[key] > 1 else ''
             mutant = {'WEFT_MODEL_MUTANT': f'{site.place}:{told}', 'WEFT_MODEL_QUIET': '1'}
-            if any(run(program, mutant) != 'survived' for program in site.programs):
+            shown = site.programs[:1] if trusts and key in excused else site.programs
+            if any(run(program, mutant) != 'survived' for program in shown):
                 killed += 1
                 print(f'killed      {key}', flush=True)
             elif key in excused:
@@ -141,7 +190,7 @@ def main():
                 print(f'SURVIVED    {key}  ({site.place}:{told})', flush=True)
     covered = {site.path for site in sites}
     for key in sorted(excused.keys() - used):
-        if key.partition(' ')[0] in covered:
+        if wants_all or key.partition(' ')[0] in covered:
             failures += 1
             print(f'{equivalents.name}:{excused[key]}: excuses nothing: {key}')
     print(f'{killed} killed, {len(used)} equivalent, {failures} to look at')

@@ -3,6 +3,7 @@
 #include <weft/runtime/as_result.hpp>
 #include <weft/runtime/scope.hpp>
 #include <weft/runtime/sleep.hpp>
+#include <weft/runtime/test_runtime.hpp>
 #include <weft/runtime/thread_pool.hpp>
 #include <weft/runtime/timeout.hpp>
 #include <weft/runtime/when_all.hpp>
@@ -193,6 +194,30 @@ void shutdown_of_idle_pool() {
     weft::thread_pool const pool(2);
 }
 
+// --- virtual time -------------------------------------------------------------------
+
+weft::task<> sleep_and_write(model::plain<int>& value) {
+    co_await weft::sleep_for(1ms);
+    value.write(value.read() + 1);
+}
+
+/// Time moves when both workers wait, and not before; who sleeps is woken by it.
+void virtual_sleep() {
+    model::plain<int> value{0};
+    weft::test::runtime paused(2);
+    paused.block_on(sleep_and_write(value));
+    model::expect(value.read() == 1, "a sleep in virtual time does not end");
+}
+
+/// A foreign thread moves the time on: what is due has run when it returns.
+void advance() {
+    model::plain<int> value{0};
+    weft::test::runtime paused(1);
+    paused.spawn(sleep_and_write(value));
+    paused.advance(2ms);
+    model::expect(value.read() == 1, "time has moved past a sleep that has not ended");
+}
+
 }  // namespace
 
 TEST_SUITE("model/runtime") {
@@ -224,5 +249,10 @@ TEST_SUITE("model/runtime") {
         CHECK(model::explore("shutdown", &shutdown_with_tasks, {.stale_reads = 0}));
         CHECK(model::explore("count_tasks", &count_tasks, {.stale_reads = 1}));
         CHECK(model::explore("shutdown_idle", &shutdown_of_idle_pool, {.stale_reads = 1}));
+    }
+
+    TEST_CASE("virtual time moves when everybody waits for it, and wakes whom it reaches") {
+        CHECK(model::explore("virtual_sleep", &virtual_sleep, {.stale_reads = 0}));
+        CHECK(model::explore("advance", &advance, {.stale_reads = 1}));
     }
 }

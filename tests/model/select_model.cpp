@@ -232,6 +232,66 @@ void closed() {
     model::expect(one.has_value() && b.empty() == (outcome == 1), "a value is lost");
 }
 
+// --- values that throw ----------------------------------------------------------------
+
+struct failure {};
+
+/// Throws when it is moved out of a sender that says so.
+struct fragile {
+    explicit fragile(int number) noexcept : value(number) {}
+
+    fragile(fragile&& other) : value(other.value) {
+        if (other.breaks) {
+            throw failure{};
+        }
+    }
+
+    fragile& operator=(fragile&&) = delete;
+    ~fragile() = default;
+
+    int value;
+    bool breaks = false;
+};
+
+using fragile_channel = weft::channel<fragile>;
+
+weft::task<> select_fragile(fragile_channel& a, fragile_channel& b, int& outcome) {
+    auto won = co_await weft::select(weft::biased, a.recv(), b.recv());
+    outcome = static_cast<int>(won.index());
+}
+
+weft::task<> send_broken(fragile_channel& to) {
+    fragile value(1);
+    value.breaks = true;
+    bool thrown = false;
+    try {
+        (void)to.try_send(std::move(value));
+    } catch (failure const&) {
+        thrown = true;
+    }
+    (void)thrown;
+    co_return;
+}
+
+weft::task<> send_whole(fragile_channel& to) {
+    fragile value(2);
+    co_await to.send(std::move(value));
+}
+
+/// The hand-over that throws gives the claim back to the one that comes meanwhile.
+void thrown_value() {
+    fragile_channel a(0);
+    fragile_channel b(0);
+    int outcome = -1;
+    model::crew workers;
+    model::job one(workers, select_fragile(a, b, outcome));
+    model::job two(workers, send_broken(a));
+    model::job three(workers, send_whole(b));
+    workers.run();
+    model::expect(one.has_value() && three.has_value() && outcome == 1,
+                  "a value that was not handed over takes effect");
+}
+
 }  // namespace
 
 TEST_SUITE("model/select") {
@@ -246,6 +306,10 @@ TEST_SUITE("model/select") {
     TEST_CASE("a branch that is tried takes effect only if it wins") {
         CHECK(model::explore("in_steps", &in_steps, {.stale_reads = 0}));
         CHECK(model::explore("in_steps_stopped", &in_steps_stopped, {.stale_reads = 0}));
+    }
+
+    TEST_CASE("a hand-over that throws leaves the select to others") {
+        CHECK(model::explore("thrown_value", &thrown_value, {.stale_reads = 1}));
     }
 
     TEST_CASE("a select that meets a stop or a timer takes one value or none") {

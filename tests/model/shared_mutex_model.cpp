@@ -79,6 +79,21 @@ void stopped_writer() {
     expect_free(lock);
 }
 
+/// The unlock finds a waiter announced, and perhaps gone when it comes to the queue.
+void stopped_behind_a_writer() {
+    weft::shared_mutex lock;
+    model::plain<int> value{0};
+    model::crew workers;
+    model::job one(workers, write(lock, value));
+    model::job two(workers, write(lock, value));
+    auto stops = [&] { two.request_stop(); };
+    model::thread stopper(stops);
+    workers.run();
+    model::expect(one.has_value(), "a writer is lost");
+    model::expect(value.read() == (two.has_value() ? 2 : 1), "a stopped writer went on");
+    expect_free(lock);
+}
+
 weft::task<> leave_last(std::unique_ptr<weft::shared_mutex>& lock, model::plain<int>& left) {
     co_await lock->lock();
     left.write(left.read() - 1);
@@ -110,6 +125,8 @@ TEST_SUITE("model/shared_mutex") {
 
     TEST_CASE("a writer that is stopped lets the readers behind it in") {
         CHECK(model::explore("stopped_writer", &stopped_writer, {.stale_reads = 0}));
+        CHECK(model::explore(
+            "stopped_behind_a_writer", &stopped_behind_a_writer, {.stale_reads = 0}));
     }
 
     TEST_CASE("the last task that is let in may destroy the mutex") {

@@ -152,6 +152,9 @@ std::uint64_t number_from(char const* variable, std::uint64_t otherwise) {
 
 using seconds = std::chrono::duration<double>;
 
+std::string found_failure;
+std::string found_replay;
+
 /// One exploration: its executions, and the report.
 class exploration {
 public:
@@ -294,12 +297,13 @@ private:
     }
 
     void tell(char const* failure, std::string const& how) const {
+        found_failure = failure;
+        found_replay = std::string(name_) + ":" + (how.empty() ? "-" : how);
         std::fprintf(stderr,
-                     "model %s: %s\nrepeat it with WEFT_MODEL_REPLAY='%s:%s'\n",
+                     "model %s: %s\nrepeat it with WEFT_MODEL_REPLAY='%s'\n",
                      name_,
                      failure,
-                     name_,
-                     how.empty() ? "-" : how.c_str());
+                     found_replay.c_str());
     }
 
     static inline exploration const* under_way = nullptr;
@@ -316,6 +320,14 @@ private:
 };
 
 }  // namespace
+
+std::string const& last_replay() noexcept {
+    return found_replay;
+}
+
+std::string const& last_failure() noexcept {
+    return found_failure;
+}
 
 bool explore(char const* name, void (*body)(), options const& bounds) {
     the_machine().set_bounds(bounds);

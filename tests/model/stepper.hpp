@@ -19,6 +19,7 @@
 
 #include <cstdint>
 #include <source_location>
+#include <string>
 
 namespace weft::model {
 
@@ -40,6 +41,10 @@ struct options {
 /// Environment: WEFT_MODEL_SECONDS bounds the exhaustive part (default 5, 0 is no bound),
 /// WEFT_MODEL_RANDOM is the number of random executions (default 10000).
 [[nodiscard]] bool explore(char const* name, void (*body)(), options const& bounds = {});
+
+/// How to repeat what failed in the last exploration (WEFT_MODEL_REPLAY), and what it was.
+[[nodiscard]] std::string const& last_replay() noexcept;
+[[nodiscard]] std::string const& last_failure() noexcept;
 
 /// True while an execution is under way. Otherwise atomics are plain values.
 [[nodiscard]] bool exploring() noexcept;
