@@ -23,7 +23,7 @@ public:
 
     /// Requires: linked.
     void unlink() noexcept {
-        WEFT_ASSERT(is_linked(), "a node that is in no list is unlinked");
+        WEFT_ASSERT(is_linked() && previous_ != nullptr, "a node that is in no list is unlinked");
         previous_->next_ = next_;
         next_->previous_ = previous_;
         next_ = nullptr;
