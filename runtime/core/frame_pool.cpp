@@ -4,6 +4,7 @@
 #include <weft/runtime/base/atomic.hpp>
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <cstdlib>
 #include <mutex>
@@ -16,11 +17,16 @@ WEFT_STATIC_TLS constinit thread_local frame_cache this_threads_frames{};
 namespace {
 
 constexpr std::size_t batch_size = 32;
-constexpr std::uint32_t cache_limit = 2 * batch_size;
+static_assert(frame_row::places == 2 * batch_size);
+static_assert(frame_pool::class_count == frame_cache::class_count);
 constexpr std::size_t depot_limit = 128 * batch_size;
 
 using thread_cache = frame_cache;
-using free_block = frame_cache::block;
+
+/// What a block holds in the depot.
+struct free_block {
+    free_block* next;
+};
 
 constexpr std::size_t size_of_class(std::size_t index) noexcept {
     return (index + 1) * frame_pool::granularity;
@@ -55,9 +61,8 @@ struct free_list {
     free_block* first = nullptr;
     std::size_t count = 0;
 
-    void push(free_block* block) noexcept {
-        block->next = first;
-        first = block;
+    void push(void* block) noexcept {
+        first = ::new (block) free_block{first};
         ++count;
     }
 
@@ -93,6 +98,29 @@ bool pooling_wanted() noexcept {
     return wish == nullptr || wish[0] != '0';
 }
 
+/// How many blocks stand in a row whose next one is at `place`.
+std::size_t count_at(void* const* place) noexcept {
+    return place == no_frames.blocks + frame_row::places - 1
+               ? 0
+               : reinterpret_cast<std::uintptr_t>(place) % frame_row::bytes / sizeof(void*);
+}
+
+/// Null when the class has none.
+frame_row* row_of(thread_cache const& mine, std::size_t index) noexcept {
+    // relaxed: own — only this thread writes
+    void** const place = mine.rows[index].position.load(relaxed);
+    std::size_t const offset = reinterpret_cast<std::uintptr_t>(place) % frame_row::bytes;
+    void** const first = place - offset / sizeof(void*);
+    return first == no_frames.blocks ? nullptr : reinterpret_cast<frame_row*>(first);
+}
+
+/// Requires: no block is in the class's row.
+void set_row(thread_cache& mine, std::size_t index, frame_row* row) noexcept {
+    // relaxed: own — live_frames() reads how many blocks there are, not what they are
+    mine.rows[index].position.store(
+        row != nullptr ? row->blocks : no_frames.blocks + frame_row::places - 1, relaxed);
+}
+
 /// Decided at the first use, which may be in the initialiser of some static.
 bool pooling() noexcept {
     static bool const wanted = pooling_wanted();
@@ -109,25 +137,16 @@ void note_from_heap(thread_cache& mine, std::ptrdiff_t change) noexcept {
     mine.from_heap.store(mine.from_heap.load(relaxed) + change, relaxed);
 }
 
-void push(thread_cache& mine, std::size_t index, free_block* block) noexcept {
-    block->next = mine.first[index];
-    mine.first[index] = block;
-    mine.change_count(index, 1);
-}
-
-free_block* pop(thread_cache& mine, std::size_t index) noexcept {
-    free_block* const block = mine.first[index];
-    mine.first[index] = block->next;
-    mine.change_count(index, ~std::uint32_t{0});
-    return block;
-}
-
 void move_to(thread_cache& mine,
              std::size_t index,
              free_list& target,
              std::size_t wanted) noexcept {
-    for (; wanted != 0 && mine.first[index] != nullptr; --wanted) {
-        target.push(pop(mine, index));
+    for (; wanted != 0; --wanted) {
+        void* const block = mine.rows[index].take();
+        if (block == nullptr) {
+            return;
+        }
+        target.push(block);
     }
 }
 
@@ -137,6 +156,14 @@ void give_back(thread_cache& mine, std::size_t index, free_list& blocks) noexcep
     while (blocks.first != nullptr) {
         delete_block(blocks.pop(), size_of_class(index), __STDCPP_DEFAULT_NEW_ALIGNMENT__);
     }
+}
+
+/// Moves the blocks of one row away, and the row.
+void take_row_away(thread_cache& mine, std::size_t index, free_list& target) noexcept {
+    move_to(mine, index, target, ~std::size_t{0});
+    delete row_of(mine, index);
+    set_row(mine, index, nullptr);
+    mine.with_row &= ~(std::uint64_t{1} << index);
 }
 
 /// Gives the thread's blocks and its balance to the depot when the thread exits.
@@ -165,11 +192,11 @@ struct exit_guard {
         }
         // relaxed: own — the thread's last write of its balance
         shared.retired_from_heap += mine->from_heap.load(relaxed);
-        for (std::size_t i = 0; i < frame_pool::class_count; ++i) {
-            move_to(*mine, i, shared.lists[i], ~std::size_t{0});
+        while (mine->with_row != 0) {
+            auto const index = static_cast<std::size_t>(std::countr_zero(mine->with_row));
+            take_row_away(*mine, index, shared.lists[index]);
         }
         mine->left = true;  // keeps I5: what is freed from here on finds its way at once
-        mine->limit = 0;
     }
 };
 
@@ -177,42 +204,51 @@ void enroll(thread_cache& mine) {
     if (!mine.enrolled) {
         thread_local exit_guard const guard(mine);
         mine.enrolled = true;
-        mine.limit = pooling() ? cache_limit : 0;
     }
 }
 
-/// The list is empty: takes a batch from the depot, else one block from the heap.
+/// Whether the thread has a row of this class, or has got one.
+bool has_row(thread_cache& mine, std::size_t index) noexcept {
+    if (row_of(mine, index) == nullptr && pooling() && !mine.left) {
+        set_row(mine, index, new (std::nothrow) frame_row{});
+        mine.with_row |= std::uint64_t{1} << index;
+    }
+    return row_of(mine, index) != nullptr;
+}
+
+/// The row is empty: takes a batch from the depot, else one block from the heap.
 WEFT_COLD void* refill(thread_cache& mine, std::size_t index) {
     enroll(mine);
     if (pooling()) {
         depot& shared = the_depot();
-        std::size_t const wanted = mine.left ? 1 : batch_size;
+        bool const keeps = has_row(mine, index);
         std::scoped_lock const lock(shared.mutex);
-        for (std::size_t i = 0; i < wanted && shared.lists[index].first != nullptr; ++i) {
-            push(mine, index, shared.lists[index].pop());
+        free_list& stock = shared.lists[index];
+        for (std::size_t i = 1; keeps && i < batch_size && stock.count > 1; ++i) {
+            (void)mine.rows[index].put(stock.pop());
         }
-    }
-    if (mine.first[index] != nullptr) {
-        return pop(mine, index);
+        if (stock.first != nullptr) {
+            return stock.pop();
+        }
     }
     void* const block = new_block(size_of_class(index), __STDCPP_DEFAULT_NEW_ALIGNMENT__);
     note_from_heap(mine, 1);
     return block;
 }
 
-/// The list is full or the thread is new here: hands a batch to the depot, or to the heap beyond
-/// its limit (I4).
-WEFT_COLD void spill(thread_cache& mine, std::size_t index) noexcept {
+/// The row is full or the thread is new here: hands a batch to the depot, or to the heap beyond its
+/// limit (I4).
+void spill(thread_cache& mine, std::size_t index, void* block) noexcept {
     enroll(mine);
     free_list surplus;
     if (!pooling()) {
-        move_to(mine, index, surplus, ~std::size_t{0});
-        // relaxed: own — only this thread writes
-    } else if (mine.counts[index].load(relaxed) > mine.limit) {
+        surplus.push(block);
+    } else if (!has_row(mine, index) || !mine.rows[index].put(block)) {
         depot& shared = the_depot();
         std::scoped_lock const lock(shared.mutex);
-        bool const room = shared.lists[index].count < depot_limit;
-        move_to(mine, index, room ? shared.lists[index] : surplus, batch_size);
+        free_list& target = shared.lists[index].count < depot_limit ? shared.lists[index] : surplus;
+        target.push(block);
+        move_to(mine, index, target, batch_size - 1);
     }
     give_back(mine, index, surplus);
 }
@@ -231,14 +267,8 @@ void frame_pool::throw_bad_alloc() {
     throw std::bad_alloc();
 }
 
-WEFT_NOINLINE void frame_pool::deallocate_class(void* block, std::size_t index) noexcept {
-    thread_cache& mine = this_threads_frames;
-    auto* const freed = static_cast<free_block*>(block);
-    freed->next = mine.first[index];
-    mine.first[index] = freed;
-    if (mine.change_count(index, 1) > mine.limit) [[unlikely]] {
-        spill(mine, index);
-    }
+void frame_pool::deallocate_slowly(void* block, std::size_t index) noexcept {
+    spill(this_threads_frames, index, block);
 }
 
 WEFT_COLD void* frame_pool::allocate_from_heap(std::size_t size, std::size_t alignment) {
@@ -268,9 +298,9 @@ std::size_t frame_pool::live_frames() noexcept {
     for (thread_cache const* each = shared.caches; each != nullptr; each = each->next) {
         // relaxed: count — exact only when the other threads rest
         sum += each->from_heap.load(relaxed);
-        for (auto const& count : each->counts) {
+        for (auto const& row : each->rows) {
             // relaxed: count — as above
-            sum -= static_cast<std::ptrdiff_t>(count.load(relaxed));
+            sum -= static_cast<std::ptrdiff_t>(count_at(row.position.load(relaxed)));
         }
     }
     return static_cast<std::size_t>(sum);
@@ -292,7 +322,9 @@ void frame_pool::trim() noexcept {
     depot& shared = the_depot();
     for (std::size_t i = 0; i < class_count; ++i) {
         free_list surplus;
-        move_to(mine, i, surplus, ~std::size_t{0});
+        if ((mine.with_row >> i & 1) != 0) {
+            take_row_away(mine, i, surplus);
+        }
         {
             std::scoped_lock const lock(shared.mutex);
             while (shared.lists[i].first != nullptr) {

@@ -1,21 +1,25 @@
 #pragma once
 
-/// Allocator of coroutine frames: size classes with one free list per class and thread.
+/// Allocator of coroutine frames: size classes with one row of free blocks per class and thread.
 ///
 /// Protocol. A frame may be freed on another thread than the one that allocated it. Every thread
-/// keeps its own lists; a list that grows past `cache_limit` hands a batch to the process-wide
-/// depot, and an empty list takes a batch from it, so that producer/consumer patterns recycle
-/// memory instead of growing. The depot is a mutex and is touched once per batch.
+/// keeps its own rows; a full row hands a batch to the process-wide depot, and an empty row takes a
+/// batch from it, so that producer/consumer patterns recycle memory instead of growing. The depot
+/// is a mutex and is touched once per batch.
 ///
-/// I1 A thread's lists are touched by that thread only; the thread's exit gives them to the depot.
+/// I1 A thread's rows are touched by that thread only; the thread's exit gives their blocks to the
+///    depot.
 /// I2 A block keeps its size class for life: classes are multiples of 32 bytes up to
 ///    `largest_pooled`.
-/// I3 Every block comes from the heap and is live, in a thread's list or in the depot; so live
-///    frames are counted where blocks enter and leave, not at each allocation.
+/// I3 Every block comes from the heap and is live, in a thread's row or in the depot; so live
+///    frames are counted where blocks enter and leave the heap, not at each allocation.
 /// I4 The depot keeps at most `depot_limit` blocks of a class; what exceeds it goes back to the
 ///    heap.
-/// I5 What a thread frees after it has given its lists away goes to the depot, or the heap, at
-///    once.
+/// I5 What a thread frees after it has given its rows away goes to the depot, or the heap, at once.
+/// I6 One pointer per class says all of a row: it points at the block to take next, place 0 of a
+///    row holds none, and rows stand at multiples of their size, so that the place after the last
+///    one is told by its address. A class without a row points at the last place of one that is
+///    empty.
 ///
 /// Blocks come from the heap. Where the compiler does not tell a frame's alignment (g++), a block
 /// is aligned to the largest power of two that divides its size, as a frame's alignment does.
@@ -30,32 +34,57 @@
 
 namespace weft::detail {
 
+/// The free blocks of one class and thread (I6).
+struct frame_row {
+    static constexpr std::size_t bytes = 512;
+    static constexpr std::size_t places = bytes / sizeof(void*);
+
+    alignas(bytes) void* blocks[places];
+};
+
+/// What a class without a row points into. Never written.
+inline constinit frame_row no_frames{};
+
 /// What the allocator keeps of a thread, of which there is one (I1); here, so that it can be
-/// reached inline. Zero-initialised, so that reading it needs no guard. The limit is 0 until the
-/// first slow path has arranged for the thread's exit, so the first free block leads there.
+/// reached inline. Constant-initialised, so that reaching it needs no guard.
 struct frame_cache {
     static constexpr std::size_t class_count = 64;
 
-    struct block {
-        block* next;
+    struct row {
+        /// Null when the row is empty.
+        [[nodiscard]] WEFT_ALWAYS_INLINE void* take() noexcept {
+            // relaxed: own — only this thread writes; live_frames() reads how many blocks there
+            // are, not what they are
+            void** const place = position.load(relaxed);
+            void* const block = *place;
+            if (block != nullptr) [[likely]] {
+                // relaxed: own — as above
+                position.store(place - 1, relaxed);
+            }
+            return block;
+        }
+
+        /// False when the row is full, or when there is none.
+        [[nodiscard]] WEFT_ALWAYS_INLINE bool put(void* block) noexcept {
+            // relaxed: own — as in take()
+            void** const place = position.load(relaxed) + 1;
+            if (reinterpret_cast<std::uintptr_t>(place) % frame_row::bytes == 0) [[unlikely]] {
+                return false;
+            }
+            *place = block;
+            // relaxed: own — as in take()
+            position.store(place, relaxed);
+            return true;
+        }
+
+        /// Written by its thread, read by live_frames().
+        atomic<void**> position{no_frames.blocks + frame_row::places - 1};
     };
 
-    WEFT_ALWAYS_INLINE std::uint32_t change_count(std::size_t index,
-                                                  std::uint32_t change) noexcept {
-        // relaxed: own — only this thread writes; live_frames() reads a count, not what it counts
-        std::uint32_t const changed = counts[index].load(relaxed) + change;
-        // relaxed: own — as above
-        counts[index].store(changed, relaxed);
-        return changed;
-    }
-
-    block* first[class_count];
-
-    /// Written by its thread, read by live_frames().
-    atomic<std::uint32_t> counts[class_count];
-    std::uint32_t limit;
+    row rows[class_count];
+    std::uint64_t with_row;  // one bit per class
     bool enrolled;
-    bool left;  // the thread exits: nothing stays in its lists any more (I5)
+    bool left;  // the thread exits: nothing stays in its rows any more (I5)
 
     /// Written by its thread, read by live_frames(): blocks taken from the heap minus blocks given
     /// back to it.
@@ -71,7 +100,6 @@ public:
     static constexpr std::size_t granularity = 32;
     static constexpr std::size_t largest_pooled = 2048;
     static constexpr std::size_t class_count = largest_pooled / granularity;
-    static_assert(class_count == frame_cache::class_count);
 
     /// Any thread. Throws std::bad_alloc. The class is known to the compiler where the size is.
     [[nodiscard]] WEFT_ALWAYS_INLINE static void* allocate(std::size_t size,
@@ -80,19 +108,15 @@ public:
             return allocate_from_heap(size, alignment);
         }
         // Inline in coroutines too: compilers look thread-locals up anew after a suspension.
-        frame_cache& mine = this_threads_frames;
         std::size_t const index = class_of(size);
-        frame_cache::block* const block = mine.first[index];
-        if (block == nullptr) [[unlikely]] {
-            void* const fresh = allocate_slowly(index);
-            if (fresh == nullptr) [[unlikely]] {
-                throw_bad_alloc();
-            }
-            return fresh;
+        if (void* const block = this_threads_frames.rows[index].take()) [[likely]] {
+            return block;
         }
-        mine.first[index] = block->next;
-        mine.change_count(index, ~std::uint32_t{0});
-        return block;
+        void* const fresh = allocate_slowly(index);
+        if (fresh == nullptr) [[unlikely]] {
+            throw_bad_alloc();
+        }
+        return fresh;
     }
 
     /// Any thread; `size` and `alignment` are what `allocate` was given.
@@ -101,8 +125,8 @@ public:
                                               std::size_t alignment = heap_alignment) noexcept {
         if (alignment > heap_alignment || size > largest_pooled) {
             deallocate_to_heap(block, size, alignment);
-        } else {
-            deallocate_class(block, class_of(size));
+        } else if (!this_threads_frames.rows[class_of(size)].put(block)) [[unlikely]] {
+            deallocate_slowly(block, class_of(size));
         }
     }
 
@@ -128,7 +152,7 @@ private:
         std::size_t index) noexcept;
     [[noreturn]] WEFT_COLD static void throw_bad_alloc();
     [[nodiscard]] static void* allocate_from_heap(std::size_t size, std::size_t alignment);
-    static void deallocate_class(void* block, std::size_t index) noexcept;
+    WEFT_COLD static void deallocate_slowly(void* block, std::size_t index) noexcept;
     static void deallocate_to_heap(void* block, std::size_t size, std::size_t alignment) noexcept;
 };
 

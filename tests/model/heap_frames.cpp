@@ -71,7 +71,7 @@ void* frame_pool::allocate_from_heap(std::size_t size, std::size_t alignment) {
     return detail::allocate(size, alignment);
 }
 
-void frame_pool::deallocate_class(void* block, std::size_t index) noexcept {
+void frame_pool::deallocate_slowly(void* block, std::size_t index) noexcept {
     detail::deallocate(block, (index + 1) * granularity, usual_alignment);
 }
 

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstring>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -95,6 +96,35 @@ TEST_SUITE("runtime/core/frame_pool") {
         }
         consumer.join();
         CHECK(frame_pool::depot_blocks() < 1'000);
+    }
+
+    TEST_CASE("a thread keeps no more than a row of the blocks that it frees, each of them once") {
+        frame_pool::trim();
+        std::size_t const before = frame_pool::live_frames();
+        std::vector<void*> blocks;
+        for (int i = 0; i < 300; ++i) {
+            blocks.push_back(frame_pool::allocate(1'000));
+        }
+        CHECK(frame_pool::live_frames() == before + 300);
+        for (void* const each : blocks) {
+            frame_pool::deallocate(each, 1'000);
+        }
+        CHECK(frame_pool::live_frames() == before);
+        if (pooled) {
+            CHECK(frame_pool::depot_blocks() > 300 - weft::detail::frame_row::places);
+        }
+        std::set<void*> again;
+        for (int i = 0; i < 300; ++i) {
+            again.insert(frame_pool::allocate(1'000));
+        }
+        CHECK(again.size() == 300);
+        CHECK(frame_pool::live_frames() == before + 300);
+        CHECK(frame_pool::depot_blocks() == 0);
+        for (void* const each : again) {
+            frame_pool::deallocate(each, 1'000);
+        }
+        frame_pool::trim();
+        CHECK(frame_pool::live_frames() == before);
     }
 
     TEST_CASE("trimming gives the depot back") {
