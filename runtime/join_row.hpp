@@ -157,6 +157,8 @@ private:
             return !Results::is_handed_over;
         }
 
+        [[nodiscard]] members found_late() const noexcept { return *this; }
+
         void ended(std::size_t index) const noexcept {
             row.results.ended(index);
             (void)task_access::release(row.children[index]);

@@ -48,7 +48,53 @@ namespace weft::detail {
 /// How far nested calls may take the stack of this thread.
 WEFT_STATIC_TLS extern constinit thread_local std::uintptr_t nesting_floor;
 
-class join_state : public completion {
+/// The address of what lies in a coroutine's frame, found where it is asked for. Clang otherwise
+/// finds it when the coroutine is resumed and keeps a register for it, which rare uses do not earn.
+template <class T>
+[[nodiscard]] WEFT_ALWAYS_INLINE T* late_address(T& object) noexcept {
+#if defined(__clang__) && defined(__x86_64__)
+    T* address;
+    asm("leaq %1, %0" : "=r"(address) : "m"(object));
+    return address;
+#else
+    return &object;
+#endif
+}
+
+/// What few joins need. It stands in front of what all of them do, which is thus next to what the
+/// compiler keeps behind it in the parent's frame.
+class rare_join_state {
+protected:
+    rare_join_state() noexcept {}
+
+    ~rare_join_state() = default;
+
+    union lazy_error {
+        lazy_error() noexcept {}
+
+        ~lazy_error() {}
+
+        std::exception_ptr value;
+    };
+
+    union lazy_context {
+        lazy_context() noexcept {}
+
+        ~lazy_context() {}
+
+        join_state* below;  // while it is being made: whose context waits for this one
+        stop_context value;
+    };
+
+    // --- whoever has set context_claimed_bit; constant from context_made_bit on -------
+    lazy_context context_;
+
+    // --- whoever has set error_lock_bit; the parent after the join (I7) ---------------
+    lazy_error error_;
+    std::uint32_t error_index_;  // if failed_bit is set
+};
+
+class join_state : private rare_join_state, public completion {
 public:
     static constexpr std::uint64_t count_max = (std::uint64_t{1} << 28) - 2;
 
@@ -70,9 +116,10 @@ public:
     ///   result(i)   where child i's value goes; tells child i from the others, value or not
     ///   keeps(i)    whether a nested child shall leave its value to the settle_function
     ///   ended(i)    nested child i has ended with its value
+    ///   found_late() the same, for a call: see late_address()
     ///   hides_stop  whether the parent is resumed, not unwound, when a stop ends the join
     template <class Children>
-    [[nodiscard]] WEFT_NOINLINE static bool run(void* parent, Children children) noexcept {
+    [[nodiscard]] WEFT_ALWAYS_INLINE static bool run(void* parent, Children children) noexcept {
         join_state& self = children.join();
         WEFT_ASSERT(!self.has_begun(), "a when_all is awaited twice");
         std::size_t const count = children.size();
@@ -81,31 +128,16 @@ public:
         self.state_.store(begun<Children::hides_stop>(count), relaxed);
         for (std::size_t i = 0; i != count; ++i) {
             promise_base& child = children.checked(i);
-            child.context_ = context_ref(self);
+            child.context_ = context_ref(*late_address(self));
             child.completion_ = &self;
         }
         worker* const here = this_threads_worker;
-        if (here == nullptr) [[unlikely]] {
-            return run_off_pool(children);
+        auto const name = reinterpret_cast<std::uintptr_t>(parent);
+        if (here == nullptr || nested_child != name || stack_position() <= nesting_floor ||
+            here->wants_forks() || !here->spend_fork()) [[unlikely]] {
+            return run_with_care(children.found_late());
         }
-        std::uintptr_t const outer = nested_child;
-        if (!here->spend_fork() || !has_room(outer)) [[unlikely]] {
-            offer(children, 0);
-            return self.leave(0);
-        }
-        if (here->wants_forks()) {
-            return run_openly(children);
-        }
-        std::size_t done = 0;
-        do {
-            if (!nest(children, done)) [[unlikely]] {
-                nested_child = outer;
-                offer(children, done + 1);
-                return self.leave(done);
-            }
-        } while (++done != count);
-        nested_child = outer;
-        return false;
+        return nest_all(children, name);
     }
 
     /// Parent: every one of the `count` children was nested and handed its value over, and there is
@@ -172,23 +204,6 @@ private:
         return count + 1 + (HidesStop ? hides_stop_bit : 0);
     }
 
-    union lazy_error {
-        lazy_error() noexcept {}
-
-        ~lazy_error() {}
-
-        std::exception_ptr value;
-    };
-
-    union lazy_context {
-        lazy_context() noexcept {}
-
-        ~lazy_context() {}
-
-        join_state* below;  // while it is being made: whose context waits for this one
-        stop_context value;
-    };
-
     /// True when the child has ended with its value.
     template <class Children>
     [[nodiscard]] WEFT_ALWAYS_INLINE static bool nest(Children& children,
@@ -204,9 +219,54 @@ private:
         return true;
     }
 
+    template <class Children>
+    [[nodiscard]] WEFT_ALWAYS_INLINE static bool nest_all(Children& children,
+                                                          std::uintptr_t outer) noexcept {
+        std::size_t const count = children.size();
+        for (std::size_t done = 0; done != count; ++done) {
+            if (!nest(children, done)) [[unlikely]] {
+                return stop_nesting(children.found_late(), done, outer);
+            }
+        }
+        nested_child = outer;
+        return false;
+    }
+
+    /// Child `done` has not ended with its value.
+    template <class Children>
+    [[nodiscard]] WEFT_COLD static bool stop_nesting(Children children,
+                                                     std::size_t done,
+                                                     std::uintptr_t outer) noexcept {
+        nested_child = outer;
+        offer(children, done + 1);
+        return children.join().leave(done);
+    }
+
+    /// Unless the parent is itself nested, with room below it, and nobody asks for anything.
+    template <class Children>
+    [[nodiscard]] WEFT_NOINLINE static bool run_with_care(Children children) noexcept {
+        worker* const here = this_threads_worker;
+        if (here == nullptr) [[unlikely]] {
+            return run_off_pool(children);
+        }
+        std::uintptr_t const outer = nested_child;
+        bool const may_go_on = here->spend_fork();
+        if (!may_go_on || !has_room(outer)) [[unlikely]] {
+            if (!may_go_on) {
+                here->renew_forks();
+            }
+            offer(children, 0);
+            return children.join().leave(0);
+        }
+        if (here->wants_forks()) {
+            return run_openly(children);
+        }
+        return nest_all(children, outer);
+    }
+
     /// Offers the children from `first` on to thieves, and the first of them to this worker.
     template <class Children>
-    WEFT_NOINLINE static void offer(Children children, std::size_t first) noexcept {
+    WEFT_COLD static void offer(Children children, std::size_t first) noexcept {
         std::size_t i = children.size();
         if (i == first) {
             return;
@@ -315,13 +375,6 @@ private:
     /// parent's share, how many were nested, what has happened, and the states of error_ and
     /// context_. 0 before the join.
     atomic<std::uint64_t> state_{0};
-
-    // --- whoever has set error_lock_bit; the parent after the join (I7) ---------------
-    std::uint32_t error_index_;  // if failed_bit is set
-    lazy_error error_;
-
-    // --- whoever has set context_claimed_bit; constant from context_made_bit on -------
-    lazy_context context_;
 };
 
 }  // namespace weft::detail

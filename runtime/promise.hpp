@@ -80,7 +80,8 @@ struct completion {
     function on_done;
 };
 
-enum class outcome : std::uint8_t { pending, value, error, stopped };
+/// `handed_over`: a nested child has put its value where its parent wants it, and ends.
+enum class outcome : std::uint8_t { pending, value, error, stopped, handed_over };
 
 class promise_base : public runnable {
 public:
@@ -111,12 +112,22 @@ public:
                 .address());
     }
 
-    /// Run by a call, and free to hand its value over.
+    /// Run by a call, and free to put its value where its parent wants it.
     [[nodiscard]] WEFT_ALWAYS_INLINE bool is_nested() const noexcept {
         return nested_child == name();
     }
 
-    /// Has failed: a nested child does not hand that over.
+    /// At the final suspend point: true when a nested child has put its value where its parent
+    /// wants it. Then it has ended, and its return tells.
+    [[nodiscard]] WEFT_ALWAYS_INLINE bool ends_by_return() const noexcept {
+        if (outcome_ != outcome::handed_over) {
+            return false;
+        }
+        nested_child = 0;
+        return true;
+    }
+
+    /// Has failed: that is not told by a return.
     void keep_nested() const noexcept {
         if (is_nested()) {
             nested_child = 2;  // nobody
@@ -158,7 +169,7 @@ public:
 };
 
 /// Where a coroutine goes when its body is done. Without a further stop when `is_over`: a nested
-/// child has handed its value over, destroys its frame and returns to its parent's fork.
+/// child that has handed its value over destroys its frame and returns to its parent's fork.
 struct final_transfer {
     bool is_over;
 

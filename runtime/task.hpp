@@ -26,6 +26,9 @@ class task_promise final : public promise_base {
     using stored = std::conditional_t<by_reference, std::remove_reference_t<T>*, T>;
     static constexpr bool over_aligned = alignof(stored) > alignof(std::max_align_t);
 
+    // By a nested child, to where its parent wants it; see result_slot.
+    static constexpr bool is_handed_over = std::is_nothrow_move_constructible_v<stored>;
+
 public:
     task_promise() noexcept {}
 
@@ -44,24 +47,33 @@ public:
 
     [[nodiscard]] std::suspend_always initial_suspend() const noexcept { return {}; }
 
-    [[nodiscard]] final_transfer final_suspend() noexcept { return {hand_over()}; }
+    [[nodiscard]] final_transfer final_suspend() noexcept { return {ends_by_return()}; }
 
     template <class U = T>
         requires std::is_constructible_v<T, U&&>
     void return_value(U&& result) noexcept(std::is_nothrow_constructible_v<T, U&&>) {
-        if constexpr (by_reference) {
-            T reference = static_cast<U&&>(result);
-            ::new (slot()) stored(__builtin_addressof(reference));
-        } else {
-            // The inner cast: `co_return 1;` in a task of another integer type shall not warn here.
-            ::new (slot()) stored(static_cast<stored>(static_cast<U&&>(result)));
+        if constexpr (is_handed_over) {
+            if (is_nested()) [[likely]] {
+                // Told before and after: what differs from the path below only at one end is merged
+                // with it, and parts again at the final suspend point.
+                if constexpr (std::is_nothrow_constructible_v<T, U&&>) {
+                    outcome_ = outcome::handed_over;
+                }
+                construct(result_, static_cast<U&&>(result));
+                outcome_ = outcome::handed_over;
+                return;
+            }
         }
+        construct(slot(), static_cast<U&&>(result));
         outcome_ = outcome::value;
     }
 
     WEFT_COLD void unhandled_exception() noexcept {
+        // The value of a co_return after which a local's destructor threw.
         if (outcome_ == outcome::value) {
-            value().~stored();  // a local's destructor threw after co_return
+            value().~stored();
+        } else if (outcome_ == outcome::handed_over) {
+            std::launder(static_cast<stored*>(result_))->~stored();
         }
         ::new (static_cast<void*>(&error_)) std::exception_ptr(std::current_exception());
         outcome_ = outcome::error;
@@ -91,20 +103,16 @@ public:
     }
 
 private:
-    /// A nested child that ends with a value, not marked to keep it, moves it to where its parent
-    /// wants it.
-    [[nodiscard]] WEFT_ALWAYS_INLINE bool hand_over() noexcept {
-        if constexpr (std::is_nothrow_move_constructible_v<stored>) {
-            if (is_nested()) {
-                if (outcome_ != outcome::value) {
-                    __builtin_unreachable();  // see unhandled_exception()
-                }
-                ::new (result_) stored(std::move(value()));
-                nested_child = 0;
-                return true;
-            }
+    template <class U>
+    static void construct(void* place,
+                          U&& result) noexcept(std::is_nothrow_constructible_v<T, U&&>) {
+        if constexpr (by_reference) {
+            T reference = static_cast<U&&>(result);
+            ::new (place) stored(__builtin_addressof(reference));
+        } else {
+            // The inner cast: `co_return 1;` in a task of another integer type shall not warn here.
+            ::new (place) stored(static_cast<stored>(static_cast<U&&>(result)));
         }
-        return false;
     }
 
     // Over-aligned results are placed by hand: a coroutine frame guarantees no more than the heap
@@ -150,9 +158,9 @@ public:
 
     [[nodiscard]] std::suspend_always initial_suspend() const noexcept { return {}; }
 
-    [[nodiscard]] final_transfer final_suspend() noexcept { return {hand_over()}; }
+    [[nodiscard]] final_transfer final_suspend() noexcept { return {ends_by_return()}; }
 
-    void return_void() noexcept { outcome_ = outcome::value; }
+    void return_void() noexcept { outcome_ = is_nested() ? outcome::handed_over : outcome::value; }
 
     WEFT_COLD void unhandled_exception() noexcept {
         ::new (static_cast<void*>(&error_)) std::exception_ptr(std::current_exception());
@@ -172,17 +180,6 @@ public:
     }
 
 private:
-    [[nodiscard]] WEFT_ALWAYS_INLINE bool hand_over() noexcept {
-        if (is_nested()) {
-            if (outcome_ != outcome::value) {
-                __builtin_unreachable();  // see unhandled_exception()
-            }
-            nested_child = 0;
-            return true;
-        }
-        return false;
-    }
-
     union {
         std::exception_ptr error_;
     };

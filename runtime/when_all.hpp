@@ -41,14 +41,15 @@ public:
         if (went_smoothly<ResultForm>(count)) [[likely]] {
             end_values(positions{});
         } else {
-            end_what_is_left();
+            detail::late_address(*this)->end_what_is_left();
         }
     }
 
     [[nodiscard]] bool await_ready() const noexcept { return false; }
 
     template <std::derived_from<detail::promise_base> Promise>
-    [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> parent) noexcept {
+    [[nodiscard]] WEFT_INLINE_SUSPENSION bool await_suspend(
+        std::coroutine_handle<Promise> parent) noexcept {
         return join_state::run(parent.address(), members{this});
     }
 
@@ -60,7 +61,7 @@ public:
                 }
             }
         } else if (!went_smoothly(count)) {
-            rethrow_error();
+            detail::late_address(*this)->rethrow_error();
         }
         return take_all(positions{});
     }
@@ -100,6 +101,10 @@ private:
         }
 
         static void ended(std::size_t) noexcept {}
+
+        [[nodiscard]] WEFT_ALWAYS_INLINE members found_late() const noexcept {
+            return {detail::late_address(*self)};
+        }
 
     private:
         template <std::size_t... I>

@@ -109,14 +109,16 @@ public:
     [[nodiscard]] bool settle_claim() noexcept { return forks_.settle(); }
 
     /// Counts a fork. False when the caller should go through the loop, which then serves I/O and
-    /// timers.
-    [[nodiscard]] bool spend_fork() noexcept {
-        if (--fork_budget_ != 0) [[likely]] {
-            return true;
+    /// timers; after renew_forks().
+    [[nodiscard]] WEFT_ALWAYS_INLINE bool spend_fork() noexcept {
+        if (fork_budget_ == 0) [[unlikely]] {
+            return false;
         }
-        fork_budget_ = fork_budget;
-        return false;
+        --fork_budget_;
+        return true;
     }
+
+    void renew_forks() noexcept { fork_budget_ = fork_budget; }
 
     /// Arms `timer` for the driver clock's `deadline`.
     void add_timer(worker_timer& timer, nanoseconds_u64 deadline) noexcept;

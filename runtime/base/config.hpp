@@ -64,6 +64,14 @@
 
 #define WEFT_ALWAYS_INLINE [[gnu::always_inline]] inline
 
+/// For an await_suspend that others may overtake. Inlined where compilers keep its locals out of
+/// the coroutine's frame, which may be gone by then.
+#if defined(__clang_major__) && __clang_major__ >= 19
+#define WEFT_INLINE_SUSPENSION WEFT_ALWAYS_INLINE
+#else
+#define WEFT_INLINE_SUSPENSION WEFT_NOINLINE
+#endif
+
 namespace weft::detail {
 
 /// Whether the compiler tells operator new a coroutine frame's alignment.

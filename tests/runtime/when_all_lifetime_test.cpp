@@ -1,6 +1,7 @@
 // What becomes of a join's children, their parameters and their values, when each of them ends.
 
 #include <weft/runtime/as_result.hpp>
+#include <weft/runtime/runtime_base.hpp>
 #include <weft/runtime/shielded.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/thread_pool.hpp>
@@ -235,6 +236,62 @@ task<long> moves_and_joins(int depth, std::atomic<int>& clashes) {
     co_return a + b + c + d;
 }
 
+/// Fails when it goes, if it is told to.
+struct late_failure {
+    bool fails;
+
+    ~late_failure() noexcept(false) {
+        if (fails) {
+            throw std::runtime_error("late");
+        }
+    }
+};
+
+template <class T>
+task<T> makes_and_fails(int v, int yields, bool fails) {
+    for (int i = 0; i < yields; ++i) {
+        co_await weft::yield();
+    }
+    late_failure const last{fails};
+    co_return T(v);
+}
+
+template <class T>
+task<int> joins_late_failure(int yields, bool fails) {
+    try {
+        auto [a, b] = co_await when_all(makes_and_fails<T>(1, 0, false),
+                                        makes_and_fails<T>(2, yields, fails));
+        co_return a.value + b.value;
+    } catch (std::runtime_error const& error) {
+        co_return error.what() == std::string("late") ? 7 : 0;
+    }
+}
+
+task<int> sum_of(int n) {
+    if (n == 0) {
+        co_return 0;
+    }
+    auto [a, b] = co_await when_all(sum_of(n - 1), value(n));
+    co_return a + b;
+}
+
+/// Runs a join of its own, below its owner's end.
+struct joins_at_its_end {
+    int& seen;
+
+    ~joins_at_its_end() { seen = weft::sync_wait(sum_of(4)); }
+};
+
+task<int> ends_with_a_join(int v, int& seen) {
+    joins_at_its_end const last{seen};
+    co_return v;
+}
+
+task<int> joins_ends_with_joins(int& one, int& two) {
+    auto [a, b] = co_await when_all(ends_with_a_join(1, one), ends_with_a_join(2, two));
+    co_return a + b;
+}
+
 }  // namespace
 
 TEST_SUITE("runtime/when_all_lifetime") {
@@ -259,6 +316,28 @@ TEST_SUITE("runtime/when_all_lifetime") {
         }
         CHECK(tracked<9>::alive == 0);
         CHECK(tracked<1000>::alive == 0);
+    }
+
+    TEST_CASE("a value is gone when a local of its child throws after the co_return") {
+        for (unsigned workers : {1U, 2U}) {
+            weft::thread_pool pool(workers);
+            for (int yields : {0, 1}) {
+                CHECK(pool.block_on(joins_late_failure<tracked<10>>(yields, true)) == 7);
+                CHECK(pool.block_on(joins_late_failure<tracked<11>>(yields, true)) == 7);
+                CHECK(pool.block_on(joins_late_failure<tracked<10>>(yields, false)) == 3);
+                CHECK(pool.block_on(joins_late_failure<tracked<11>>(yields, false)) == 3);
+            }
+        }
+        CHECK(tracked<10>::alive == 0);
+        CHECK(tracked<11>::alive == 0);
+    }
+
+    TEST_CASE("what a child's locals join at its end leaves the child's own end alone") {
+        int one = 0;
+        int two = 0;
+        CHECK(weft::sync_wait(joins_ends_with_joins(one, two)) == 3);
+        CHECK(one == 10);
+        CHECK(two == 10);
     }
 
     TEST_CASE("a value whose move throws is an error of its child, waiting or not") {

@@ -70,6 +70,8 @@ public:
 
     [[nodiscard]] bool spend_fork() noexcept { return true; }
 
+    void renew_forks() noexcept {}
+
     void add_timer(worker_timer& timer, nanoseconds_u64 deadline) noexcept;
     bool cancel_timer(worker_timer& timer) noexcept;
 
