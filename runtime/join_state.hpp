@@ -250,11 +250,7 @@ private:
             return run_off_pool(children);
         }
         std::uintptr_t const outer = nested_child;
-        bool const may_go_on = here->spend_fork();
-        if (!may_go_on || !has_room(outer)) [[unlikely]] {
-            if (!may_go_on) {
-                here->renew_forks();
-            }
+        if ((!here->spend_fork() && here->is_loop_due()) || !has_room(outer)) [[unlikely]] {
             offer(children, 0);
             return children.join().leave(0);
         }

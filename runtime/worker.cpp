@@ -296,6 +296,18 @@ void worker::push_yielded(promise_base& promise) noexcept {
     }
 }
 
+bool worker::is_loop_due() noexcept {
+    fork_budget_ = fork_budget;
+    if (driver_->has_running_clock()) {
+        nanoseconds_u64 const time = now();
+        if (time - forks_led_to_loop_at_ < fork_period) {
+            return false;
+        }
+        forks_led_to_loop_at_ = time;
+    }
+    return true;
+}
+
 void worker::announce_to_others() noexcept {
     scheduler_->notify();
 }

@@ -57,7 +57,8 @@ enum class supply : std::uint8_t { none, one, plenty };
 class worker {
 public:
     static constexpr unsigned poll_interval = 64;
-    static constexpr std::uint32_t fork_budget = 4096;
+    static constexpr std::uint32_t fork_budget = 1024;
+    static constexpr nanoseconds_u64 fork_period = 200'000;
     static constexpr std::int64_t fork_reserve = 4;
 
     worker(scheduler& owner, unsigned index, driver& waits_in) noexcept;
@@ -108,8 +109,7 @@ public:
 
     [[nodiscard]] bool settle_claim() noexcept { return forks_.settle(); }
 
-    /// Counts a fork. False when the caller should go through the loop, which then serves I/O and
-    /// timers; after renew_forks().
+    /// Counts a fork. False when it is time for is_loop_due().
     [[nodiscard]] WEFT_ALWAYS_INLINE bool spend_fork() noexcept {
         if (fork_budget_ == 0) [[unlikely]] {
             return false;
@@ -118,7 +118,9 @@ public:
         return true;
     }
 
-    void renew_forks() noexcept { fork_budget_ = fork_budget; }
+    /// Counts anew. True when the caller should go through the loop, which then serves I/O and
+    /// timers: that takes a deep stack down, so not more often than each fork_period.
+    [[nodiscard]] WEFT_COLD bool is_loop_due() noexcept;
 
     /// Arms `timer` for the driver clock's `deadline`.
     void add_timer(worker_timer& timer, nanoseconds_u64 deadline) noexcept;
@@ -200,6 +202,7 @@ private:
     std::uint32_t random_;
     std::uint32_t nap_ = 0;  // nanoseconds: this worker sleeps as the watcher; 0: soundly
     std::uint64_t turnover_seen_ = 0;
+    nanoseconds_u64 forks_led_to_loop_at_ = 0;
     bool rose_for_one_ = false;  // since the last sleep
     bool searching_ = false;
     bool in_service_ = false;  // completions are being collected; end_service() announces them

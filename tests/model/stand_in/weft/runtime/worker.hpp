@@ -70,7 +70,7 @@ public:
 
     [[nodiscard]] bool spend_fork() noexcept { return true; }
 
-    void renew_forks() noexcept {}
+    [[nodiscard]] bool is_loop_due() noexcept { return true; }
 
     void add_timer(worker_timer& timer, nanoseconds_u64 deadline) noexcept;
     bool cancel_timer(worker_timer& timer) noexcept;
