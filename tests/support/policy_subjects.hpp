@@ -80,7 +80,7 @@ inline task<> of_single_flight(cast c) {
 
 inline task<> of_debounce(cast c) {
     debounce_options options;
-    options.quiet = std::chrono::microseconds(1);
+    options.quiet = clock::duration::zero();  // a stop in turn 200 does not come first
     debounce policy(options);
     auto call = policy.run(once(c));
     co_await std::move(call);
