@@ -59,7 +59,7 @@ public:
                 if constexpr (std::is_nothrow_constructible_v<T, U&&>) {
                     outcome_ = outcome::handed_over;
                 }
-                construct(result_, static_cast<U&&>(result));
+                construct_apart(result_, static_cast<U&&>(result));
                 outcome_ = outcome::handed_over;
                 return;
             }
@@ -113,6 +113,24 @@ private:
             // The inner cast: `co_return 1;` in a task of another integer type shall not warn here.
             ::new (place) stored(static_cast<stored>(static_cast<U&&>(result)));
         }
+    }
+
+    /// Inline only where it is a copy of bytes: two inlined moves of a std::variant make g++ warn of
+    /// members that are not there.
+    template <class U>
+    static void construct_apart(void* place,
+                                U&& result) noexcept(std::is_nothrow_constructible_v<T, U&&>) {
+        if constexpr (std::is_trivially_copyable_v<stored>) {
+            construct(place, static_cast<U&&>(result));
+        } else {
+            call_construct(place, static_cast<U&&>(result));
+        }
+    }
+
+    template <class U>
+    WEFT_NOINLINE static void call_construct(void* place, U&& result) noexcept(
+        std::is_nothrow_constructible_v<T, U&&>) {
+        construct(place, static_cast<U&&>(result));
     }
 
     // Over-aligned results are placed by hand: a coroutine frame guarantees no more than the heap
