@@ -94,6 +94,33 @@ void stopped() {
     model::expect(frames.read() == 1, "a frame is not destroyed once");
 }
 
+weft::task<int> hold(model::gate& end) {
+    co_await end;
+    co_return 1;
+}
+
+weft::task<> take_what_waits(model::gate& end) {
+    auto body = [&end](weft::completions<int>& results) -> weft::task<int> {
+        model::gate_opener const opens(end);
+        auto const first = co_await results.next();
+        co_return first->value();
+    };
+    std::vector<weft::task<int>> children;
+    children.push_back(hold(end));
+    (void)co_await weft::as_completed(std::move(children), body);
+}
+
+/// The only child ends when the taker has: only a stop ends that.
+void stopped_taker() {
+    model::gate end;
+    model::crew workers(1);
+    model::job parent(workers, take_what_waits(end));
+    auto stops = [&] { parent.request_stop(); };
+    model::thread stopper(stops);
+    workers.run();
+    model::expect(parent.was_stopped(), "a value comes from nowhere");
+}
+
 }  // namespace
 
 TEST_SUITE("model/completed") {
@@ -105,5 +132,6 @@ TEST_SUITE("model/completed") {
 
     TEST_CASE("a stop ends the taker and every child") {
         CHECK(model::explore("stopped", &stopped, {.stale_reads = 0}));
+        CHECK(model::explore("stopped_taker", &stopped_taker, {.stale_reads = 0}));
     }
 }

@@ -224,6 +224,27 @@ void crew::run_one(promise_base& promise) noexcept {
     detail::run(promise);
 }
 
+bool gate::suspend(promise_base& waiter) noexcept {
+    step();
+    if (is_open_) {
+        take_over(known_);
+        return false;
+    }
+    known_ = hand_over();
+    waiter_ = &waiter;
+    return true;
+}
+
+void gate::open() noexcept {
+    step();
+    is_open_ = true;
+    take_over(known_);
+    known_ = hand_over();
+    if (waiter_ != nullptr) {
+        waiter_->context_->sched->schedule(*waiter_);
+    }
+}
+
 job::job(crew& workers, task<> work, detail::stop_state* parent)
     : completion(&done)
     , crew_(&workers)

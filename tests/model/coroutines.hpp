@@ -134,6 +134,49 @@ struct reschedule {
     void await_resume() const noexcept {}
 };
 
+/// Where one coroutine waits for what no stop brings: what it holds meanwhile is held until another
+/// one opens the gate.
+class gate {
+public:
+    gate() noexcept = default;
+    gate(gate const&) = delete;
+    gate& operator=(gate const&) = delete;
+
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<detail::promise_base> Promise>
+    [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> waiter) noexcept {
+        return suspend(waiter.promise());
+    }
+
+    void await_resume() const noexcept {}
+
+    void open() noexcept;
+
+private:
+    /// False when the gate is open.
+    [[nodiscard]] bool suspend(detail::promise_base& waiter) noexcept;
+
+    /// Steps lie in front of all accesses, since others wait for the gate.
+    detail::promise_base* waiter_ = nullptr;
+    knowledge known_;
+    bool is_open_ = false;
+};
+
+/// Opens a gate at the end of the frame that it lives in.
+class gate_opener {
+public:
+    explicit gate_opener(gate& opened) noexcept : gate_(&opened) {}
+
+    gate_opener(gate_opener const&) = delete;
+    gate_opener& operator=(gate_opener const&) = delete;
+
+    ~gate_opener() { gate_->open(); }
+
+private:
+    gate* gate_;
+};
+
 /// Tells of the end of the frame that it lives in.
 class frame_end {
 public:

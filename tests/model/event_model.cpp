@@ -113,6 +113,24 @@ void destroyed_by_the_last() {
     model::expect(happened == nullptr, "a waiter is lost");
 }
 
+weft::task<> wait_for(weft::manual_reset_event& happened) {
+    co_await happened.wait();
+}
+
+/// Two are woken at once, and the first destroys the event, while a stop looks for the second. One
+/// worker: both wait when the event is set.
+void destroyed_beside_a_stop() {
+    auto happened = std::make_unique<weft::manual_reset_event>();
+    model::crew workers(1);
+    model::job one(workers, wait_and_destroy(happened));
+    model::job two(workers, wait_for(*happened));
+    model::job three(workers, set_it(*happened));
+    auto stops = [&] { two.request_stop(); };
+    model::thread stopper(stops);
+    workers.run();
+    model::expect(happened == nullptr, "a waiter is lost");
+}
+
 }  // namespace
 
 TEST_SUITE("model/event") {
@@ -135,5 +153,6 @@ TEST_SUITE("model/event") {
 
     TEST_CASE("the task that is let through may destroy the event") {
         CHECK(model::explore("destroyed_by_the_last", &destroyed_by_the_last));
+        CHECK(model::explore("destroyed_beside_a_stop", &destroyed_beside_a_stop));
     }
 }

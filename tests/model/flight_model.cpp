@@ -5,6 +5,7 @@
 #include <weft/runtime/resilience/single_flight.hpp>
 #include <weft/runtime/scope.hpp>
 #include <weft/runtime/sleep.hpp>
+#include <weft/sync/event.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>
@@ -123,6 +124,42 @@ void one_of_two_stopped() {
     model::expect(shared.counters().in_flight == 0, "a flight is listed after its end");
 }
 
+struct fly_for_ever {
+    weft::manual_reset_event* never;
+    model::plain<int>* frames;
+
+    weft::task<int> operator()() const { return work(*never, *frames); }
+
+    static weft::task<int> work(weft::manual_reset_event& never, model::plain<int>& frames) {
+        model::frame_end const tells(frames);
+        co_await never.wait();
+        co_return 1;
+    }
+};
+
+weft::task<> call_in_vain(flights& shared,
+                          weft::manual_reset_event& never,
+                          model::plain<int>& frames) {
+    (void)co_await shared.run(1, fly_for_ever{&never, &frames});
+}
+
+/// Nothing but the stop of its only caller ends this work, whenever that comes.
+void stopped_for_good() {
+    model::plain<int> frames{0};
+    weft::manual_reset_event never;
+    flights shared;
+    {
+        airport field(1);
+        model::job caller(field.workers, call_in_vain(shared, never, frames));
+        auto stops = [&] { caller.request_stop(); };
+        model::thread stopper(stops);
+        field.run();
+        model::expect(caller.was_stopped(), "a value comes from nowhere");
+    }
+    model::expect(frames.read() == static_cast<int>(shared.counters().flights),
+                  "a frame is not destroyed once");
+}
+
 // --- stops that come by themselves ---------------------------------------------------------
 
 weft::task<> stop_later(model::plain<int>& frames) {
@@ -207,6 +244,37 @@ void stopped_waiter() {
     model::expect(counted.taken == 0 && counted.waiting == 0, "a permit is lost");
 }
 
+weft::task<> hold_permit(weft::detail::permit_queue& permits, model::gate& end) {
+    bool const granted = co_await permits.acquire();
+    if (granted) {
+        weft::detail::permit_holder const permit(permits);
+        co_await end;
+    }
+}
+
+weft::task<> enter_and_open(weft::detail::permit_queue& permits,
+                            model::gate& end,
+                            model::plain<int>& inside) {
+    model::gate_opener const opens(end);
+    co_await enter(permits, inside);
+}
+
+/// The permit is held until the waiter has gone: only a stop makes it go.
+void stopped_behind_a_holder() {
+    model::gate end;
+    model::plain<int> inside{0};
+    weft::detail::permit_queue permits(1, 1);
+    {
+        model::crew workers(1);
+        model::job holder(workers, hold_permit(permits, end));
+        model::job waits(workers, enter_and_open(permits, end, inside));
+        auto stops = [&] { waits.request_stop(); };
+        model::thread stopper(stops);
+        workers.run();
+        model::expect(holder.has_value() && waits.was_stopped(), "a permit is given to two");
+    }
+}
+
 }  // namespace
 
 TEST_SUITE("model/flight") {
@@ -216,6 +284,7 @@ TEST_SUITE("model/flight") {
 
     TEST_CASE("a stop ends its caller, and the work with the last of them") {
         CHECK(model::explore("stopped_caller", &stopped_caller, {.stale_reads = 0}));
+        CHECK(model::explore("stopped_for_good", &stopped_for_good, {.stale_reads = 0}));
         CHECK(model::explore("one_of_two_stopped", &one_of_two_stopped, {.stale_reads = 0}));
     }
 
@@ -228,5 +297,7 @@ TEST_SUITE("model/flight") {
         CHECK(model::explore("one_permit", &one_permit));
         CHECK(model::explore("no_queue", &no_queue));
         CHECK(model::explore("stopped_waiter", &stopped_waiter, {.stale_reads = 1}));
+        CHECK(model::explore(
+            "stopped_behind_a_holder", &stopped_behind_a_holder, {.stale_reads = 0}));
     }
 }

@@ -33,7 +33,7 @@ weft::task<> sleep_in_frame(model::plain<int>& frames, std::chrono::milliseconds
 // In models the second child of a group makes them (task_group::few_children).
 
 weft::task<> start_one(weft::nursery& children, model::plain<int>& value) {
-    children.start(write(value));
+    children.start(sleep_in_frame(value, 1ms));
     co_return;
 }
 
@@ -241,6 +241,35 @@ void one_slot() {
     model::expect(parent.has_value() && value.read() == 2, "a child did not run once");
 }
 
+weft::task<> hold_the_slot(model::gate& end) {
+    co_await end;
+}
+
+weft::task<> want_the_slot(model::gate& end, model::plain<int>& value) {
+    auto body = [&](weft::nursery& children) -> weft::task<> {
+        model::gate_opener const opens(end);
+        children.set_limit(1);
+        (void)co_await children.spawn_when_free(hold_the_slot(end));
+        (void)co_await children.spawn_when_free(write(value));
+    };
+    co_await weft::scope(body);
+}
+
+/// The slot is held until the body has given up: only a stop can make it.
+void stopped_behind_a_child() {
+    model::gate end;
+    model::plain<int> value{0};
+    {
+        model::crew workers(1);
+        model::job parent(workers, want_the_slot(end, value));
+        auto stops = [&] { parent.request_stop(); };
+        model::thread stopper(stops);
+        workers.run();
+        model::expect(parent.was_stopped(), "a slot is given to two");
+    }
+    model::expect(value.read() == 0, "a child runs without a slot");
+}
+
 weft::task<> fill_the_slot(model::plain<int>& frames) {
     auto body = [&frames](weft::nursery& children) -> weft::task<> {
         children.set_limit(1);
@@ -294,5 +323,7 @@ TEST_SUITE("model/group") {
         CHECK(model::explore("one_slot", &one_slot, {.stale_reads = 1}));
         CHECK(model::explore(
             "stopped_before_the_slot", &stopped_before_the_slot, {.stale_reads = 0}));
+        CHECK(
+            model::explore("stopped_behind_a_child", &stopped_behind_a_child, {.stale_reads = 0}));
     }
 }

@@ -123,6 +123,43 @@ void stopped_while_handing_over() {
     model::expect(one.has_value(), "a holder is lost");
 }
 
+weft::task<> hold(weft::mutex& lock, model::gate& end) {
+    auto const guard = co_await lock.scoped_lock();
+    co_await end;
+}
+
+weft::task<> lock_and_open(weft::mutex& lock, model::gate& end) {
+    model::gate_opener const opens(end);
+    auto const guard = co_await lock.scoped_lock();
+}
+
+/// The mutex is held until the waiter has gone: only a stop makes it go.
+void stopped_behind_a_holder() {
+    weft::mutex lock;
+    model::gate end;
+    model::crew workers(1);
+    model::job holder(workers, hold(lock, end));
+    model::job waits(workers, lock_and_open(lock, end));
+    auto stops = [&] { waits.request_stop(); };
+    model::thread stopper(stops);
+    workers.run();
+    model::expect(holder.has_value() && waits.was_stopped(), "two hold the mutex");
+}
+
+/// The holder finds the queue empty, since its only waiter is stopped, and another one comes.
+void comes_while_handing_over() {
+    weft::mutex lock;
+    model::plain<int> value{0};
+    model::crew workers(3);
+    model::job one(workers, add(lock, value));
+    model::job two(workers, add(lock, value));
+    model::job three(workers, add(lock, value));
+    auto stops = [&] { two.request_stop(); };
+    model::thread stopper(stops);
+    workers.run();
+    model::expect(one.has_value() && three.has_value(), "a waiter is lost");
+}
+
 weft::task<> leave_last(std::unique_ptr<weft::mutex>& lock, model::plain<int>& left) {
     co_await lock->lock();
     left.write(left.read() - 1);
@@ -160,6 +197,10 @@ TEST_SUITE("model/mutex") {
         CHECK(model::explore("stopped_between", &stopped_between, {.stale_reads = 0}));
         CHECK(model::explore(
             "stopped_while_handing_over", &stopped_while_handing_over, {.stale_reads = 0}));
+        CHECK(model::explore(
+            "stopped_behind_a_holder", &stopped_behind_a_holder, {.stale_reads = 0}));
+        CHECK(model::explore(
+            "comes_while_handing_over", &comes_while_handing_over, {.stale_reads = 0}));
     }
 
     TEST_CASE("the last task that is let in may destroy the mutex") {

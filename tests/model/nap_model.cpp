@@ -1,15 +1,18 @@
 /// Naps: sleeps with a deadline, of a worker that watches for a single coroutine left behind
 /// (worker.hpp, idle_set I5). In models one coroutine that comes and goes makes a worker nap.
 
+#include <weft/runtime/sleep.hpp>
 #include <weft/runtime/thread_pool.hpp>
 #include <weft/tests/model/stepper.hpp>
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <concepts>
 #include <coroutine>
 
 namespace model = weft::model;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -65,6 +68,46 @@ void left_behind_twice() {
     pool.block_on(leave_one_behind_twice());
 }
 
+/// The sleep is shorter than a nap, and ends one.
+weft::task<> sleep_and_hold(event& happened) {
+    co_await weft::sleep_for(20us);
+    happened.wait();
+}
+
+weft::task<> leave_one_behind_for(event& happened) {
+    co_await give_way();
+    weft::spawn(signal(happened));
+    happened.wait();
+}
+
+/// The watcher gets work of its own, which holds it: a third worker, who sleeps, has to see to what
+/// came while it watched.
+void watcher_is_held() {
+    event happened;
+    weft::thread_pool pool(3);
+    pool.spawn(sleep_and_hold(happened));
+    pool.block_on(leave_one_behind_for(happened));
+}
+
+weft::task<> hold(event& happened) {
+    happened.wait();
+    co_return;
+}
+
+weft::task<> spawn_both_and_hold(event& happened) {
+    weft::spawn(hold(happened));
+    weft::spawn(signal(happened));
+    happened.wait();
+    co_return;
+}
+
+/// A thief takes the first, which holds it, and wakes a third worker for the second.
+void successor() {
+    event happened;
+    weft::thread_pool pool(3);
+    pool.block_on(spawn_both_and_hold(happened));
+}
+
 weft::task<> turn_over(model::plain<int>& ended) {
     co_await give_way();
     ended.write(1);
@@ -93,6 +136,16 @@ TEST_SUITE("model/nap") {
     TEST_CASE("whoever ends the watch sees to what came while it lasted") {
         CHECK(model::explore(
             "left_behind_twice", &left_behind_twice, {.preemptions = 1, .stale_reads = 0}));
+    }
+
+    TEST_CASE("a watcher that finds other work wakes somebody who sleeps") {
+        CHECK(model::explore(
+            "watcher_is_held", &watcher_is_held, {.preemptions = 0, .stale_reads = 1}));
+    }
+
+    TEST_CASE("the last searcher wakes another for what came while it searched") {
+        model::options const stale{.preemptions = 0, .stale_reads = 1};
+        CHECK(model::explore("successor", &successor, stale));
     }
 
     TEST_CASE("a pool ends whose workers nap") {

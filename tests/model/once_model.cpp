@@ -55,6 +55,35 @@ void first_fails() {
     model::expect(here.runs.read() == 2 && here.once.is_done(), "nobody has tried again");
 }
 
+/// Two runs fail, and the third caller may come between them.
+void two_fail() {
+    site here;
+    here.failures_left.write(2);
+    model::crew workers(3);
+    model::job one(workers, call(here));
+    model::job two(workers, call(here));
+    model::job three(workers, call(here));
+    workers.run();
+    model::expect(here.runs.read() == 3 && here.once.is_done(), "nobody has tried again");
+}
+
+weft::task<> look(site& here) {
+    if (here.once.is_done()) {
+        model::expect(here.runs.read() == 1, "it is done, and was not");
+    }
+    co_return;
+}
+
+/// Somebody looks while a caller waits for the run.
+void looked_at() {
+    site here;
+    model::crew workers(3);
+    model::job one(workers, call(here));
+    model::job two(workers, call(here));
+    model::job looks(workers, look(here));
+    workers.run();
+}
+
 /// The stop meets the caller that runs, or the one that waits.
 void stopped_caller() {
     site here;
@@ -98,6 +127,8 @@ TEST_SUITE("model/once") {
 
     TEST_CASE("who fails or is stopped leaves it to the next") {
         CHECK(model::explore("first_fails", &first_fails, {.stale_reads = 0}));
+        CHECK(model::explore("two_fail", &two_fail, {.stale_reads = 0}));
+        CHECK(model::explore("looked_at", &looked_at, {.stale_reads = 1}));
         CHECK(model::explore("stopped_caller", &stopped_caller, {.stale_reads = 0}));
     }
 }

@@ -6,6 +6,8 @@
 
 #include <doctest/doctest.h>
 
+#include <memory>
+
 namespace model = weft::model;
 
 namespace {
@@ -83,6 +85,16 @@ void injected_is_shared() {
     pool.block_on(signal(happened));
 }
 
+/// The pool is gone as soon as the task has run; whoever has posted it may still be on the way out.
+void destroyed_during_a_post() {
+    event happened;
+    auto pool = std::make_unique<weft::thread_pool>(1);
+    auto posts = [&pool, &happened] { pool->spawn(signal(happened)); };
+    model::thread poster(posts);
+    happened.wait();
+    pool.reset();
+}
+
 }  // namespace
 
 TEST_SUITE("model/park") {
@@ -96,6 +108,11 @@ TEST_SUITE("model/park") {
         CHECK(model::explore("injected", &injected_is_shared, {.stale_reads = 0}));
         CHECK(model::explore("ready", &ready_is_shared, {.stale_reads = 0}));
         CHECK(model::explore("fork", &fork_is_shared, {.stale_reads = 0}));
+    }
+
+    TEST_CASE("a pool may be destroyed when a posted task has run, wherever its poster is") {
+        CHECK(model::explore(
+            "destroyed_during_a_post", &destroyed_during_a_post, {.stale_reads = 1}));
     }
 
     TEST_CASE("a stale read of a queue or of the sleepers does not lose a wake-up") {

@@ -218,6 +218,22 @@ void advance() {
     model::expect(value.read() == 1, "time has moved past a sleep that has not ended");
 }
 
+/// Who sees that the time has moved sees what was written before it did.
+void advance_is_seen() {
+    model::plain<int> value{0};
+    weft::test::runtime paused(1);
+    auto const start = paused.now();
+    auto looks = [&] {
+        if (paused.now() - start >= 1ms) {
+            model::expect(value.read() == 1, "time moves ahead of what preceded it");
+        }
+    };
+    model::thread other(looks);
+    value.write(1);
+    paused.advance(1ms);
+    other.join();
+}
+
 }  // namespace
 
 TEST_SUITE("model/runtime") {
@@ -254,5 +270,6 @@ TEST_SUITE("model/runtime") {
     TEST_CASE("virtual time moves when everybody waits for it, and wakes whom it reaches") {
         CHECK(model::explore("virtual_sleep", &virtual_sleep, {.stale_reads = 0}));
         CHECK(model::explore("advance", &advance, {.stale_reads = 1}));
+        CHECK(model::explore("advance_is_seen", &advance_is_seen, {.stale_reads = 1}));
     }
 }

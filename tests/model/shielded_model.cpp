@@ -3,6 +3,7 @@
 #include <weft/runtime/blocking.hpp>
 #include <weft/runtime/shielded.hpp>
 #include <weft/runtime/sleep.hpp>
+#include <weft/runtime/thread_event.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>
@@ -107,6 +108,40 @@ void stopped_call() {
     model::expect(called.read() <= 2, "a call is made twice");
 }
 
+weft::task<> hold_thread(weft::blocking_pool& pool, weft::detail::thread_event& released) {
+    auto call = [&released] { released.wait(); };
+    co_await weft::blocking(pool, call);
+}
+
+struct releaser {
+    weft::detail::thread_event* released;
+
+    ~releaser() { released->signal(); }
+};
+
+weft::task<> call_and_release(weft::blocking_pool& pool,
+                              weft::detail::thread_event& released,
+                              model::plain<int>& called) {
+    releaser const releases{&released};
+    co_await make_call(pool, called);
+}
+
+/// The only thread is held until the stopped call has given up.
+void stopped_behind_a_call() {
+    model::plain<int> called{0};
+    weft::detail::thread_event released;
+    {
+        weft::blocking_pool pool(1);
+        model::crew workers(1);
+        model::job holder(workers, hold_thread(pool, released));
+        model::job caller(workers, call_and_release(pool, released, called));
+        auto stops = [&] { caller.request_stop(); };
+        model::thread stopper(stops);
+        workers.run();
+        model::expect(holder.has_value(), "a call is lost");
+    }
+}
+
 }  // namespace
 
 TEST_SUITE("model/shielded") {
@@ -121,5 +156,6 @@ TEST_SUITE("model/shielded") {
         CHECK(model::explore("one_call", &one_call, {.stale_reads = 1}));
         CHECK(model::explore("two_calls", &two_calls, {.stale_reads = 0}));
         CHECK(model::explore("stopped_call", &stopped_call, {.stale_reads = 0}));
+        CHECK(model::explore("stopped_behind_a_call", &stopped_behind_a_call, {.stale_reads = 0}));
     }
 }
