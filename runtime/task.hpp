@@ -59,7 +59,11 @@ public:
                 if constexpr (std::is_nothrow_constructible_v<T, U&&>) {
                     outcome_ = outcome::handed_over;
                 }
-                construct_apart(result_, static_cast<U&&>(result));
+                if constexpr (std::is_trivially_copyable_v<stored>) {
+                    construct(result_, static_cast<U&&>(result));
+                } else {
+                    construct_apart(result_, static_cast<U&&>(result));
+                }
                 outcome_ = outcome::handed_over;
                 return;
             }
@@ -115,20 +119,9 @@ private:
         }
     }
 
-    /// Inline only where it is a copy of bytes: two inlined moves of a std::variant make g++ warn of
-    /// members that are not there.
+    /// By a call: two inlined moves of a std::variant make g++ warn of what is not there.
     template <class U>
-    static void construct_apart(void* place,
-                                U&& result) noexcept(std::is_nothrow_constructible_v<T, U&&>) {
-        if constexpr (std::is_trivially_copyable_v<stored>) {
-            construct(place, static_cast<U&&>(result));
-        } else {
-            call_construct(place, static_cast<U&&>(result));
-        }
-    }
-
-    template <class U>
-    WEFT_NOINLINE static void call_construct(void* place, U&& result) noexcept(
+    WEFT_NOINLINE static void construct_apart(void* place, U&& result) noexcept(
         std::is_nothrow_constructible_v<T, U&&>) {
         construct(place, static_cast<U&&>(result));
     }
