@@ -68,6 +68,11 @@ void flight::land(outcome how, std::exception_ptr error) noexcept {
     }
 }
 
+std::exception_ptr flight::take_error() noexcept {
+    scoped_lock const lock(board_->guard);
+    return --participants_ == 0 ? std::move(error_) : error_;  // keeps I5
+}
+
 bool flight_wait::begin(promise_base& waiter) noexcept {
     waiter_ = &waiter;
     bool const may_go_on = enroll(&waiter.stop());

@@ -10,6 +10,8 @@
 ///   stop:    others participate? participants_ - 1, the caller ends as stopped
 ///            : abandon: unlist the flight, ask the work to stop, and stay in the queue
 ///   land:    unlist, done, take the whole queue, unlock → schedule everybody in it
+///   fail:    after a landing with an error each participant takes a reference to the error,
+///            participants_ - 1; the last one takes the flight's own
 ///
 /// I1 A flight that has not landed has a participant, who refers to the board; so the board is
 ///    alive until the lock of the landing is given back, and is not touched after that.
@@ -17,6 +19,8 @@
 /// I3 The last participant does not leave before the work has ended: nothing runs on behalf of
 ///    nobody. An abandoned flight is not listed, so whoever comes next begins another.
 /// I4 The outcome is written before done_ and read by participants after they were scheduled.
+/// I5 Once its participants have taken it, only they hold the error: it is not destroyed by the
+///    pilot's thread, behind the back of who has caught it.
 
 #include <weft/runtime/base/intrusive_list.hpp>
 #include <weft/runtime/base/mutex.hpp>
@@ -103,7 +107,8 @@ public:
 
     [[nodiscard]] outcome ended_as() const noexcept { return outcome_; }
 
-    [[nodiscard]] std::exception_ptr const& error() const noexcept { return error_; }
+    /// Once, after an error.
+    [[nodiscard]] std::exception_ptr take_error() noexcept;
 
 protected:
     using function = void (*)(flight&) noexcept;
@@ -138,7 +143,7 @@ private:
 
     // --- any thread, under the board's guard --------------------------------------
     intrusive_list<flight_wait> waiting_;
-    std::size_t participants_ = 1;
+    std::size_t participants_ = 1;  // from a landing with an error on, those yet to take it
     bool listed_ = true;
     bool done_ = false;
     outcome outcome_ = outcome::pending;  // constant once done (I4)

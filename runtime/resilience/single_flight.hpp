@@ -32,7 +32,7 @@ namespace weft {
 /// Resumption: through the ready queue of the worker where the work ended.
 /// Complexity: one look into a hash table under a lock; one record and three frames per run, one
 ///     frame per call.
-/// Errors: the work's own, which all callers share.
+/// Errors: the work's own. All callers share the exception object, so they do not change it.
 /// Example: examples/virtual_time.cpp
 template <class Key, class T, class Hash = std::hash<Key>>
     requires(std::is_void_v<T> || std::is_reference_v<T> || std::copy_constructible<T>)
@@ -51,7 +51,7 @@ public:
         detail::flight_reference const joined = join(std::move(key), factory);
         co_await detail::flight_wait(*joined);
         if ((*joined).ended_as() == detail::outcome::error) {
-            std::rethrow_exception((*joined).error());
+            std::rethrow_exception((*joined).take_error());
         }
         while ((*joined).ended_as() == detail::outcome::stopped) {
             co_await detail::end_as_stopped();  // and never comes back
@@ -97,6 +97,28 @@ private:
         static void unlist(detail::flight& base) noexcept {
             auto& self = static_cast<entry&>(base);
             self.home->listed_.erase(self.key);
+        }
+
+        /// Keeps the value, or puts the error into `error`. Cancelled work that was asked to stop is
+        /// stopped.
+        detail::outcome keep_outcome(detail::settle_operation<T>& work, std::exception_ptr& error) {
+            if (work.was_stopped()) {
+                return detail::outcome::stopped;
+            }
+            error = work.error();
+            if (token().stop_requested() && error != nullptr &&
+                error_code_in(error) == std::errc::operation_canceled) {
+                error = nullptr;
+                return detail::outcome::stopped;
+            }
+            if (error == nullptr) {
+                try {
+                    value.take_from(work);
+                } catch (...) {
+                    error = std::current_exception();
+                }
+            }
+            return error == nullptr ? detail::outcome::value : detail::outcome::error;
         }
 
         static void dispose(detail::flight& base) noexcept { delete static_cast<entry*>(&base); }
@@ -145,22 +167,14 @@ private:
     template <class F>
     static task<> fly(detail::flight_pilot pilot, F factory) {
         auto& self = static_cast<entry&>(pilot.target());
-        detail::settle_operation<T> work(under(self.token(), std::move(factory)));
-        co_await work;
-        std::exception_ptr error = work.error();
-        if (work.was_stopped() || (self.token().stop_requested() &&
-                                   error_code_in(error) == std::errc::operation_canceled)) {
-            pilot.land(detail::outcome::stopped, nullptr);
-            co_return;
+        auto how = detail::outcome::value;
+        std::exception_ptr error;
+        {
+            detail::settle_operation<T> work(under(self.token(), std::move(factory)));
+            co_await work;
+            how = self.keep_outcome(work, error);
         }
-        if (error == nullptr) {
-            try {
-                self.value.take_from(work);
-            } catch (...) {
-                error = std::current_exception();
-            }
-        }
-        pilot.land(error == nullptr ? detail::outcome::value : detail::outcome::error, error);
+        pilot.land(how, std::move(error));
     }
 
     /// What the factory throws by itself becomes an error of the work here.
