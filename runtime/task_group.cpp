@@ -37,7 +37,8 @@ task_group::task_group(context const& surroundings, on_error policy) noexcept
     , policy_(policy)
     , has_peers_(surroundings.sched != nullptr && surroundings.sched->worker_count() > 1)
     , surroundings_(*surroundings.surroundings)
-    , soft_stop_(surroundings_.soft_stop != nullptr ? surroundings_.soft_stop : surroundings.stop) {
+    , soft_stop_(surroundings_.soft_stop != nullptr ? surroundings_.soft_stop
+                                                    : &context_.own_stop) {
     surroundings_.soft_stop = &soft_stop_;
     context_.surroundings = &surroundings_;
 }
@@ -130,8 +131,9 @@ std::size_t task_group::children() const noexcept {
 }
 
 bool task_group::request_stop(stop_reason const& reason) noexcept {
-    soft_stop_.request_stop(reason);
-    return context_.own_stop.request_stop(reason);
+    bool const is_first = context_.own_stop.request_stop(reason);
+    soft_stop_.request_stop(reason);  // keeps I4
+    return is_first;
 }
 
 void task_group::note_stopped() noexcept {

@@ -13,6 +13,8 @@
 ///    alive.
 /// I2 Errors are recorded before the decrement (release) and read after the join (acquire).
 /// I3 pending_ does not leave 0: whoever comes later finds the group closed.
+/// I4 The soft half of a stop without grace comes after the hard one has reached everybody below:
+///    who hears the soft one first may tell that there is time left.
 /// A period of grace, between the soft and the hard stop, is a coroutine that is not counted. Who
 /// reaches 0 stops it; the later of the two, the last child and its end, tells joiner_.
 
