@@ -99,8 +99,8 @@ private:
             self.home->listed_.erase(self.key);
         }
 
-        /// Keeps the value, or puts the error into `error`. Cancelled work that was asked to stop is
-        /// stopped.
+        /// Keeps the value, or puts the error into `error`. Cancelled work that was asked to stop
+        /// is stopped.
         detail::outcome keep_outcome(detail::settle_operation<T>& work, std::exception_ptr& error) {
             if (work.was_stopped()) {
                 return detail::outcome::stopped;

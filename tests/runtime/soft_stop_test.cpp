@@ -1,0 +1,85 @@
+#include <weft/runtime/nursery.hpp>
+#include <weft/runtime/scope.hpp>
+#include <weft/runtime/sleep.hpp>
+#include <weft/runtime/test_runtime.hpp>
+#include <weft/runtime/this_task.hpp>
+#include <weft/runtime/thread_pool.hpp>
+#include <weft/runtime/timeout.hpp>
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <functional>
+#include <utility>
+
+namespace {
+
+using namespace std::chrono_literals;
+using weft::nursery;
+using weft::task;
+
+task<> sleeps() {
+    co_await weft::sleep_for(24h);
+}
+
+}  // namespace
+
+TEST_SUITE("runtime/soft_stop") {
+    TEST_CASE("children that hear the soft stop come to their end; the others are stopped later") {
+        weft::test::runtime pool;
+        bool polite = false;
+        auto const begin = pool.now();
+        auto work = [&]() -> task<> {
+            auto body = [&](nursery& n) -> task<> {
+                auto listens = [&]() -> task<> {
+                    bool asked = false;
+                    while (!asked) {
+                        co_await weft::sleep_for(1s);
+                        asked = co_await weft::this_task::soft_stop_requested();
+                    }
+                    polite = true;
+                };
+                n.spawn(listens);
+                n.spawn(sleeps());
+                CHECK(n.request_stop("draining", {.grace = 5s}));
+                CHECK(!n.request_stop("again", {.grace = 1h}));
+                CHECK(n.soft_token().stop_requested());
+                CHECK(!n.token().stop_requested());
+                co_return;
+            };
+            co_await weft::scope(body);
+        };
+        pool.block_on(work());
+        CHECK(polite);
+        CHECK(std::chrono::round<std::chrono::seconds>(pool.now() - begin) == 5s);
+    }
+
+    TEST_CASE("who hears the soft half of a stop without grace knows of the hard one") {
+        weft::thread_pool pool(1);
+        // The surroundings of a nursery: another one, or something that nobody can ask softly.
+        auto heard_in = [&](auto surroundings) {
+            int heard = 0;
+            auto work = [&]() -> task<> {
+                auto outer = [&](nursery& above) -> task<> {
+                    auto inner = [&](nursery& n) -> task<> {
+                        auto on_soft_stop = [&] { heard += n.token().stop_requested() ? 1 : -1; };
+                        weft::stop_callback const listens(n.soft_token(), on_soft_stop);
+                        above.request_stop();
+                        co_return;
+                    };
+                    co_await surroundings(inner);
+                };
+                co_await weft::scope(outer);
+            };
+            pool.block_on(work());
+            return heard;
+        };
+        auto nested = [](auto& inner) -> task<> { co_await weft::scope(std::ref(inner)); };
+        CHECK(heard_in(nested) == 1);
+        auto alone = [&](auto& inner) -> task<> {
+            auto scope = nested(inner);
+            co_await weft::with_deadline(weft::clock::now() + 1h, std::move(scope));
+        };
+        CHECK(heard_in(alone) == 1);
+    }
+}
