@@ -69,4 +69,18 @@ private:
     brief_lock& target_;
 };
 
+/// Gives back a lock that is held already.
+class [[nodiscard]] held_guard {
+public:
+    explicit held_guard(brief_lock& target) noexcept : target_(target) {}
+
+    held_guard(held_guard const&) = delete;
+    held_guard& operator=(held_guard const&) = delete;
+
+    ~held_guard() { target_.unlock(); }
+
+private:
+    brief_lock& target_;
+};
+
 }  // namespace weft::detail

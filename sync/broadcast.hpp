@@ -180,10 +180,7 @@ public:
     /// std::errc::resource_unavailable_try_again.
     [[nodiscard]] result<T> try_recv() {
         std::optional<T> value;
-        detail::hand_over const outcome = [&] {
-            detail::brief_guard const guard(state().lock_);
-            return state().read(position_, missed_, value);
-        }();
+        detail::hand_over const outcome = recv_now(value);
         if (outcome != detail::hand_over::done) {
             return detail::recv_failure(outcome);
         }
@@ -216,6 +213,11 @@ private:
 
     // What recv_operation asks of its source.
     [[nodiscard]] detail::channel_core& core() noexcept { return *state_; }
+
+    [[nodiscard]] detail::hand_over recv_now(std::optional<T>& target) {
+        detail::brief_guard const guard(state().lock_);
+        return state_->read(position_, missed_, target);
+    }
 
     [[nodiscard]] detail::hand_over pop(std::optional<T>& target, detail::wake_chain&) {
         return state_->read(position_, missed_, target);

@@ -70,10 +70,7 @@ public:
     /// std::errc::resource_unavailable_try_again.
     [[nodiscard]] result<value_type> try_recv() {
         std::optional<value_type> value;
-        detail::hand_over const outcome = [&] {
-            detail::waking_guard guard(state_);
-            return state_.pop(value, guard.woken);
-        }();
+        detail::hand_over const outcome = state_.recv_now(value);
         if (outcome != detail::hand_over::done) {
             return detail::recv_failure(outcome);
         }
@@ -160,10 +157,7 @@ private:
 
     result<void> try_send(detail::value_ref<value_type> value) {
         std::optional<value_type> dropped;  // destroyed without the lock
-        detail::hand_over const outcome = [&] {
-            detail::waking_guard guard(state_);
-            return state_.push(value, guard.woken, dropped);
-        }();
+        detail::hand_over const outcome = state_.send_now(value, dropped);
         if (outcome != detail::hand_over::done) [[unlikely]] {
             return detail::send_result(outcome);
         }

@@ -4,6 +4,7 @@
 #include <weft/sync/select_site.hpp>
 
 #include <cstdio>
+#include <exception>
 #include <system_error>
 #include <utility>
 
@@ -93,7 +94,7 @@ bool channel_core::close() noexcept {
     return first;
 }
 
-bool channel_wait::wait(promise_base& waiter) noexcept {
+bool channel_wait::begin(promise_base& waiter) noexcept {
     WEFT_CHECK(waiter.context_->sched != nullptr, "waiting in a channel needs a runtime");
     promise_ = &waiter;
     if (!enroll(&waiter.stop())) {  // keeps I4
@@ -139,6 +140,19 @@ void channel_wait::on_stop(stop_node& node) noexcept {
     promise_base& waiter = *self.promise_;
     waiter.stop_marked_ = !self.resume_when_stopped_;
     waiter.context_->sched->schedule(waiter);  // the last access
+}
+
+hand_over channel_wait::finish() {
+    forget_stop();
+    if (error != nullptr) [[unlikely]] {
+        std::rethrow_exception(std::move(error));
+    }
+    return outcome_;
+}
+
+void channel_wait::fail(std::exception_ptr thrown) noexcept {
+    error = std::move(thrown);
+    outcome_ = hand_over::failed;
 }
 
 void channel_wait::block() noexcept {

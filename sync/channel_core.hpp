@@ -34,6 +34,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 
 namespace weft::detail {
 
@@ -191,25 +192,26 @@ private:
 /// A waiter that a coroutine or a thread waits in by itself.
 class channel_wait : public channel_waiter, private stop_node {
 public:
-    /// The coroutine is suspending; `try_now` is the attempt function. False when it is to go on
-    /// at once.
-    template <class Try>
-    [[nodiscard]] WEFT_ALWAYS_INLINE bool begin(promise_base& waiter, Try try_now) noexcept {
-        if (!waiter.stop().stop_requested()) [[likely]] {
-            wake_chain woken;
-            core_->lock_.lock();
-            bool const complete = try_now(*this, woken);
-            core_->lock_.unlock();
-            woken.wake_all();
-            if (complete) [[likely]] {
-                return !spend_budget() && give_way(waiter);
-            }
-        }
-        return wait(waiter);
-    }
+    /// The coroutine is suspending, and could not complete the operation at once. False when it is
+    /// to go on now.
+    [[nodiscard]] bool begin(promise_base& waiter) noexcept;
 
     /// A foreign thread waits; nothing stops it.
     void block() noexcept;
+
+    /// The coroutine is running again: no stop callback refers to this any more. Gives the outcome,
+    /// or throws what the value's move or copy has thrown.
+    hand_over finish();
+
+    /// Before begin(): the coroutine is to be resumed even when stopped, because it asked for a
+    /// result<T>.
+    void resume_when_stopped() noexcept { resume_when_stopped_ = true; }
+
+    /// The owner, before begin(): the value's move or copy has thrown.
+    void fail(std::exception_ptr thrown) noexcept;
+
+    /// What it has thrown.
+    std::exception_ptr error;
 
 protected:
     channel_wait(channel_core& owner,
@@ -218,18 +220,27 @@ protected:
         : channel_waiter(owner, list, try_now)
         , stop_node(&on_stop) {}
 
-    ~channel_wait() { finish(); }
+    ~channel_wait() { forget_stop(); }
 
-    /// The coroutine is running again: no stop callback refers to this any more.
-    WEFT_ALWAYS_INLINE void finish() noexcept {
+    /// Notes the outcome of `step()`. False when that is to wait.
+    template <class Step>
+    bool take_step(Step step) noexcept {
+        try {
+            outcome_ = step();
+        } catch (...) {
+            fail(std::current_exception());
+        }
+        return outcome_ != hand_over::pending;
+    }
+
+private:
+    void forget_stop() noexcept {
         if (promise_ != nullptr) {
             withdraw();
         }
     }
 
-private:
     static void on_stop(stop_node& node) noexcept;
-    [[nodiscard]] bool wait(promise_base& waiter) noexcept;
     [[nodiscard]] bool end_stopped(promise_base& waiter) noexcept;
 };
 

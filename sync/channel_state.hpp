@@ -30,9 +30,15 @@ namespace detail {
 
 /// How a select reaches into an operation.
 struct channel_access {
+    /// Once, before waiter().
+    template <class Operation>
+    static channel_waiter& prepare(Operation& operation) noexcept {
+        return operation.prepare_to_wait();
+    }
+
     template <class Operation>
     [[nodiscard]] static channel_waiter& waiter(Operation& operation) noexcept {
-        return operation;
+        return *operation.wait_;
     }
 };
 
@@ -62,16 +68,18 @@ private:
     bool is_copied_;
 };
 
-/// A receiver in a list, with the place for its value.
+/// A receiver in a list. `value` is the place for its value, in its operation.
 template <class T>
 class receiver_wait : public channel_wait {
 public:
-    std::optional<T> value;
-    std::exception_ptr error;
+    std::optional<T>& value;
 
 protected:
-    receiver_wait(channel_core& owner, attempt_function try_now) noexcept
-        : channel_wait(owner, owner.receivers_, try_now) {}
+    receiver_wait(channel_core& owner,
+                  std::optional<T>& target,
+                  attempt_function try_locked) noexcept
+        : channel_wait(owner, owner.receivers_, try_locked)
+        , value(target) {}
 
     ~receiver_wait() = default;
 };
@@ -81,11 +89,10 @@ template <class T>
 class sender_wait : public channel_wait {
 public:
     value_ref<T> value;
-    std::exception_ptr error;
 
 protected:
-    sender_wait(channel_core& owner, value_ref<T> source, attempt_function try_now) noexcept
-        : channel_wait(owner, owner.senders_, try_now)
+    sender_wait(channel_core& owner, value_ref<T> source, attempt_function try_locked) noexcept
+        : channel_wait(owner, owner.senders_, try_locked)
         , value(source) {}
 
     ~sender_wait() = default;
@@ -94,7 +101,13 @@ protected:
 /// Holds a channel's lock, and wakes after it is given back.
 class waking_guard {
 public:
+    struct held_lock {};
+
+    static constexpr held_lock held{};
+
     explicit waking_guard(channel_core& core) noexcept : core_(core) { core_.lock_.lock(); }
+
+    waking_guard(channel_core& core, held_lock) noexcept : core_(core) {}
 
     waking_guard(waking_guard const&) = delete;
     waking_guard& operator=(waking_guard const&) = delete;
@@ -124,6 +137,30 @@ public:
 
     [[nodiscard]] channel_core& core() noexcept { return *this; }
 
+    // --- any thread ----------------------------------------------------------------
+
+    /// `dropped` gets the value that a policy drops, to be destroyed without the lock.
+    [[nodiscard]] WEFT_ALWAYS_INLINE hand_over send_now(value_ref<T> value,
+                                                        std::optional<T>& dropped) {
+        lock_.lock();
+        if (!closed_ && receivers_.empty() && buffer_.has_room()) [[likely]] {
+            held_guard const guard(lock_);
+            put(value);
+            return hand_over::done;
+        }
+        return send_with_others(value, dropped);
+    }
+
+    [[nodiscard]] WEFT_ALWAYS_INLINE hand_over recv_now(std::optional<T>& target) {
+        lock_.lock();
+        if (senders_.empty() && !buffer_.empty()) [[likely]] {
+            held_guard const guard(lock_);
+            take_front(target);
+            return hand_over::done;
+        }
+        return recv_with_others(target);
+    }
+
     // --- under lock_ ---------------------------------------------------------------
 
     /// `dropped` gets the value that a policy drops, to be destroyed without the lock.
@@ -137,15 +174,13 @@ public:
         if (!buffer_.has_room()) [[unlikely]] {
             return push_full(value, dropped);
         }
-        value.give([this](auto&& each) { buffer_.push(static_cast<decltype(each)>(each)); });
-        note_size();
+        put(value);
         return hand_over::done;
     }
 
     [[nodiscard]] hand_over pop(std::optional<T>& target, wake_chain& woken) {
         if (!buffer_.empty()) [[likely]] {
-            target.emplace(static_cast<T&&>(buffer_.front()));
-            buffer_.pop_front();
+            take_front(target);
             if (!senders_.empty()) [[unlikely]] {
                 refill(woken);
             }
@@ -190,10 +225,28 @@ public:
     }
 
 private:
-    void note_size() noexcept {
+    /// Somebody is concerned, or nothing can be done now. The lock is held, and is given back.
+    [[nodiscard]] WEFT_NOINLINE hand_over send_with_others(value_ref<T> value,
+                                                           std::optional<T>& dropped) {
+        waking_guard guard(*this, waking_guard::held);
+        return push(value, guard.woken, dropped);
+    }
+
+    [[nodiscard]] WEFT_NOINLINE hand_over recv_with_others(std::optional<T>& target) {
+        waking_guard guard(*this, waking_guard::held);
+        return pop(target, guard.woken);
+    }
+
+    WEFT_ALWAYS_INLINE void put(value_ref<T> value) {
+        value.give([this](auto&& each) { buffer_.push(static_cast<decltype(each)>(each)); });
         if (buffer_.size() > high_water_) {
             high_water_ = buffer_.size();
         }
+    }
+
+    WEFT_ALWAYS_INLINE void take_front(std::optional<T>& target) {
+        target.emplace(static_cast<T&&>(buffer_.front()));
+        buffer_.pop_front();
     }
 
     [[nodiscard]] bool give_to_receiver(value_ref<T> value, wake_chain& woken) {
@@ -232,8 +285,7 @@ private:
             }
             hand_over outcome = hand_over::done;
             try {
-                sender->value.give(
-                    [this](auto&& each) { buffer_.push(static_cast<decltype(each)>(each)); });
+                put(sender->value);
             } catch (...) {
                 sender->error = std::current_exception();
                 outcome = hand_over::failed;
@@ -254,11 +306,9 @@ private:
                 });
                 break;
             case full_policy::drop_oldest:
-                dropped.emplace(static_cast<T&&>(buffer_.front()));
-                buffer_.pop_front();
+                take_front(dropped);
                 ++dropped_count_;
-                value.give(
-                    [this](auto&& each) { buffer_.push(static_cast<decltype(each)>(each)); });
+                put(value);
                 return hand_over::done;
         }
         ++dropped_count_;

@@ -53,11 +53,8 @@ public:
 
     /// Sends, and closes if that succeeded: there is no second value.
     result<void> send(value_ref<T> value) {
-        hand_over const outcome = [&] {
-            std::optional<T> dropped;  // none: the policy is to fail
-            waking_guard guard(state_);
-            return state_.push(value, guard.woken, dropped);
-        }();
+        std::optional<T> dropped;  // none: the policy is to fail
+        hand_over const outcome = state_.send_now(value, dropped);
         if (outcome == hand_over::done) {
             state_.close();
         }
@@ -68,10 +65,7 @@ public:
 
     [[nodiscard]] result<T> try_recv() {
         std::optional<T> value;
-        hand_over const outcome = [&] {
-            waking_guard guard(state_);
-            return state_.pop(value, guard.woken);
-        }();
+        hand_over const outcome = state_.recv_now(value);
         if (outcome != hand_over::done) {
             return recv_failure(outcome);
         }

@@ -101,7 +101,7 @@ public:
 
     void prepare(Operation& operation, select_site& site, std::uint32_t index) noexcept {
         operation_ = &operation;
-        channel_access::waiter(operation).join_site(site, index);
+        channel_access::prepare(operation).join_site(site, index);
     }
 
     [[nodiscard]] channel_waiter& waiter() const noexcept {
