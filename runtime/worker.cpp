@@ -291,8 +291,11 @@ void worker::push_ready(promise_base& promise) noexcept {
 
 void worker::push_yielded(promise_base& promise) noexcept {
     enqueue(promise);
-    if (ready_.size_hint() > 1) {
+    std::size_t const ready = ready_.size_hint();
+    if (ready > 2) {
         scheduler_->notify();
+    } else if (ready == 2) {
+        scheduler_->notify_of_one();  // the other one runs next
     }
 }
 
