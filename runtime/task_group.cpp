@@ -131,9 +131,7 @@ std::size_t task_group::children() const noexcept {
 }
 
 bool task_group::request_stop(stop_reason const& reason) noexcept {
-    bool const is_first = context_.own_stop.request_stop(reason);
-    soft_stop_.request_stop(reason);  // keeps I4
-    return is_first;
+    return context_.own_stop.request_stop(reason, &soft_stop_);  // keeps I4
 }
 
 void task_group::note_stopped() noexcept {
@@ -375,6 +373,7 @@ bool task_group::waits_for_grace() noexcept {
 
 task_group::~task_group() {
     WEFT_ASSERT(children() == 0, "a task group is destroyed with children alive");
+    context_.own_stop.await_requester();  // keeps I5
     while (first_failed_ != nullptr) {
         child_record& each = *std::exchange(first_failed_, first_failed_->around_.next);
         each.around_.report = nullptr;

@@ -73,7 +73,7 @@ void stop_state::detach(stop_node& node) noexcept {
     node.slot_ = nullptr;
 }
 
-bool stop_state::request_stop(stop_reason const& reason) noexcept {
+bool stop_state::request_stop(stop_reason const& reason, stop_state* follower) noexcept {
     lock();
     // relaxed: own — the bit is set under the lock only
     if ((word_.load(relaxed) & requested_bit) != 0) {
@@ -93,6 +93,11 @@ bool stop_state::request_stop(stop_reason const& reason) noexcept {
         now.node->notice(*now.node);  // the node may be gone afterwards (I2)
         lock();
         now.node = nullptr;
+    }
+    if (follower != nullptr) {
+        unlock();
+        follower->request_stop(reason_.value);
+        lock();
     }
     firing_ = nullptr;
     unlock();
@@ -131,6 +136,23 @@ void stop_state::remove(stop_node& node) noexcept {
     }
     spin_wait wait;
     while (firing_ != nullptr && firing_->node == &node && firing_->thread != this_thread_mark()) {
+        unlock();
+        wait.once();
+        lock();
+    }
+    unlock();
+}
+
+void stop_state::await_requester() noexcept {
+    // relaxed: observe — ordered by what told the owner of the stop
+    if ((word_.load(relaxed) & requested_bit) == 0) [[likely]] {
+        return;
+    }
+    lock();
+    WEFT_ASSERT(firing_ == nullptr || firing_->thread != this_thread_mark(),
+                "what is being stopped is destroyed by one of its stop callbacks");
+    spin_wait wait;
+    while (firing_ != nullptr) {
         unlock();
         wait.once();
         lock();

@@ -11,7 +11,8 @@
 ///   first_:  callbacks not yet run, under the lock bit
 ///   firing_: the winner's note of the callback that it is running (on its stack), under the lock
 ///
-///   request:    lock → set requested → { pop a callback, note it, unlock, run it, lock }* → unlock
+///   request:    lock → set requested → { pop a callback, note it, unlock, run it, lock }*
+///               → a follower? { unlock, request its stop, lock } → unlock
 ///   register:   link to the parent if not yet linked → lock → requested? refuse : append → unlock
 ///   deregister: lock → in the list? unlink : running elsewhere? unlock and wait for it → unlock
 ///
@@ -25,7 +26,8 @@
 /// I4 Lock order: a state's lock is never held while another's is taken; callbacks run with no lock
 ///    held.
 /// I5 The state outlives its registrants, and the winner's loop: a parent's loop runs a child's
-///    link as a callback, so the child's destructor waits in `deregister` for it (I2).
+///    link as a callback, so the child's destructor waits in `deregister` for it (I2). An owner
+///    that may go on as soon as the stop is seen waits in `await_requester` first.
 /// I6 The winner writes the reason before it sets `requested`; it does not change any more. A child
 ///    that is stopped by its parent takes the parent's reason over.
 
@@ -98,22 +100,24 @@ public:
     void follow(stop_state* parent) noexcept { parent_ = parent; }
 
     /// Any thread. Runs every registered callback on the calling thread. True for the caller that
-    /// was first: its reason is the one that counts.
-    bool request_stop(stop_reason const& reason) noexcept;
+    /// was first: its reason is the one that counts, and when every callback has run, it stops
+    /// `follower`, too.
+    bool request_stop(stop_reason const& reason, stop_state* follower = nullptr) noexcept;
 
     bool request_stop(std::source_location at = std::source_location::current()) noexcept {
         return request_stop(stop_reason(stop_kind::requested, at));
     }
+
+    /// Owner, before destruction, where only the stop itself may have made it go on.
+    void await_requester() noexcept;
 
     /// Any thread. Links to the ancestors on first use, hence not const.
     [[nodiscard]] bool stop_requested() noexcept {
         // acquire: observe what the requester wrote before request_stop(); pairs with
         // request_stop():publish
         std::uint32_t const word = word_.load(acquire);
-        if ((word & (requested_bit | linked_bit)) != 0 || parent_ == nullptr) {
-            return (word & requested_bit) != 0;
-        }
-        return link_and_query();
+        bool const is_known = (word & (requested_bit | linked_bit)) != 0 || parent_ == nullptr;
+        return is_known ? (word & requested_bit) != 0 : link_and_query();
     }
 
     /// Any thread. Why the stop was requested; of the kind `none` while it was not.

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <memory>
 #include <optional>
 
 namespace model = weft::model;
@@ -147,6 +148,37 @@ void two_ask_a_child() {
     parent.request_stop();
 }
 
+/// The owner has no callback that would hold it back, and destroys both states when it sees the
+/// stop.
+void destroyed_when_seen() {
+    auto hard = std::make_unique<weft::detail::stop_state>();
+    auto soft = std::make_unique<weft::detail::stop_state>();
+    auto requests = [&hard = *hard, &soft = *soft] {
+        hard.request_stop(weft::stop_reason(weft::stop_kind::requested), &soft);
+    };
+    model::thread requester(requests);
+    if (hard->stop_requested()) {
+        hard->await_requester();
+        model::expect(soft->stop_requested(), "a follower is not stopped");
+        soft.reset();
+        hard.reset();
+    }
+    requester.join();
+}
+
+/// Who hears of the follower's stop finds the other state stopped.
+void follower_comes_second() {
+    weft::detail::stop_state hard;
+    weft::detail::stop_state soft;
+    auto requests = [&] {
+        hard.request_stop(weft::stop_reason(weft::stop_kind::requested), &soft);
+    };
+    model::thread requester(requests);
+    if (soft.stop_requested()) {
+        model::expect(hard.stop_requested(), "a follower is stopped first");
+    }
+}
+
 /// The callback destroys the registration that it belongs to.
 void destroyed_from_within() {
     weft::stop_source source;
@@ -192,6 +224,11 @@ TEST_SUITE("model/stop_token") {
 
     TEST_CASE("whoever sees a stop sees what was written before it was requested") {
         CHECK(model::explore("two_ask_a_child", &two_ask_a_child));
+    }
+
+    TEST_CASE("a state may die as soon as its stop is seen, when its owner waits") {
+        CHECK(model::explore("destroyed_when_seen", &destroyed_when_seen));
+        CHECK(model::explore("follower_comes_second", &follower_comes_second));
     }
 
     TEST_CASE("a child may die while its parent stops") {

@@ -8,8 +8,10 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
+#include <thread>
 #include <utility>
 
 namespace {
@@ -81,5 +83,31 @@ TEST_SUITE("runtime/soft_stop") {
             co_await weft::with_deadline(weft::clock::now() + 1h, std::move(scope));
         };
         CHECK(heard_in(alone) == 1);
+    }
+
+    TEST_CASE("a scope may end before the thread that has stopped it is through") {
+        weft::thread_pool pool(2);
+        for (int round = 0; round < 1'000; ++round) {
+            std::atomic<nursery*> open{nullptr};
+            std::thread other([&] {
+                open.wait(nullptr);
+                open.load()->request_stop();
+            });
+            auto polls = []() -> task<> {
+                for (;;) {
+                    co_await weft::yield();
+                }
+            };
+            auto body = [&](nursery& n) -> task<> {
+                n.start(polls());
+                open = &n;
+                open.notify_one();
+                co_return;
+            };
+            auto work = [&]() -> task<> { co_await weft::scope(std::ref(body)); };
+            pool.block_on(work());
+            other.join();
+        }
+        CHECK(pool.task_count() == 0);
     }
 }
