@@ -27,11 +27,13 @@ std::coroutine_handle<> join_wait::begin(promise_base& waiter) noexcept {
         }
     }
     stopped_ = stopped;
+    withdraw();  // a join may outlive the stop state it follows, as a branch of a select does
     return policy_ == when_stopped::unwind ? pass_stop(waiter) : waiter.handle();
 }
 
 /// The child has ended, before the waiter was given to its cell.
 std::coroutine_handle<> join_wait::go_on() noexcept {
+    withdraw();
     if (child_->ended_as() == outcome::stopped && policy_ == when_stopped::unwind &&
         waiter_->stop().stop_requested()) {
         return pass_stop(*waiter_);
@@ -40,6 +42,7 @@ std::coroutine_handle<> join_wait::go_on() noexcept {
 }
 
 void join_wait::child_ended() noexcept {
+    withdraw();
     promise_base& waiter = *waiter_;
     waiter.stop_marked_ = child_->ended_as() == outcome::stopped &&
                           policy_ == when_stopped::unwind && waiter.stop().stop_requested();
@@ -51,6 +54,7 @@ void join_wait::on_stop(stop_node& node) noexcept {
     if (!self.child_->cell().withdraw(&self)) {
         return;  // the child's end has the waiter, or begin() will find it refused
     }
+    self.withdraw();
     promise_base& waiter = *self.waiter_;
     self.stopped_ = true;
     waiter.stop_marked_ = self.policy_ == when_stopped::unwind;

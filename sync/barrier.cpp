@@ -13,7 +13,7 @@ barrier_core::barrier_core(std::size_t participants, completion_function at_end)
 void barrier_core::collect() noexcept {
     missing_ = 0;
     while (waiter* const each = waiters_.front()) {
-        each->grant(released_);
+        (void)each->grant(released_);
     }
 }
 

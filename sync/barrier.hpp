@@ -71,6 +71,7 @@ private:
 /// For wait_operation: see there.
 struct arrival_request {
     using wait_type = arrival_wait;
+    static constexpr bool can_be_branch = false;  // an arrival counts for the others at once
 
     explicit arrival_request(barrier_core& wanted) noexcept : target(&wanted) {}
 

@@ -30,15 +30,10 @@ namespace detail {
 
 /// How a select reaches into an operation.
 struct channel_access {
-    /// Once, before waiter().
+    /// Once: what the operation waits in.
     template <class Operation>
-    static channel_waiter& prepare(Operation& operation) noexcept {
+    [[nodiscard]] static channel_waiter& prepare(Operation& operation) noexcept {
         return operation.prepare_to_wait();
-    }
-
-    template <class Operation>
-    [[nodiscard]] static channel_waiter& waiter(Operation& operation) noexcept {
-        return *operation.wait_;
     }
 };
 

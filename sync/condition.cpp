@@ -7,7 +7,8 @@ void condition_core::notify_one() noexcept {
     {
         wait_guard const guard(lock_);
         if (waiter* const first = waiters_.front(); first != nullptr) {
-            first->grant(woken);
+            (void)first->grant(woken);
+            static_cast<condition_wait&>(*first).notified_alone = true;
         }
     }
     wake_all(woken);
@@ -18,7 +19,7 @@ void condition_core::notify_all() noexcept {
     {
         wait_guard const guard(lock_);
         while (waiter* const first = waiters_.front()) {
-            first->grant(woken);
+            (void)first->grant(woken);
         }
     }
     wake_all(woken);
@@ -109,6 +110,7 @@ std::coroutine_handle<> predicate_wait::look(queued_call& self) noexcept {
         return promise.handle();
     }
     wait.rearm(condition_wait::rules);
+    wait.notified_alone = false;
     return wait.begin(promise) ? std::noop_coroutine() : promise.handle();
 }
 

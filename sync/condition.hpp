@@ -53,6 +53,7 @@ private:
 /// For wait_operation: see there.
 struct condition_request {
     using wait_type = condition_wait;
+    static constexpr bool can_be_branch = false;  // it has given the mutex up, and wants it back
 
     condition_request(condition_core& wanted, mutex_guard& guard) noexcept
         : target(&wanted)
@@ -75,8 +76,16 @@ struct condition_wait : waiter {
 
     [[nodiscard]] bool begin(promise_base& promise) noexcept;
 
+    /// The task makes no use of the notification that woke it: it goes to the next.
+    void pass_on() noexcept {
+        if (notified_alone) {
+            target->notify_one();
+        }
+    }
+
     condition_core* target;
     mutex_core* mutex;
+    bool notified_alone = false;  // under the condition's lock, until the wait is over
 
 protected:
     /// `on_lock`: what happens when the waiter has the mutex again, instead of schedule().
@@ -152,12 +161,18 @@ public:
         }
     }
 
-[[nodiscard]] predicate_operation<Predicate, true> as_result() &&
-    requires(!ResultForm) {
+    [[nodiscard]] predicate_operation<Predicate, true> as_result() && noexcept(
+        std::is_nothrow_move_constructible_v<Predicate>)
+        requires(!ResultForm)
+    {
         return predicate_operation<Predicate, true>(request_, std::move(predicate_));
     }
 
-    private : static bool ask(detail::predicate_wait& base) {
+    /// For a select: see detail::wait_operation.
+    using detail::predicate_wait::pass_on;
+
+private:
+    static bool ask(detail::predicate_wait& base) {
         return static_cast<bool>(static_cast<predicate_operation&>(base).predicate_());
     }
 

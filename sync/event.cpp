@@ -22,12 +22,15 @@ void event_core::set(bool to_all) noexcept {
             continue;  // the last of them was stopped
         }
         if (!to_all) {
-            first->grant(woken);
+            bool const granted = first->grant(woken);
             waiter_left();
-            break;
+            if (granted) {
+                break;
+            }
+            continue;
         }
         for (; first != nullptr; first = waiters_.front()) {
-            first->grant(woken);
+            (void)first->grant(woken);
         }
         // release: publish what the setter wrote; pairs with is_signalled():observe
         word_.store(signalled, release);

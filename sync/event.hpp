@@ -70,6 +70,7 @@ private:
 /// For wait_operation: see there.
 struct event_request {
     using wait_type = event_wait;
+    static constexpr bool can_be_branch = true;
 
     event_request(event_core& wanted, bool takes_signal) noexcept
         : target(&wanted)

@@ -38,7 +38,7 @@ bool latch_core::open(waiter_list& woken) noexcept {
         return false;
     }
     for (; first != nullptr; first = waiters_.front()) {
-        first->grant(woken);
+        (void)first->grant(woken);
     }
     // acq_rel: publish what was written before, as count_down() does; pairs with is_open():observe
     word_.exchange(0, acq_rel);

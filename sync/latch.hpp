@@ -68,6 +68,7 @@ private:
 /// For wait_operation: see there.
 struct latch_request {
     using wait_type = latch_wait;
+    static constexpr bool can_be_branch = true;
 
     explicit latch_request(latch_core& wanted) noexcept : target(&wanted) {}
 

@@ -29,6 +29,20 @@ void mutex_core::waiter_left() noexcept {
     }
 }
 
+/// With the word contended, if anybody waits. False when nobody is left to have the mutex.
+bool mutex_core::grant_first(waiter_list& woken) noexcept {
+    bool granted = false;
+    while (!granted) {
+        waiter* const first = waiters_.front();
+        if (first == nullptr) {
+            return false;
+        }
+        granted = first->grant(woken);
+        waiter_left();
+    }
+    return true;
+}
+
 /// The mutex stays locked if there is somebody to have it. Else the exchange that unlocks is the
 /// last access: whoever locks then may destroy the mutex.
 void mutex_core::hand_over() noexcept {
@@ -38,9 +52,7 @@ void mutex_core::hand_over() noexcept {
             wait_guard const guard(lock_);
             // relaxed: own — the others change the holder's word to `contended` at most
             WEFT_CHECK(word_.load(relaxed) != unlocked, "an unlocked mutex is unlocked");
-            if (waiter* const next = waiters_.front(); next != nullptr) {
-                next->grant(woken);
-                waiter_left();
+            if (grant_first(woken)) {
                 break;
             }
         }

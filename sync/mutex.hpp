@@ -55,6 +55,7 @@ private:
     static constexpr std::uint32_t contended = 2;
 
     WEFT_COLD void hand_over() noexcept;
+    [[nodiscard]] bool grant_first(waiter_list& woken) noexcept;
 
     // --- any thread, atomic ---------------------------------------------------------
     /// Written by whoever locks and unlocks.
@@ -70,6 +71,7 @@ struct mutex_wait;
 /// For wait_operation: see there.
 struct lock_request {
     using wait_type = mutex_wait;
+    static constexpr bool can_be_branch = true;
 
     explicit lock_request(mutex_core& wanted) noexcept : target(&wanted) {}
 

@@ -61,12 +61,12 @@ bool once_core::pass_on(bool succeeded, waiter_list& woken) noexcept {
     }
     if (!succeeded) {
         static_cast<once_wait&>(*first).runs_ = true;
-        first->grant(woken);
+        (void)first->grant(woken);
         waiter_left();
         return true;
     }
     for (; first != nullptr; first = waiters_.front()) {
-        first->grant(woken);
+        (void)first->grant(woken);
     }
     // release: publish what the run has made; pairs with is_done():observe
     word_.store(done, release);
@@ -140,7 +140,8 @@ std::coroutine_handle<> once_wait::body_done(detail::completion& hook,
                                              promise_base& body) noexcept {
     once_wait& self = *static_cast<body_hook&>(hook).self;
     bool succeeded = body.outcome_ == outcome::value;
-    if (succeeded) {
+    self.body_stopped_ = body.outcome_ == outcome::stopped;
+    if (succeeded || self.body_stopped_) {
         try {
             self.keep_(self, body);
         } catch (...) {
@@ -149,7 +150,6 @@ std::coroutine_handle<> once_wait::body_done(detail::completion& hook,
         }
     }
     self.core_->finish(succeeded);
-    self.body_stopped_ = body.outcome_ == outcome::stopped;
     if (self.body_stopped_ && !self.hides_stop_) {
         return pass_stop(*self.caller_);
     }

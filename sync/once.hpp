@@ -102,7 +102,7 @@ public:
 protected:
     /// Makes the body and gives its promise; throws what making it throws.
     using body_maker = promise_base& (*)(once_wait& self);
-    /// The body has ended with a value: keeps it. Throws what that throws.
+    /// The body has ended with a value: keeps it. Throws what that throws. A stopped body goes.
     using value_keeper = void (*)(once_wait& self, promise_base& body);
 
     once_wait(once_core& core, body_maker make, value_keeper keep) noexcept;
@@ -169,8 +169,10 @@ private:
     }
 
     static void keep_value(once_wait& base, promise_base& body) {
-        if constexpr (!std::is_void_v<body_value>) {
-            auto& self = static_cast<typed_once_wait&>(base);
+        auto& self = static_cast<typed_once_wait&>(base);
+        if (body.outcome_ == outcome::stopped) {
+            self.body_ = body_task();  // it refers to a stop state that may go before we do
+        } else if constexpr (!std::is_void_v<body_value>) {
             self.owner_->keep(static_cast<task_promise<body_value>&>(body).take_value());
         }
     }
@@ -190,6 +192,8 @@ class [[nodiscard]] once_operation {
     using value_type = decltype(std::declval<Owner&>().take());
 
 public:
+    static constexpr bool leaves_no_trace = true;  // what it has done stays done
+
     explicit once_operation(Owner owner) : owner_(std::move(owner)) {}
 
     once_operation(once_operation const&) = delete;
@@ -222,33 +226,31 @@ public:
     }
 
     std::conditional_t<ResultForm, result<value_type>, value_type> await_resume() {
+        auto const thrown = begun_ ? wait_.failed() : nullptr;
         if constexpr (ResultForm) {
             if (begun_ && wait_.ended_stopped()) {
                 return failure(std::errc::operation_canceled);
             }
-            if (auto const thrown = failed(); thrown != nullptr) {
+            if (thrown != nullptr) {
                 return failure(error_code_of(thrown));
             }
-            if constexpr (std::is_void_v<value_type>) {
-                return {};
-            } else {
-                return owner_.take();
-            }
+        } else if (thrown != nullptr) {
+            std::rethrow_exception(thrown);
+        }
+        if constexpr (ResultForm && std::is_void_v<value_type>) {
+            return {};
         } else {
-            if (auto const thrown = failed(); thrown != nullptr) {
-                std::rethrow_exception(thrown);
-            }
             return owner_.take();
         }
     }
 
-[[nodiscard]] once_operation<Owner, true> as_result() &&
-    requires(!ResultForm) { return once_operation<Owner, true>(std::move(owner_)); }
-
-    private : [[nodiscard]] std::exception_ptr failed() noexcept {
-        return begun_ ? wait_.failed() : nullptr;
+    [[nodiscard]] auto as_result() && noexcept(std::is_nothrow_move_constructible_v<Owner>)
+        requires(!ResultForm)
+    {
+        return once_operation<Owner, true>(std::move(owner_));
     }
 
+private:
     Owner owner_;
     bool begun_ = false;
 

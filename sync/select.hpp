@@ -67,7 +67,7 @@ class [[nodiscard]] select_wait {
 
     static constexpr std::size_t foreign_count =
         (std::size_t{branch_of<Operations>::is_foreign} + ...);
-    static constexpr std::size_t channel_count = sizeof...(Operations) - foreign_count;
+    static constexpr std::size_t direct_count = sizeof...(Operations) - foreign_count;
     static constexpr auto positions = std::index_sequence_for<Operations...>{};
     static_assert(sizeof...(Operations) <= select_site::branches_max);
 
@@ -76,7 +76,7 @@ public:
 
     select_wait(bool is_biased, std::tuple<Operations&&...> operations) noexcept
         : operations_(std::move(operations))
-        , site_(select_site::plan(channels_, channel_count, foreign_, foreign_count),
+        , site_(select_site::plan(direct_, direct_count, foreign_, foreign_count),
                 is_biased,
                 ResultForm) {}
 
@@ -88,7 +88,7 @@ public:
     template <std::derived_from<promise_base> Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> handle) {
         promise_base& waiter = handle.promise();
-        list_channels(positions);
+        list_direct(positions);
         if (!waiter.stop().stop_requested() && site_.poll()) {
             return !spend_budget() && give_way(waiter);
         }
@@ -110,7 +110,7 @@ public:
 
     /// Without waiting: what try_select gives.
     [[nodiscard]] std::optional<value_type> poll() {
-        list_channels(positions);
+        list_direct(positions);
         if (!site_.poll()) {
             return std::nullopt;
         }
@@ -119,17 +119,16 @@ public:
 
 private:
     template <std::size_t... I>
-    void list_channels(std::index_sequence<I...>) noexcept {
+    void list_direct(std::index_sequence<I...>) noexcept {
         std::size_t next = 0;
-        (list_channel<I>(next), ...);
+        (list_one_direct<I>(next), ...);
     }
 
     template <std::size_t I>
-    void list_channel(std::size_t& next) noexcept {
+    void list_one_direct(std::size_t& next) noexcept {
         auto& branch = std::get<I>(branches_);
         if constexpr (!std::remove_cvref_t<decltype(branch)>::is_foreign) {
-            branch.prepare(std::get<I>(operations_), site_, I);
-            channels_[next++] = &branch.waiter();
+            direct_[next++] = branch.prepare(std::get<I>(operations_), site_, I);
         } else {
             (void)branch;
         }
@@ -172,7 +171,7 @@ private:
     }
 
     std::tuple<Operations&&...> operations_;
-    channel_waiter* channels_[channel_count + 1] = {};
+    direct_branch direct_[direct_count + 1] = {};
     promise_base* foreign_[foreign_count + 1] = {};
     select_site site_;  // outlives the foreign coroutines: what was stopped refers to it
     std::tuple<branch_of<Operations>...> branches_;
@@ -208,7 +207,7 @@ private:
 };
 
 template <class Operation>
-concept selectable = detail::channel_branch<std::remove_cvref_t<Operation>> ||
+concept selectable = detail::direct_operation<std::remove_cvref_t<Operation>> ||
                      detail::foreign_branch<std::remove_cvref_t<Operation>>;
 
 /// Tag: the earliest branch wins when several could.
@@ -220,26 +219,31 @@ inline constexpr biased_t biased{};
 
 /// Waits for several operations and lets exactly one take effect.
 ///
-///     auto won = co_await weft::select(requests.recv(), stop.recv(), weft::sleep_for(1s));
+///     auto won = co_await weft::select(requests.recv(), lock.scoped_lock(), weft::sleep_for(1s));
 ///     if (won.index() == 0) use(won.get<0>());
 ///
-/// Channel operations are branches by themselves: one that loses has sent or taken nothing. When
-/// several can complete, the choice rotates; with `biased` the first in the call is taken. Tasks,
-/// sleeps, joins (`handle.join()`) and other operations that leave no trace are started only if no
-/// channel operation can complete at once, run beside each other, and are stopped and waited for
-/// when another branch wins. A task that ends all the same has its result destroyed. `accept` and
-/// `read_some` wait without effect and take something only when they win. Any other operation whose
-/// loss could lose data (`read_exact`) is refused: put it into a task that keeps what it read.
+/// Operations of channels and of primitives (locks, semaphores, events, latches) are branches by
+/// themselves: one that loses has sent or taken nothing, and at no time held what it wanted; who
+/// waits behind it gets that. When several can complete, the choice rotates; with `biased` the
+/// first in the call is taken. Tasks, sleeps, joins (`handle.join()`) and other operations that
+/// leave no trace are started only if none of those can complete at once, run beside each other,
+/// and are stopped and waited for when another branch wins. A task that ends all the same has its
+/// result destroyed. `accept` and `read_some` wait without effect and take something only when they
+/// win. The wait of a condition variable gives the mutex up when the select begins to wait; the
+/// task has it again whichever branch wins, and a notification that a losing branch was woken with
+/// goes to the next. Any other operation whose loss could lose data (`read_exact`), or whose effect
+/// cannot be taken back (a barrier's arrival), is refused: put it into a task.
 ///
-/// Thread safety: awaited in one coroutine; the channels may be used by anybody meanwhile.
+/// Thread safety: awaited in one coroutine; what the branches wait for may be used by anybody
+///     meanwhile.
 /// Cancellation: a stop of the awaiting task ends every branch without effect, unless one has taken
-///     effect: then its result is delivered.
+///     effect: then its result is delivered. A task that was stopped before takes nothing.
 /// Lifetime: refers to its operations, so that they need not be movable, and must be awaited in the
 ///     expression that made them; one that was stored does not compile.
 /// Resumption: through the scheduler, when every branch that was started has ended.
-/// Complexity: one lock per channel while something is ready; all locks at once, in one order, to
-///     wait. No allocation but one coroutine frame for each branch that is neither a channel
-///     operation nor a task.
+/// Complexity: one lock per channel, none per primitive, while something is ready; all locks at
+///     once, in one order, to wait. No allocation but one coroutine frame for each branch that is
+///     neither an operation of a channel or primitive nor a task.
 /// Errors: those of the branch that took effect, such as errc::closed of a send.
 /// Example: examples/chat.cpp
 template <selectable... Operations>
@@ -257,10 +261,11 @@ template <selectable... Operations>
         true, std::tuple<Operations&&...>(static_cast<Operations&&>(operations)...));
 }
 
-/// The same for channel operations, without waiting: nothing when none can complete now.
+/// The same for operations of channels and primitives, without waiting: nothing when none can
+/// complete now.
 template <class... Operations>
     requires(sizeof...(Operations) > 0 &&
-             (detail::channel_branch<std::remove_cvref_t<Operations>> && ...))
+             (detail::direct_operation<std::remove_cvref_t<Operations>> && ...))
 [[nodiscard]] auto try_select(Operations&&... operations) {
     return detail::select_wait<false, Operations...>(
                false, std::tuple<Operations&&...>(static_cast<Operations&&>(operations)...))

@@ -3,11 +3,12 @@
 /// What can be a branch of a select, and how each kind of it takes part.
 
 #include <weft/runtime/join_handle.hpp>
+#include <weft/runtime/join_values.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/task.hpp>
-#include <weft/runtime/when_all.hpp>
 #include <weft/sync/channel_operation.hpp>
 #include <weft/sync/select_site.hpp>
+#include <weft/sync/wait_list.hpp>
 
 #include <concepts>
 #include <coroutine>
@@ -20,7 +21,8 @@ namespace weft {
 
 /// True for operations that may complete after they have lost a race without anything being lost:
 /// their completion has no effect beyond its being known. An operation says so with a member
-/// `static constexpr bool leaves_no_trace = true`; a specialization may say so for it.
+/// `static constexpr bool leaves_no_trace = true`; a specialization may say so for it. Once its
+/// await has ended, it refers no more to the stop state that it followed there.
 template <class Operation>
 inline constexpr bool leaves_no_trace = requires { requires Operation::leaves_no_trace; };
 
@@ -35,6 +37,16 @@ namespace detail {
 
 template <class Operation>
 concept channel_branch = requires { typename Operation::is_channel_operation; };
+
+template <class Operation>
+inline constexpr bool is_primitive_branch = false;
+
+template <class Request, bool ResultForm>
+inline constexpr bool is_primitive_branch<wait_operation<Request, ResultForm>> =
+    Request::can_be_branch;
+
+template <class Operation>
+concept direct_operation = channel_branch<Operation> || is_primitive_branch<Operation>;
 
 template <class Operation>
 inline constexpr bool is_task_branch = false;
@@ -52,9 +64,14 @@ concept stepwise_branch = awaitable<Operation> && requires(Operation& operation)
     operation.take();
 };
 
+/// An operation that is woken for something the next can have as well: pass_on() gives it to that.
 template <class Operation>
-concept foreign_branch = is_task_branch<Operation> || stepwise_branch<Operation> ||
-                         (awaitable<Operation> && leaves_no_trace<Operation>);
+concept passing_branch = requires(Operation& operation) { operation.pass_on(); };
+
+template <class Operation>
+concept foreign_branch =
+    is_task_branch<Operation> || stepwise_branch<Operation> || passing_branch<Operation> ||
+    (awaitable<Operation> && leaves_no_trace<Operation>);
 
 template <class Result>
 struct selected {
@@ -92,20 +109,27 @@ private:
     static void unwind_soon(promise_base& loser) noexcept;
 };
 
-/// A channel operation as a branch: the operation itself.
+/// An operation of a channel or a primitive as a branch: the operation itself.
 template <class Operation>
 class select_branch {
 public:
     static constexpr bool is_foreign = false;
     using result_type = await_result_t<Operation>;
 
-    void prepare(Operation& operation, select_site& site, std::uint32_t index) noexcept {
+    [[nodiscard]] direct_branch prepare(Operation& operation,
+                                        select_site& site,
+                                        std::uint32_t index) noexcept {
         operation_ = &operation;
-        channel_access::prepare(operation).join_site(site, index);
-    }
-
-    [[nodiscard]] channel_waiter& waiter() const noexcept {
-        return channel_access::waiter(*operation_);
+        if constexpr (channel_branch<Operation>) {
+            channel_waiter& place = channel_access::prepare(operation);
+            place.join_site(site, index);
+            return direct_branch(place);
+        } else {
+            return direct_branch(
+                operation.join_site(site, index), &operation, [](void* wanted) noexcept {
+                    return static_cast<Operation*>(wanted)->try_now();
+                });
+        }
     }
 
     [[nodiscard]] result_type result() { return operation_->await_resume(); }
@@ -116,7 +140,7 @@ private:
 
 /// Anything else: a coroutine that runs under the stop state of the select.
 template <foreign_branch Operation>
-    requires(!channel_branch<Operation>)
+    requires(!direct_operation<Operation>)
 class select_branch<Operation> : private completion {
 public:
     static constexpr bool is_foreign = true;
@@ -133,11 +157,11 @@ public:
             coroutine_ = wait_for(operation);
         }
         WEFT_CHECK(static_cast<bool>(coroutine_), "an empty task is a branch of a select");
+        operation_ = &operation;
         site_ = &site;
         index_ = index;
-        promise_base& promise = task_access::promise(coroutine_);
-        promise.context_ = &site.foreign_context();
-        promise.completion_ = this;
+        promise().context_ = &site.foreign_context();
+        promise().completion_ = this;
     }
 
     [[nodiscard]] promise_base& promise() noexcept { return task_access::promise(coroutine_); }
@@ -196,11 +220,17 @@ private:
 
     static std::coroutine_handle<> ended(completion& base, promise_base& promise) noexcept {
         auto& self = static_cast<select_branch&>(base);
+        if constexpr (passing_branch<Operation>) {
+            if (promise.outcome_ == outcome::value && !self.site_->decide_and_wake(self.index_)) {
+                self.operation_->pass_on();
+            }
+        }
         self.site_->foreign_done(self.index_, promise.outcome_ == outcome::stopped);
         return std::noop_coroutine();
     }
 
     task<result_type> coroutine_;
+    Operation* operation_ = nullptr;
     select_site* site_ = nullptr;
     std::uint32_t index_ = 0;
 };

@@ -11,18 +11,18 @@ namespace weft::detail {
 
 namespace {
 
-/// The locks of several channels, each taken once, in the order of their addresses. The channels
-/// are noted here, since the select may be gone before the last lock is given back.
+/// The locks of several branches, each taken once, in the order of their addresses. They are noted
+/// here, since the select may be gone before the last lock is given back.
 class all_locks {
 public:
-    all_locks(channel_waiter* const* waiters, std::uint32_t count) noexcept {
+    all_locks(direct_branch const* branches, std::uint32_t count) noexcept {
         for (std::uint32_t i = 0; i < count; ++i) {
-            cores_[i] = &waiters[i]->core();
+            locks_[i] = &branches[i].lock();
         }
-        std::sort(cores_, cores_ + count, std::less<>());
-        count_ = static_cast<std::size_t>(std::unique(cores_, cores_ + count) - cores_);
+        std::sort(locks_, locks_ + count, std::less<>());
+        count_ = static_cast<std::size_t>(std::unique(locks_, locks_ + count) - locks_);
         for (std::size_t i = 0; i < count_; ++i) {
-            cores_[i]->lock_.lock();
+            locks_[i]->lock();
         }
     }
 
@@ -31,26 +31,55 @@ public:
 
     ~all_locks() {
         for (std::size_t i = 0; i < count_; ++i) {
-            cores_[i]->lock_.unlock();
+            locks_[i]->unlock();
         }
     }
 
 private:
-    channel_core* cores_[select_site::branches_max];
+    brief_lock* locks_[select_site::branches_max];
     std::size_t count_ = 0;
 };
 
 }  // namespace
 
+bool direct_branch::poll() const noexcept {
+    if (channel_ == nullptr) {
+        return try_now_(operation_);
+    }
+    wake_chain woken;
+    brief_lock& lock = channel_->core().lock_;
+    lock.lock();
+    bool const complete = channel_->attempt(woken);
+    lock.unlock();
+    woken.wake_all();
+    return complete;
+}
+
+bool direct_branch::take_or_enlist() const noexcept {
+    if (channel_ == nullptr) {
+        return waiter_->take_or_enlist();
+    }
+    channel_->enlist();
+    return false;
+}
+
+void direct_branch::leave(waiter_list& woken) const noexcept {
+    if (channel_ == nullptr) {
+        waiter_->leave(woken);
+    } else if (channel_->is_linked()) {
+        channel_->unlink();
+    }
+}
+
 template <class Try>
 bool select_site::try_in_order(Try attempt) noexcept {
-    std::uint32_t const count = plan_.channel_count;
+    std::uint32_t const count = plan_.direct_count;
     std::uint32_t const start = biased_ || count < 2 ? 0 : select_start(count);
     for (std::uint32_t i = 0; i < count; ++i) {
         std::uint32_t const place = start + i < count ? start + i : start + i - count;
-        channel_waiter& each = *plan_.channels[place];
+        direct_branch const& each = plan_.direct[place];
         if (attempt(each)) {
-            winner_ = each.branch();
+            winner_ = each.index();
             return true;
         }
     }
@@ -58,15 +87,7 @@ bool select_site::try_in_order(Try attempt) noexcept {
 }
 
 bool select_site::poll() noexcept {
-    return try_in_order([](channel_waiter& each) {
-        wake_chain woken;
-        brief_lock& lock = each.core().lock_;
-        lock.lock();
-        bool const complete = each.attempt(woken);
-        lock.unlock();
-        woken.wake_all();
-        return complete;
-    });
+    return try_in_order([](direct_branch const& each) { return each.poll(); });
 }
 
 bool select_site::wait(promise_base& waiter) noexcept {
@@ -82,21 +103,33 @@ bool select_site::wait(promise_base& waiter) noexcept {
         parties_.store(2 + plan_.foreign_count, relaxed);
     }
     wake_chain woken;
-    registration const outcome = enlist_all(woken);
+    waiter_list others;
+    registration const outcome = enlist_all(woken, others);
     if (outcome == registration::waiting) {
         return !has_foreign || start_foreign();  // without them, nothing is ours any more
     }
     woken.wake_all();
+    detail::wake_all(others);
     if (outcome == registration::stopped) {
         return end_stopped();
     }
     return !spend_budget() && give_way(waiter);
 }
 
-select_site::registration select_site::enlist_all(wake_chain& woken) noexcept {
-    all_locks const locks(plan_.channels, plan_.channel_count);
-    if (try_in_order([&woken](channel_waiter& each) { return each.attempt(woken); })) {
+select_site::registration select_site::enlist_all(wake_chain& woken, waiter_list& others) noexcept {
+    std::uint32_t const count = plan_.direct_count;
+    all_locks const locks(plan_.direct, count);
+    if (try_in_order([&woken](direct_branch const& each) { return each.attempt(woken); })) {
         return registration::complete;  // if a stop has come meanwhile, success wins
+    }
+    for (std::uint32_t i = 0; i < count; ++i) {
+        if (plan_.direct[i].take_or_enlist()) {
+            // relaxed: own — nobody has seen the select; whom we let in below may be ourselves
+            word_.store(claim_word::taken, relaxed);
+            take_back(i, others);
+            winner_ = plan_.direct[i].index();
+            return registration::complete;
+        }
     }
     enlisted_ = true;  // keeps I5
     claim_word expected = claim_word::preparing;
@@ -104,12 +137,17 @@ select_site::registration select_site::enlist_all(wake_chain& woken) noexcept {
     // (acquire) was stopped.
     if (!word_.compare_exchange_strong(expected, claim_word::open, acq_rel, acquire)) {
         enlisted_ = false;
+        take_back(count, others);
         return registration::stopped;
     }
-    for (std::uint32_t i = 0; i < plan_.channel_count; ++i) {
-        plan_.channels[i]->enlist();
-    }
     return registration::waiting;
+}
+
+/// With every lock taken: nobody has seen the first branches in their lists.
+void select_site::take_back(std::uint32_t enlisted, waiter_list& others) noexcept {
+    for (std::uint32_t i = 0; i < enlisted; ++i) {
+        plan_.direct[i].leave(others);
+    }
 }
 
 bool select_site::end_stopped() noexcept {
@@ -140,16 +178,26 @@ bool select_site::start_foreign() noexcept {
 
 void select_site::finish() noexcept {
     withdraw();
+    unlist();
+}
+
+/// After the decision: keeps I3.
+void select_site::unlist() noexcept {
     if (!enlisted_) {
         return;
     }
     enlisted_ = false;
-    for (std::uint32_t i = 0; i < plan_.channel_count; ++i) {
-        channel_waiter& each = *plan_.channels[i];
-        brief_guard const guard(each.core().lock_);
-        if (each.is_linked()) {
-            each.unlink();  // keeps I3
+    for (std::uint32_t i = 0; i < plan_.direct_count; ++i) {
+        direct_branch const& each = plan_.direct[i];
+        if (each.index() == winner_) {
+            continue;  // keeps I6
         }
+        waiter_list others;
+        {
+            brief_guard const guard(each.lock());
+            each.leave(others);
+        }
+        wake_all(others);
     }
 }
 
@@ -185,21 +233,38 @@ void select_site::roll_back() noexcept {
     word_.store(claim_word::open, release);
 }
 
+bool select_site::decide(std::uint32_t branch) noexcept {
+    if (!take(claim_word::taken)) {
+        return false;
+    }
+    winner_ = branch;
+    return true;
+}
+
 void select_site::wake() noexcept {
     if (plan_.foreign_count == 0) {
         resume();
         return;
     }
+    unlist();
     foreign_context_.own_stop.request_stop();  // keeps I4
     if (leave(1)) {
         resume();
     }
 }
 
+bool select_site::decide_and_wake(std::uint32_t branch) noexcept {
+    bool const won = decide(branch);
+    if (won) {
+        wake();
+    }
+    return won;
+}
+
 void select_site::foreign_done(std::uint32_t branch, bool stopped) noexcept {
     std::uint32_t leaving = 1;
-    if (take(claim_word::taken)) {
-        winner_ = stopped ? nobody : branch;
+    if (decide(stopped ? nobody : branch)) {
+        unlist();
         foreign_context_.own_stop.request_stop();  // keeps I4
         ++leaving;
     }

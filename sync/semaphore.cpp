@@ -41,8 +41,9 @@ std::size_t semaphore_core::grant_from(std::size_t permits, waiter_list& woken) 
         if (wanted > permits) {
             break;
         }
-        permits -= wanted;
-        first->grant(woken);
+        if (first->grant(woken)) {
+            permits -= wanted;
+        }
     }
     return permits;
 }

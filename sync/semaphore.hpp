@@ -19,7 +19,8 @@ struct acquire_wait;
 /// under lock_ only.
 /// I1 A contended word leaves the fast paths no way: who comes queues behind the others, however
 ///    few permits it wants.
-/// I2 While tasks wait, there are too few free permits for the first of them.
+/// I2 While tasks wait, there are too few free permits for the first of them. (Branches of decided
+///    selects aside, which are about to leave.)
 /// I3 Free permits that nobody waits for are published without lock_, as the last access: whoever
 ///    acquires them may destroy the semaphore.
 class semaphore_core {
@@ -100,6 +101,7 @@ private:
 /// For wait_operation: see there.
 struct acquire_request {
     using wait_type = acquire_wait;
+    static constexpr bool can_be_branch = true;
 
     acquire_request(semaphore_core& wanted, std::size_t permits) noexcept
         : target(&wanted)

@@ -52,8 +52,9 @@ void shared_mutex_core::admit_next(std::size_t holders, waiter_list& woken) noex
         if ((holders & writer) != 0 || (exclusive && holders != 0)) {
             break;
         }
-        holders += exclusive ? writer : reader;
-        first->grant(woken);
+        if (first->grant(woken)) {
+            holders += exclusive ? writer : reader;
+        }
     }
     // release: publish what those wrote who left before; pairs with try_lock():claim and
     // try_lock_shared():claim

@@ -18,6 +18,7 @@ struct shared_mutex_wait;
 /// I1 A contended word leaves the fast paths no way: who comes queues behind the others, reader or
 ///    writer. So neither kind can keep the other out.
 /// I2 While tasks wait, the first of them cannot be let in: it is a writer, or a writer is inside.
+///    (Branches of decided selects aside, which are about to leave.)
 /// I3 Who leaves a mutex that nobody waits for does so by one exchange, the last access: whoever
 ///    locks then may destroy the mutex.
 class shared_mutex_core {
@@ -116,6 +117,7 @@ namespace detail {
 /// For wait_operation: see there.
 struct shared_mutex_request {
     using wait_type = shared_mutex_wait;
+    static constexpr bool can_be_branch = true;
 
     shared_mutex_request(shared_mutex_core& wanted, bool alone) noexcept
         : target(&wanted)

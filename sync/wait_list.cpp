@@ -1,6 +1,7 @@
 #include <weft/sync/wait_list.hpp>
 
 #include <weft/runtime/scheduler.hpp>
+#include <weft/sync/select_site.hpp>
 
 #include <cstdio>
 
@@ -73,8 +74,24 @@ void waiter::on_stop(stop_node& node) noexcept {
             self.rules_->leave(self, woken);
         }
     }
+    self.withdraw();  // keeps I7
     wake_all(woken);
     self.deliver();
+}
+
+bool waiter::decide_site() noexcept {
+    return site_->decide(branch_);
+}
+
+void waiter::leave(waiter_list& woken) noexcept {
+    if (!is_linked()) {
+        return;
+    }
+    unlink();
+    stage_ = stage::idle;
+    if (rules_->leave != nullptr) {
+        rules_->leave(*this, woken);
+    }
 }
 
 void waiter::deliver() noexcept {
@@ -86,6 +103,10 @@ void waiter::deliver() noexcept {
 }
 
 void waiter::schedule() noexcept {
+    if (site_ != nullptr) {
+        site_->wake();
+        return;
+    }
     promise_->stop_marked_ = stopped_ && !resume_when_stopped_;
     promise_->context_->sched->schedule(*promise_);
 }

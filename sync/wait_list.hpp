@@ -20,6 +20,10 @@
 ///   wake_all:  withdraw every waiter from its stop state, then schedule each
 ///   callback:  lock → listed? take it out, leave() : nothing → unlock → schedule it
 ///
+/// A waiter that is a branch of a select (select_site.hpp) has no stop of its own. Who grants it
+/// decides the select; when another branch has, it is taken out of its list unseen, and what it was
+/// to have is the next one's.
+///
 /// I1 A waiter is enrolled before it is listed, and the callback decides under the lock: a stop
 ///    that arrives in between finds the stage `idle`, and begin() then does not list it. No stop is
 ///    lost.
@@ -32,7 +36,10 @@
 ///    the primitive, though the waker has not returned and others that were woken with it have yet
 ///    to run.
 /// I5 Nobody is resumed inside a waker: a coroutine goes on through its scheduler's queue.
-/// I6 A primitive's lock is held together with no other lock.
+/// I6 A primitive's lock is held together with no other lock, but for a select, which takes those
+///    of all its branches in the order of their addresses.
+/// I7 A waiter that is delivered refers to no stop state: as a branch of a select it outlives the
+///    one it followed.
 ///
 /// Rejected: waiters that withdraw when they are resumed. Then a stop callback may touch the lock
 /// of an event that another waiter, woken earlier, has destroyed.
@@ -53,6 +60,7 @@
 
 namespace weft::detail {
 
+class select_site;
 class waiter;
 
 /// The lock of a primitive.
@@ -107,11 +115,16 @@ public:
     [[nodiscard]] bool was_granted() const noexcept { return stage_ == stage::granted; }
 
     /// Under the lock: takes the waiter out of its list with success. wake_all(woken) follows when
-    /// the lock is released.
-    void grant(waiter_list& woken) noexcept {
+    /// the lock is released. False when it is a branch of a select that is decided: then it is out
+    /// of its list, and has got nothing.
+    [[nodiscard]] bool grant(waiter_list& woken) noexcept {
         unlink();
+        if (site_ != nullptr && !decide_site()) {
+            return false;
+        }
         stage_ = stage::granted;
         woken.push_back(*this);
+        return true;
     }
 
     /// For deliver(): makes the coroutine ready. The last access to the waiter.
@@ -126,6 +139,28 @@ public:
     void deliver() noexcept;
 
     [[nodiscard]] promise_base& promise() const noexcept { return *promise_; }
+
+    // --- a branch of a select, instead of begin() -------------------------------------
+
+    void join_site(select_site& site, std::uint32_t branch) noexcept {
+        site_ = &site;
+        branch_ = branch;
+    }
+
+    [[nodiscard]] std::uint32_t branch() const noexcept { return branch_; }
+
+    [[nodiscard]] wait_lock& lock() const noexcept { return *lock_; }
+
+    /// Under the lock. True when the operation takes effect at once; else it is in a list.
+    [[nodiscard]] bool take_or_enlist() noexcept {
+        bool const taken = rules_->admit(*this);
+        stage_ = taken ? stage::granted : stage::listed;
+        return taken;
+    }
+
+    /// Under the lock: takes the waiter out of its list if it is there, and grants what others can
+    /// have now.
+    void leave(waiter_list& woken) noexcept;
 
 protected:
     /// After delivery: begin() may follow again.
@@ -143,13 +178,16 @@ private:
 
     enum class stage : std::uint8_t { idle, listed, granted, stopped };
 
+    [[nodiscard]] bool decide_site() noexcept;
     [[nodiscard]] bool end_stopped() noexcept;
     static void on_stop(stop_node& node) noexcept;
 
     // --- owner, before begin() -----------------------------------------------------
     wait_lock* lock_;
     wait_rules const* rules_;
-    promise_base* promise_ = nullptr;
+    promise_base* promise_ = nullptr;  // a coroutine waits …
+    select_site* site_ = nullptr;      // … or a select
+    std::uint32_t branch_ = 0;
     bool resume_when_stopped_ = false;
 
     // --- any thread, under the primitive's lock (I2) ------------------------------
@@ -168,6 +206,7 @@ void wake_all(waiter_list& woken) noexcept;
 ///     bool try_now() noexcept;          the fast path: true when it has taken effect
 ///     T take() noexcept;                what the await yields, once it has
 ///     void give_back() noexcept;        undoes it, for an operation whose effect nobody took
+///     static constexpr bool can_be_branch = …;   by itself: it has no effect before it is granted
 /// The waiter is made when the fast path has failed.
 template <class Request, bool ResultForm = false>
 class [[nodiscard]] wait_operation {
@@ -224,6 +263,27 @@ public:
         requires(!ResultForm)
     {
         return wait_operation<Request, true>(request_);
+    }
+
+    // --- a branch of a select, instead of await_suspend() --------------------------------
+
+    [[nodiscard]] bool try_now() noexcept { return request_.try_now(); }
+
+    [[nodiscard]] waiter& join_site(select_site& site, std::uint32_t branch) noexcept {
+        WEFT_ASSERT(!begun_, "an operation is awaited twice");
+        begun_ = true;
+        wait_type& wait = *::new (static_cast<void*>(&wait_)) wait_type(request_);
+        wait.join_site(site, branch);
+        return wait;
+    }
+
+    /// After the await: another branch has won. Hands on what this one was woken for.
+    void pass_on() noexcept
+        requires requires(wait_type& wait) { wait.pass_on(); }
+    {
+        if (begun_) {
+            wait_.pass_on();
+        }
     }
 
 private:

@@ -9,15 +9,18 @@
 ///     let_through()     lets one waiter through, or, if `keeps`, the next one that comes
 ///     take_back()       whether somebody could pass now; nobody can afterwards
 ///     keeps             what is let through is kept until somebody has it
+///     selects           the wait is a branch of a select, beside one that nobody completes
 
 #include <weft/runtime/as_result.hpp>
 #include <weft/runtime/task.hpp>
 #include <weft/sync/barrier.hpp>
+#include <weft/sync/channel.hpp>
 #include <weft/sync/condition.hpp>
 #include <weft/sync/event.hpp>
 #include <weft/sync/latch.hpp>
 #include <weft/sync/mutex.hpp>
 #include <weft/sync/once.hpp>
+#include <weft/sync/select.hpp>
 #include <weft/sync/semaphore.hpp>
 #include <weft/sync/shared_mutex.hpp>
 
@@ -31,6 +34,8 @@
 namespace weft::test {
 
 struct sync_site {
+    static constexpr bool selects = false;
+
     std::atomic<int> passed{0};
 };
 
@@ -297,6 +302,92 @@ struct predicate_site : sync_site {
     mutex lock;
     condition_variable primitive;
     std::atomic<int> permits{0};
+};
+
+/// The same wait as a branch of a select.
+template <class Site>
+struct selecting_site : Site {
+    static constexpr bool selects = true;
+
+    task<> wait() {
+        auto const won = co_await select(this->operation(), quiet.recv());
+        note(won);
+    }
+
+    task<std::error_code> wait_for_code() {
+        auto const ended = co_await (select(this->operation(), quiet.recv()) | as_result);
+        if (ended) {
+            note(*ended);
+        }
+        co_return ended.error();
+    }
+
+private:
+    template <class Result>
+    void note(Result const& won) {
+        CHECK(won.index() == 0);
+        ++this->passed;
+    }
+
+    channel<int> quiet{0};
+};
+
+/// The same of a wait for a condition: the task has the mutex, whatever came of it.
+struct selecting_condition_site : condition_site {
+    static constexpr bool selects = true;
+
+    task<> wait() {
+        auto guard = co_await lock.scoped_lock();
+        auto const won = co_await select(quiet.recv(), primitive.wait(guard));
+        CHECK(won.index() == 1);
+        ++passed;
+        CHECK_FALSE(lock.try_lock());
+    }
+
+    task<std::error_code> wait_for_code() {
+        auto guard = co_await lock.scoped_lock();
+        auto const ended = co_await (select(quiet.recv(), primitive.wait(guard)) | as_result);
+        if (ended) {
+            ++passed;
+        }
+        CHECK_FALSE(lock.try_lock());
+        co_return ended.error();
+    }
+
+    channel<int> quiet{0};
+};
+
+struct selecting_predicate_site : predicate_site {
+    static constexpr bool selects = true;
+
+    task<> wait() {
+        auto guard = co_await lock.scoped_lock();
+        has_permit const holds{&permits};
+        auto const won = co_await select(quiet.recv(), primitive.wait(guard, holds));
+        CHECK(won.index() == 1);
+        --permits;
+        ++passed;
+    }
+
+    task<std::error_code> wait_for_code() {
+        auto guard = co_await lock.scoped_lock();
+        has_permit const holds{&permits};
+        auto const ended =
+            co_await (select(quiet.recv(), primitive.wait(guard, holds)) | as_result);
+        if (ended) {
+            --permits;
+            ++passed;
+        }
+        co_return ended.error();
+    }
+
+    struct has_permit {
+        bool operator()() const { return *count > 0; }
+
+        std::atomic<int>* count;
+    };
+
+    channel<int> quiet{0};
 };
 
 }  // namespace weft::test
