@@ -62,6 +62,7 @@ class Dev(unittest.TestCase):
         for folder in ('runtime', 'sync', 'io', 'examples', 'tests', 'bench'):
             (self.folder / folder).mkdir()
         (self.folder / 'weft.hpp').touch()
+        (self.folder / 'io/runtime.cpp').touch()
         self.stand_in('dpkg-query', ALL_INSTALLED)
         self.stand_in('apt-get')
         for name in ('ninja', 'clang++-19', 'clang-format-19', 'clang-tidy-19'):
