@@ -81,6 +81,11 @@ struct depot {
     free_lists lists;
     thread_cache* caches = nullptr;
     std::ptrdiff_t retired_from_heap = 0;  // of threads that have exited
+
+    /// Where a row's blocks go; keeps I4. Requires: the mutex is held.
+    [[nodiscard]] free_list& room_for(std::size_t index, free_list& surplus) noexcept {
+        return lists[index].count < depot_limit ? lists[index] : surplus;
+    }
 };
 
 /// Never destroyed: threads may exit after static destructors ran.
@@ -184,6 +189,21 @@ struct exit_guard {
     exit_guard& operator=(exit_guard const&) = delete;
 
     ~exit_guard() {
+        leave();
+        depot& shared = the_depot();
+        while (mine->with_row != 0) {
+            auto const index = static_cast<std::size_t>(std::countr_zero(mine->with_row));
+            free_list surplus;
+            {
+                std::scoped_lock const lock(shared.mutex);
+                take_row_away(*mine, index, shared.room_for(index, surplus));
+            }
+            give_back(*mine, index, surplus);
+        }
+    }
+
+private:
+    void leave() noexcept {
         depot& shared = the_depot();
         std::scoped_lock const lock(shared.mutex);
         (mine->previous != nullptr ? mine->previous->next : shared.caches) = mine->next;
@@ -192,10 +212,6 @@ struct exit_guard {
         }
         // relaxed: own — the thread's last write of its balance
         shared.retired_from_heap += mine->from_heap.load(relaxed);
-        while (mine->with_row != 0) {
-            auto const index = static_cast<std::size_t>(std::countr_zero(mine->with_row));
-            take_row_away(*mine, index, shared.lists[index]);
-        }
         mine->left = true;  // keeps I5: what is freed from here on finds its way at once
     }
 };
@@ -246,7 +262,7 @@ void spill(thread_cache& mine, std::size_t index, void* block) noexcept {
     } else if (!has_row(mine, index) || !mine.rows[index].put(block)) {
         depot& shared = the_depot();
         std::scoped_lock const lock(shared.mutex);
-        free_list& target = shared.lists[index].count < depot_limit ? shared.lists[index] : surplus;
+        free_list& target = shared.room_for(index, surplus);
         target.push(block);
         move_to(mine, index, target, batch_size - 1);
     }

@@ -13,8 +13,8 @@
 ///    `largest_pooled`.
 /// I3 Every block comes from the heap and is live, in a thread's row or in the depot; so live
 ///    frames are counted where blocks enter and leave the heap, not at each allocation.
-/// I4 The depot keeps at most `depot_limit` blocks of a class; what exceeds it goes back to the
-///    heap.
+/// I4 A depot that has `depot_limit` blocks of a class takes no more rows of it: their blocks go
+///    back to the heap.
 /// I5 What a thread frees after it has given its rows away goes to the depot, or the heap, at once.
 /// I6 One pointer per class says all of a row: it points at the block to take next, place 0 of a
 ///    row holds none, and rows stand at multiples of their size, so that the place after the last

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstring>
+#include <latch>
 #include <set>
 #include <thread>
 #include <vector>
@@ -124,6 +125,37 @@ TEST_SUITE("runtime/core/frame_pool") {
             frame_pool::deallocate(each, 1'000);
         }
         frame_pool::trim();
+        CHECK(frame_pool::live_frames() == before);
+    }
+
+    TEST_CASE("ending threads fill the depot up to its limit only") {
+        constexpr std::size_t row = weft::detail::frame_row::places - 1;
+        constexpr int thread_count = 100;
+        constexpr std::size_t limit = 4'096;
+        static_assert(thread_count * row > limit + row);
+        frame_pool::trim();
+        std::size_t const before = frame_pool::live_frames();
+        std::latch all_have_blocks(thread_count);
+        std::vector<std::thread> threads;
+        for (int i = 0; i < thread_count; ++i) {
+            threads.emplace_back([&] {
+                std::vector<void*> blocks;
+                for (std::size_t n = 0; n < row; ++n) {
+                    blocks.push_back(frame_pool::allocate(256));
+                }
+                all_have_blocks.arrive_and_wait();
+                for (void* const each : blocks) {
+                    frame_pool::deallocate(each, 256);
+                }
+            });
+        }
+        for (std::thread& each : threads) {
+            each.join();
+        }
+        CHECK(frame_pool::depot_blocks() < limit + row);
+        CHECK(frame_pool::live_frames() == before);
+        frame_pool::trim();
+        CHECK(frame_pool::depot_blocks() == 0);
         CHECK(frame_pool::live_frames() == before);
     }
 
