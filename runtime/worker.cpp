@@ -112,7 +112,7 @@ promise_base* worker::next() noexcept {
     if (promise_base* const local = next_local(); local != nullptr) [[likely]] {
         return local;
     }
-    if (promise_base* const injected = take_injected(); injected != nullptr) {
+    if (promise_base* const injected = take_injected(true); injected != nullptr) {
         return injected;
     }
     return search();
@@ -122,9 +122,10 @@ promise_base* worker::next() noexcept {
 promise_base* worker::take_overdue() noexcept {
     // The oldest fork, as a thief would: an endless pile of younger ones may lie on it.
     if (auto const oldest = forks_.steal(); oldest.status == steal_status::ok) {
+        take_injected(false);  // the forks may have no end either
         return &promise_base::from(*oldest.item);
     }
-    return take_injected();
+    return take_injected(true);
 }
 
 promise_base* worker::next_local() noexcept {
@@ -144,16 +145,17 @@ promise_base* worker::next_local() noexcept {
     return nullptr;
 }
 
-promise_base* worker::take_injected() noexcept {
+/// One to run, if it is for that, and a share for the ring, so that the mutex is taken once per
+/// batch.
+promise_base* worker::take_injected(bool to_run) noexcept {
     auto& queue = scheduler_->injected_;
     if (queue.looks_empty()) {
         return nullptr;
     }
-    // One to run and a share for the ring, so that the mutex is taken once per batch.
     std::size_t const share = 1 + queue.size_hint() / scheduler_->worker_count_;
     std::size_t const room = decltype(ready_)::capacity / 2;
     ready_list batch = queue.pop_batch(share < room ? share : room);
-    runnable* const first = batch.pop_front();
+    runnable* const first = to_run ? batch.pop_front() : nullptr;
     bool several = false;
     while (runnable* const each = batch.pop_front()) {
         enqueue(promise_base::from(*each));
@@ -308,6 +310,9 @@ bool worker::is_loop_due() noexcept {
         }
         forks_led_to_loop_at_ = time;
     }
+    // Here, since the loop itself looks at nothing but its queues most of the times.
+    maintain();
+    take_injected(false);
     return true;
 }
 

@@ -119,8 +119,9 @@ public:
         return true;
     }
 
-    /// Counts anew. True when the caller should go through the loop, which then serves I/O and
-    /// timers: that takes a deep stack down, so not more often than each fork_period.
+    /// Counts anew. True when the caller should go through the loop, because what I/O, timers and
+    /// foreign threads have made ready goes before: that takes a deep stack down, so not more often
+    /// than each fork_period.
     [[nodiscard]] WEFT_COLD bool is_loop_due() noexcept;
 
     /// Arms `timer` for the driver clock's `deadline`.
@@ -175,7 +176,7 @@ private:
     [[nodiscard]] promise_base* search_one_left_behind() noexcept;
     [[nodiscard]] bool is_left_behind() const noexcept;
     void stop_searching() noexcept;
-    [[nodiscard]] promise_base* take_injected() noexcept;
+    promise_base* take_injected(bool to_run) noexcept;
     void maintain() noexcept;
     void park() noexcept;
     [[nodiscard]] bool finds_work_before_sleep(bool watches) noexcept;

@@ -17,6 +17,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <poll.h>
@@ -176,6 +177,57 @@ TEST_SUITE("runtime/worker") {
         auto work = [&]() -> task<> { co_await weft::when_all(fork(), sleeper()); };
         pool.block_on(work());
         CHECK(is_over);
+    }
+
+    TEST_CASE("forks that lead back to the loop let a timer fire there") {
+        // Virtual time stands still meanwhile, and the forks lead back each time they may.
+        weft::test::runtime rt;
+        bool is_over = false;
+        unsigned forks = 0;
+        auto leaf = []() -> task<int> { co_return 1; };
+        auto fork = [&]() -> task<> {
+            while (!is_over) {
+                ++forks;
+                co_await weft::when_all(leaf(), leaf());
+            }
+        };
+        auto sleeper = [&]() -> task<> {
+            co_await weft::sleep_for(0ns);
+            is_over = true;
+        };
+        auto work = [&]() -> task<> { co_await weft::when_all(sleeper(), fork()); };
+        rt.block_on(work());
+        CHECK(forks <= 2 * weft::detail::worker::fork_budget);
+    }
+
+    TEST_CASE("forks that lead back to the loop let a foreign thread's task begin") {
+        weft::test::runtime rt;
+        std::atomic<bool> is_forking = false;
+        std::atomic<bool> is_posted = false;
+        bool is_over = false;
+        unsigned forks = 0;
+        auto leaf = []() -> task<int> { co_return 1; };
+        auto fork = [&]() -> task<> {
+            is_forking = true;
+            is_forking.notify_one();
+            while (!is_over) {
+                forks += is_posted ? 1 : 0;
+                co_await weft::when_all(leaf(), leaf());
+            }
+        };
+        auto posted = [&]() -> task<> {
+            is_over = true;
+            co_return;
+        };
+        std::thread foreign([&] {
+            is_forking.wait(false);
+            auto handle = rt.spawn(posted());
+            is_posted = true;
+        });
+        auto work = [&]() -> task<> { co_await fork(); };
+        rt.block_on(work());
+        foreign.join();
+        CHECK(forks <= 2 * weft::detail::worker::fork_budget);
     }
 
     TEST_CASE("a crowd on one worker is shared with another") {
