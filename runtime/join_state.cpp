@@ -14,9 +14,6 @@ namespace {
 /// Children that shall run on this thread, which is no worker, when its stack is short again.
 WEFT_STATIC_TLS constinit thread_local runnable* postponed = nullptr;
 
-/// For nested_child: no coroutine has this name.
-constexpr std::uintptr_t nobody = 2;
-
 }  // namespace
 
 WEFT_STATIC_TLS constinit thread_local std::uintptr_t nesting_floor = ~std::uintptr_t{0};
@@ -35,7 +32,7 @@ std::coroutine_handle<> join_state::end_child(promise_base& child,
                                               settle_function settle) noexcept {
     bool const is_nested = (nested_child & ~std::uintptr_t{1}) == child.name();
     if (is_nested) {
-        nested_child = nobody;  // the frame's address may serve another soon
+        nested_child = names_nobody;  // the frame's address may serve another soon
     }
     outcome const ended = settle(*this, child);
     if (ended != outcome::value) [[unlikely]] {
@@ -72,7 +69,12 @@ bool join_state::leave(std::size_t done) noexcept {
     if (!passes_stop()) {
         return false;
     }
-    pass_stop(*parent_).resume();
+    if (current_worker() == nullptr) {
+        parent_->stop_marked_ = true;  // unwound from here, it would go on above this call
+        postpone(*parent_);
+    } else {
+        pass_stop(*parent_).resume();
+    }
     return true;
 }
 

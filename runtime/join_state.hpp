@@ -45,6 +45,9 @@
 
 namespace weft::detail {
 
+/// For nested_child: no coroutine has this name.
+inline constexpr std::uintptr_t names_nobody = 2;
+
 /// How far nested calls may take the stack of this thread.
 WEFT_STATIC_TLS extern constinit thread_local std::uintptr_t nesting_floor;
 
@@ -311,7 +314,7 @@ private:
             while (done != count && nest(children, done)) {
                 ++done;
             }
-            nested_child = reinterpret_cast<std::uintptr_t>(&self);  // names nobody
+            nested_child = names_nobody;
             for (std::size_t i = done + 1; i < count; ++i) {
                 promise_base& child = children.promise(i);
                 child.result_ = children.result(i);
@@ -327,8 +330,12 @@ private:
                 postpone(child);
             }
         }
+        bool const waits = done != count && self.leave(done);
+        if (outer == 0) {
+            run_postponed();  // what leave() has left
+        }
         nested_child = outer;
-        return done != count && self.leave(done);
+        return waits;
     }
 
     [[nodiscard]] WEFT_ALWAYS_INLINE static std::uintptr_t stack_position() noexcept {

@@ -1,7 +1,10 @@
 // sync_wait within a task that sync_wait runs.
 
+#include <weft/runtime/as_result.hpp>
 #include <weft/runtime/runtime_base.hpp>
+#include <weft/runtime/stop_on.hpp>
 #include <weft/runtime/task.hpp>
+#include <weft/runtime/this_task.hpp>
 #include <weft/runtime/when_all.hpp>
 
 #include <doctest/doctest.h>
@@ -13,6 +16,7 @@ TEST_SUITE_BEGIN("runtime/sync_wait");
 
 namespace {
 
+using weft::as_result;
 using weft::sync_wait;
 using weft::task;
 using weft::when_all;
@@ -45,6 +49,24 @@ task<int> waits_in_both_children(std::size_t bytes) {
     co_return a + b;
 }
 
+task<int> stop_here() {
+    co_await weft::this_task::stop_point();
+    co_return 0;
+}
+
+task<> stopped_join() {
+    co_await when_all(stop_here(), stop_here());
+}
+
+task<int> wait_for_stopped_joins(weft::stop_token token, int count) {
+    int stopped = 0;
+    for (int i = 0; i < count; ++i) {
+        auto const ended = co_await as_result(with_stop_token(token, stopped_join()));
+        stopped += ended ? 0 : 1;
+    }
+    co_return stopped;
+}
+
 }  // namespace
 
 TEST_CASE("a join within a join's child ends, however much of the stack lies between") {
@@ -61,6 +83,16 @@ TEST_CASE("the outer join goes on after the inner wait") {
         co_return a + b;
     };
     CHECK(sync_wait(around(std::size_t{64} * 1024)) == 10);
+}
+
+TEST_CASE("joins that a stop ends one after the other take no more stack than one") {
+    weft::stop_source source;
+    source.request_stop();
+    CHECK(sync_wait(wait_for_stopped_joins(source.token(), 200'000)) == 200'000);
+    auto const within = [](weft::stop_token token) -> task<> {
+        co_await when_all(wait_for_stopped_joins(token, 200'000), number(1));
+    };
+    sync_wait(within(source.token()));
 }
 
 TEST_SUITE_END();
