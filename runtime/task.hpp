@@ -52,6 +52,9 @@ public:
     template <class U = T>
         requires std::is_constructible_v<T, U&&>
     void return_value(U&& result) noexcept(std::is_nothrow_constructible_v<T, U&&>) {
+        if (!std::is_trivially_destructible_v<stored> && outcome_ != outcome::pending) {
+            drop_value();
+        }
         if constexpr (is_handed_over) {
             if (is_nested()) [[likely]] {
                 // Told before and after: what differs from the path below only at one end is merged
@@ -73,12 +76,7 @@ public:
     }
 
     WEFT_COLD void unhandled_exception() noexcept {
-        // The value of a co_return after which a local's destructor threw.
-        if (outcome_ == outcome::value) {
-            value().~stored();
-        } else if (outcome_ == outcome::handed_over) {
-            std::launder(static_cast<stored*>(result_))->~stored();
-        }
+        drop_value();
         ::new (static_cast<void*>(&error_)) std::exception_ptr(std::current_exception());
         outcome_ = outcome::error;
         keep_nested();
@@ -117,6 +115,15 @@ private:
             // The inner cast: `co_return 1;` in a task of another integer type shall not warn here.
             ::new (place) stored(static_cast<stored>(static_cast<U&&>(result)));
         }
+    }
+
+    /// If there is the value of a co_return after which a local's destructor threw.
+    WEFT_COLD void drop_value() noexcept {
+        if (outcome_ != outcome::pending) {
+            void* const place = outcome_ == outcome::value ? slot() : result_;
+            std::launder(static_cast<stored*>(place))->~stored();
+        }
+        outcome_ = outcome::pending;
     }
 
     /// By a call: two inlined moves of a std::variant make g++ warn of what is not there.

@@ -3,6 +3,8 @@
 #include <weft/runtime/runtime_base.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/thread_pool.hpp>
+#include <weft/runtime/when_all.hpp>
+#include <weft/tests/support/counted.hpp>
 
 #include <doctest/doctest.h>
 
@@ -175,6 +177,41 @@ TEST_SUITE("runtime/task") {
             co_return std::string("value that is dropped, long enough to be on the heap");
         };
         CHECK_THROWS_AS((void)sync_wait(late()), std::runtime_error);
+    }
+
+    TEST_CASE("a value that a local's destructor has withdrawn dies before the next one is made") {
+        struct bomb {
+            ~bomb() noexcept(false) { throw std::runtime_error("late"); }
+        };
+
+        static weft::test::object_count count;
+
+        struct fickle {
+            explicit fickle(bool fails) : value(count, fails ? 2 : 1) {
+                if (fails) {
+                    throw std::runtime_error("later");
+                }
+            }
+
+            weft::test::counted value;
+        };
+
+        auto second = [](bool fails) -> task<fickle> {
+            try {
+                bomb const armed{};
+                co_return fickle(false);
+            } catch (std::runtime_error const&) {
+            }
+            co_return fails;
+        };
+        auto both = [&](bool fails) -> task<> {
+            co_await weft::when_all(second(fails), second(fails));
+        };
+        CHECK(sync_wait(second(false)).value.value == 1);
+        CHECK_THROWS_AS((void)sync_wait(second(true)), std::runtime_error);
+        sync_wait(both(false));
+        CHECK_THROWS_AS(sync_wait(both(true)), std::runtime_error);
+        CHECK(count.alive == 0);
     }
 
     TEST_CASE("the locals of an awaited task die before its awaiter goes on") {
