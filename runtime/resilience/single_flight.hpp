@@ -145,8 +145,16 @@ private:
         }
         detail::flight_reference joined(*begun);
         begun->share();
-        weft::spawn(
-            fly(detail::flight_pilot(detail::flight_reference(*begun)), std::move(factory)));
+        detail::flight_reference pilots(*begun);
+        std::exception_ptr error;
+        try {
+            weft::spawn(fly(std::move(pilots), std::move(factory)));
+        } catch (...) {
+            error = std::current_exception();
+        }
+        if (error != nullptr) {
+            begun->land(detail::outcome::error, std::move(error));
+        }
         return joined;
     }
 
@@ -165,14 +173,17 @@ private:
     }
 
     template <class F>
-    static task<> fly(detail::flight_pilot pilot, F factory) {
+    static task<> fly(detail::flight_reference reference, F factory) {
+        detail::flight_pilot pilot(std::move(reference));
         auto& self = static_cast<entry&>(pilot.target());
-        auto how = detail::outcome::value;
+        auto how = detail::outcome::error;
         std::exception_ptr error;
-        {
+        try {
             detail::settle_operation<T> work(under(self.token(), std::move(factory)));
             co_await work;
             how = self.keep_outcome(work, error);
+        } catch (...) {
+            error = std::current_exception();  // the work was not begun
         }
         pilot.land(how, std::move(error));
     }

@@ -50,6 +50,26 @@ struct slow_work {
     bool fails = false;
 };
 
+/// The same, but one of its moves throws.
+struct reluctant_work {
+    reluctant_work(slow_work does, int* moves, int at) : work(does), moved(moves), fails_at(at) {}
+
+    reluctant_work(reluctant_work const& other)
+        : work(other.work)
+        , moved(other.moved)
+        , fails_at(other.fails_at) {
+        if ((*moved)++ == fails_at) {
+            throw std::runtime_error("not moved");
+        }
+    }
+
+    task<int> operator()() const { return work(); }
+
+    slow_work work;
+    int* moved;
+    int fails_at;
+};
+
 struct counts {
     std::atomic<int> begun{0};
     std::atomic<int> ended{0};
@@ -154,6 +174,25 @@ TEST_SUITE("runtime/resilience/single_flight") {
         };
         CHECK(rt.block_on(outcome_of(shared.run("key", throws))) == "error no task");
         CHECK(shared.counters().in_flight == 0);
+    }
+
+    TEST_CASE("a factory that cannot be kept is an error of every call, not a stop") {
+        for (int fails_at = 0; fails_at < 8; ++fails_at) {
+            CAPTURE(fails_at);
+            runtime rt;
+            flights shared;
+            counts seen;
+            int moves = -10;
+            task<int> call = shared.run("key", reluctant_work(seen.work(), &moves, fails_at));
+            moves = 0;
+            std::string const text = rt.block_on(outcome_of(std::move(call)));
+            CHECK((text == "error not moved" || text == "value 1"));
+            CHECK(shared.counters().in_flight == 0);
+            if (text == "value 1") {
+                CHECK(fails_at > 1);
+                break;
+            }
+        }
     }
 
     TEST_CASE("the stop of the caller that began the work leaves it to the others") {
