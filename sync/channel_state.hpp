@@ -21,7 +21,7 @@ namespace weft {
 /// What happens to a value for which a channel has no room.
 enum class full_policy : unsigned char {
     wait,         ///< `send` waits for room
-    drop_oldest,  ///< the value that has waited longest makes room
+    drop_oldest,  ///< the value that has waited longest makes room, even for one whose move throws
     drop_newest,  ///< the new value is dropped
     fail,         ///< `send` fails with std::errc::resource_unavailable_try_again
 };
@@ -301,13 +301,27 @@ private:
                 });
                 break;
             case full_policy::drop_oldest:
-                take_front(dropped);
-                ++dropped_count_;
-                put(value);
+                value.give([this, &dropped](auto&& each) {
+                    replace_oldest(static_cast<decltype(each)>(each), dropped);
+                });
                 return hand_over::done;
         }
         ++dropped_count_;
         return hand_over::done;
+    }
+
+    /// Copies first, where the copy can follow without a throw: nothing is dropped for one that
+    /// fails.
+    template <class U>
+    void replace_oldest(U&& value, std::optional<T>& dropped) {
+        if constexpr (std::is_lvalue_reference_v<U> && std::is_nothrow_move_constructible_v<T>) {
+            T copy(value);
+            replace_oldest(std::move(copy), dropped);
+        } else {
+            take_front(dropped);
+            ++dropped_count_;
+            buffer_.push(static_cast<U&&>(value));
+        }
     }
 
     void discard_front(std::optional<T>& discarded) noexcept {

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <stdexcept>
 #include <vector>
 
 namespace {
@@ -166,6 +167,26 @@ TEST_SUITE("sync/channel_conservation") {
                 CHECK(ledger.destroyed() == 3 * std::max(count - taken, 0));
             }
         }
+    }
+
+    TEST_CASE("a copy that throws drops no older value to make room") {
+        struct uncopyable {
+            explicit uncopyable(int initial) : value(initial) {}
+
+            uncopyable(uncopyable const&) : value(0) { throw std::runtime_error("not copied"); }
+
+            uncopyable(uncopyable&&) noexcept = default;
+
+            int value;
+        };
+
+        weft::channel<uncopyable> latest(1, full_policy::drop_oldest);
+        CHECK(latest.try_send(uncopyable(1)));
+        uncopyable const newer(2);
+        CHECK_THROWS_AS((void)latest.try_send(newer), std::runtime_error);
+        CHECK(latest.dropped_count() == 0);
+        REQUIRE(latest.size() == 1);
+        CHECK(latest.try_recv()->value == 1);
     }
 
     TEST_CASE("receivers that wait are served in turn, and senders too") {
