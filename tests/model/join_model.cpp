@@ -3,6 +3,7 @@
 #include <weft/runtime/as_result.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/when_all.hpp>
+#include <weft/sync/event.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>
@@ -103,6 +104,28 @@ void failing() {
     model::expect(parent.has_value(), "a join does not end");
 }
 
+weft::task<> wait_for_ever() {
+    weft::manual_reset_event never;
+    co_await never.wait();
+}
+
+weft::task<> join_with_endless_child(bool& caught) {
+    try {
+        co_await weft::when_all(wait_for_ever(), fail());
+    } catch (failure const&) {
+        caught = true;
+    }
+}
+
+/// Nothing but the failure ends the other child.
+void failing_beside_an_endless_child() {
+    bool caught = false;
+    model::crew workers;
+    model::job parent(workers, join_with_endless_child(caught));
+    workers.run();
+    model::expect(parent.has_value() && caught, "an error of a child is lost");
+}
+
 weft::task<> join_two_failures() {
     model::plain<int> written{0};
     bool caught = false;
@@ -179,6 +202,9 @@ TEST_SUITE("model/join") {
         CHECK(model::explore("first_fails", &failing<true>));
         CHECK(model::explore("second_fails", &failing<false>));
         CHECK(model::explore("two_failures", &two_failures));
+        CHECK(model::explore("failing_beside_an_endless_child",
+                             &failing_beside_an_endless_child,
+                             {.stale_reads = 1}));
     }
 
     TEST_CASE("a stop from elsewhere ends every child once, and then the join") {

@@ -7,15 +7,12 @@
 
 namespace weft::model {
 
-namespace {
+constinit machine* machine_in_use = nullptr;
+constinit bool machine_is_active = false;
 
-/// False before the first execution.
-bool machine_is_active = false;
-
-}  // namespace
-
-machine& the_machine() {
+machine& make_machine() {
     static machine instance;
+    machine_in_use = &instance;
     return instance;
 }
 

@@ -158,7 +158,15 @@ private:
     char const* (*inspect_)() noexcept = nullptr;
 };
 
-/// There is one; a mere question does not make it.
-[[nodiscard]] machine& the_machine();
+/// Null before the first use of the one that there is, and whether an execution is under way.
+extern constinit machine* machine_in_use;
+extern constinit bool machine_is_active;
+
+[[nodiscard]] machine& make_machine();
+
+/// A mere question, exploring(), does not make it.
+[[nodiscard]] inline machine& the_machine() {
+    return machine_in_use != nullptr ? *machine_in_use : make_machine();
+}
 
 }  // namespace weft::model

@@ -1,5 +1,6 @@
 #include <weft/tests/model/mutation.hpp>
 
+#include <compare>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -15,6 +16,15 @@ constexpr char const* fence_names[] = {"full", "light", "heavy"};
 
 char const* name_of(order o) noexcept {
     return order_names[static_cast<std::size_t>(o)];
+}
+
+char const* from_root(char const* path) noexcept {
+    for (char const* const folder : {"/tests/", "/runtime/", "/io/", "/sync/"}) {
+        if (char const* const found = std::strstr(path, folder); found != nullptr) {
+            return found + 1;
+        }
+    }
+    return path;
 }
 
 /// The place that is mutated, and the new order.
@@ -49,24 +59,55 @@ mutant const& selected() noexcept {
     return instance;
 }
 
+/// What is done at a place, and by whom.
+struct passage {
+    char const* exploration;
+    char const* file;
+    unsigned line;
+    unsigned column;
+    char const* function;
+    char const* operation;
+    char const* order;
+    char const* failure_order;  // empty but for a compare-exchange
+
+    auto operator<=>(passage const&) const = default;
+};
+
 /// The places passed so far; written when the program ends.
 struct site_list {
     char const* path = std::getenv("WEFT_MODEL_SITES");
-    std::set<std::string> lines;
+    char const* exploration = "";
+    std::set<passage> passages;
 
     ~site_list() {
         std::FILE* const file = path != nullptr ? std::fopen(path, "a") : nullptr;
         if (file != nullptr) {
-            for (std::string const& each : lines) {
-                std::fprintf(file, "%s\n", each.c_str());
+            for (passage const& each : passages) {
+                std::fprintf(file,
+                             "%s:%u:%u\t%s\t%s%s%s\t%s\t%s\n",
+                             from_root(each.file),
+                             each.line,
+                             each.column,
+                             each.operation,
+                             each.order,
+                             each.failure_order[0] != '\0' ? "," : "",
+                             each.failure_order,
+                             each.function,
+                             each.exploration);
             }
             std::fclose(file);
         }
     }
 
-    void note(site where, std::string const& what) {
-        lines.insert(std::string(file_of(where)) + ":" + std::to_string(where.line()) + ":" +
-                     std::to_string(where.column()) + "\t" + what + "\t" + where.function_name());
+    void note(site where, char const* operation, char const* how, char const* failure = "") {
+        passages.insert({exploration,
+                         where.file_name(),
+                         where.line(),
+                         where.column(),
+                         where.function_name(),
+                         operation,
+                         how,
+                         failure});
     }
 };
 
@@ -87,20 +128,18 @@ wishes const& wanted() noexcept {
 
 }  // namespace
 
+void begin_exploration(char const* name) noexcept {
+    passed().exploration = name;
+}
+
 char const* file_of(site where) noexcept {
-    char const* const path = where.file_name();
-    for (char const* const folder : {"/tests/", "/runtime/", "/io/", "/sync/"}) {
-        if (char const* const found = std::strstr(path, folder); found != nullptr) {
-            return found + 1;
-        }
-    }
-    return path;
+    return from_root(where.file_name());
 }
 
 order mutate(order how, char const* operation, site where) noexcept {
     wishes const& wish = wanted();
     if (wish.list) [[unlikely]] {
-        passed().note(where, std::string(operation) + "\t" + name_of(how));
+        passed().note(where, operation, name_of(how));
     }
     if (wish.mutate && selected().is_at(where)) [[unlikely]] {
         for (std::size_t i = 0; i < std::size(order_names); ++i) {
@@ -115,9 +154,7 @@ order mutate(order how, char const* operation, site where) noexcept {
 exchange_orders mutate(exchange_orders how, site where) noexcept {
     wishes const& wish = wanted();
     if (wish.list) [[unlikely]] {
-        passed().note(
-            where,
-            std::string("compare_exchange\t") + name_of(how.success) + "," + name_of(how.failure));
+        passed().note(where, "compare_exchange", name_of(how.success), name_of(how.failure));
     }
     if (wish.mutate && selected().is_at(where)) [[unlikely]] {
         for (std::size_t i = 0; i < std::size(order_names); ++i) {
@@ -135,7 +172,7 @@ exchange_orders mutate(exchange_orders how, site where) noexcept {
 fence_change mutate(fence_kind kind, site where) noexcept {
     wishes const& wish = wanted();
     if (wish.list) [[unlikely]] {
-        passed().note(where, std::string("fence\t") + fence_names[static_cast<std::size_t>(kind)]);
+        passed().note(where, "fence", fence_names[static_cast<std::size_t>(kind)]);
     }
     if (wish.mutate && selected().is_at(where)) [[unlikely]] {
         return selected().change == "own" ? fence_change::own : fence_change::none;

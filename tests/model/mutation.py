@@ -14,20 +14,26 @@ the library whose order is more than relaxed; what they do not pass stands there
     <file> <object>.<operation> not passed
         <reason>
 
-WEFT_MODEL_RANDOM and WEFT_MODEL_SECONDS say how
-long a program looks for each mutant; with WEFT_MODEL_ONLY=<file> only that file is mutated. With
-WEFT_MODEL_TRUST=1 an excused mutant is shown to the quickest program only.
+A mutant is shown to the explorations that pass its place, first for a moment and then for as long
+as WEFT_MODEL_RANDOM and WEFT_MODEL_SECONDS say; one that stands in EQUIVALENTS is shown for the
+moment only, or like the others with WEFT_MODEL_DOUBT=1. With WEFT_MODEL_ONLY=<file> only that file
+is mutated. WEFT_MODEL_JOBS=<number> mutants are shown at a time.
 """
 
+import concurrent.futures
 import os
 import pathlib
 import re
 import subprocess
 import sys
 import tempfile
-import time
 
-TIMEOUT = 120
+TIMEOUT = 3600  # seconds after which nothing is known of a mutant; a program ends by itself
+GLANCE = {'WEFT_MODEL_SECONDS': '0.01', 'WEFT_MODEL_RANDOM': '200'}
+MOMENT = {'WEFT_MODEL_SECONDS': '0.1', 'WEFT_MODEL_RANDOM': '1000'}
+SURVEY = {'WEFT_MODEL_SECONDS': '1', 'WEFT_MODEL_RANDOM': '1000'}
+FIGURES = re.compile(r'^model (\w+): \d+ executions, [\w ]+, ([\d.]+) s', re.MULTILINE)
+FAILURE = re.compile(r'^model (\w+): ', re.MULTILINE)
 FOLDERS = ('runtime', 'sync', 'io')
 REPLACED = 'runtime/base/'  # what the models have in its place
 WEAKER = {
@@ -52,16 +58,20 @@ class Site:
     """A place in the library where an order is used."""
 
     def __init__(self, root, line):
-        place, self.operation, self.orders, function = line.split('\t')
+        place, self.operation, self.orders, function, _ = line.split('\t')
         self.path, self.line, self.column = place.split(':')
         self.place = place
         self.function = short_name(function)
-        self.programs = []
+        self.explorations = {}  # which pass it, with their seconds, by program
         text = (root / self.path).read_text().split('\n')[int(self.line) - 1]
         matches = list(OPERATION.finditer(text)) + list(FENCE.finditer(text))
         nearest = min(matches, default=None,
                       key=lambda match: abs(match.start() - int(self.column) + 1))
         self.what = '?' if nearest is None else '.'.join(nearest.groups())
+
+    def programs(self):
+        """The quickest first."""
+        return sorted(self.explorations, key=lambda each: sum(self.explorations[each].values()))
 
     def position(self):
         return self.path, int(self.line), int(self.column)
@@ -89,21 +99,23 @@ def short_name(function):
 
 
 def sites_of(root, programs):
-    sites, seconds = {}, {}
+    sites = {}
     for program in programs:
-        begin = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / 'sites'
-            result = run(program, {'WEFT_MODEL_SITES': str(path)})
-            if result != 'survived':
-                sys.exit(f'{program}: {result} without a mutant')
+            ended = run(program, SURVEY | {'WEFT_MODEL_SITES': str(path)})
+            if ended.returncode != 0:
+                sys.exit(f'{program}: {ended.returncode} without a mutant\n{ended.stderr}')
+            seconds = {}
+            for exploration, time in FIGURES.findall(ended.stdout):
+                seconds[exploration] = seconds.get(exploration, 0) + float(time)
             for line in path.read_text().splitlines():
                 if not line.startswith('tests/'):
-                    place = line.partition('\t')[0]
-                    sites.setdefault(place, Site(root, line)).programs.append(program)
-        seconds[program] = time.monotonic() - begin
-    for site in sites.values():
-        site.programs.sort(key=seconds.get)
+                    place, exploration = line.partition('\t')[0], line.rpartition('\t')[2]
+                    if place not in sites:
+                        sites[place] = Site(root, line)
+                    site = sites[place]
+                    site.explorations.setdefault(program, {})[exploration] = seconds[exploration]
     return sorted(sites.values(), key=Site.position)
 
 
@@ -131,12 +143,22 @@ def not_passed(root, sites):
 
 
 def run(program, environment):
-    try:
-        ended = subprocess.run([program], env=os.environ | environment, timeout=TIMEOUT,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-    except subprocess.TimeoutExpired:
-        return 'hangs'
-    return 'survived' if ended.returncode == 0 else 'killed'
+    return subprocess.run([program, '--abort-after=1'], env=os.environ | environment, check=False,
+                          timeout=TIMEOUT, capture_output=True, text=True)
+
+
+def killer_of(site, told, looks):
+    """The exploration that notices the mutant, if any does in one of the looks."""
+    mutant = {'WEFT_MODEL_MUTANT': f'{site.place}:{told}', 'WEFT_MODEL_QUIET': '1'}
+    for look in looks:
+        for program in site.programs():
+            shown = {'WEFT_MODEL_EXPLORE': ','.join(sorted(site.explorations[program]))}
+            ended = run(program, mutant | shown | look)
+            if ended.returncode != 0:
+                found = FAILURE.search(ended.stderr)
+                name = pathlib.Path(program).name.removeprefix('model_')
+                return f'{name}/{found[1] if found else "?"}'
+    return None
 
 
 def read_equivalents(path):
@@ -156,6 +178,16 @@ def read_equivalents(path):
     return excused
 
 
+def mutants_of(sites):
+    """(site, name in EQUIVALENTS, what the program is told)"""
+    seen = {}
+    for site in sites:
+        for order, weaker, told in site.changes():
+            key = f'{site.path} {site.function} {site.what} {order}->{weaker}'
+            seen[key] = seen.get(key, 0) + 1
+            yield site, key + (f'#{seen[key]}' if seen[key] > 1 else ''), told
+
+
 def main():
     arguments = sys.argv[1:]
     wants_all = arguments[0] == '--all'
@@ -163,25 +195,27 @@ def main():
     root, equivalents = pathlib.Path(root), pathlib.Path(equivalents)
     excused = read_equivalents(equivalents)
     only = os.environ.get('WEFT_MODEL_ONLY', '')
-    trusts = 'WEFT_MODEL_TRUST' in os.environ
+    doubts = 'WEFT_MODEL_DOUBT' in os.environ
     sites = [site for site in sites_of(root, programs) if only in site.path]
-    used, seen, killed, failures = set(), {}, 0, 0
-    for key, line in not_passed(root, sites) if wants_all else ():
+    used, killed, failures = set(), 0, 0
+    for key, line in not_passed(root, sites) if wants_all and not only else ():
         if key in excused:
             used.add(key)
         else:
             failures += 1
             print(f'NOT PASSED  {key}  (line {line})', flush=True)
-    for site in sites:
-        for order, weaker, told in site.changes():
-            key = f'{site.path} {site.function} {site.what} {order}->{weaker}'
-            seen[key] = seen.get(key, 0) + 1
-            key += f'#{seen[key]}' if seen[key] > 1 else ''
-            mutant = {'WEFT_MODEL_MUTANT': f'{site.place}:{told}', 'WEFT_MODEL_QUIET': '1'}
-            shown = site.programs[:1] if trusts and key in excused else site.programs
-            if any(run(program, mutant) != 'survived' for program in shown):
+
+    def show(mutant):
+        site, key, told = mutant
+        trusts = key in excused and not doubts
+        looks = (GLANCE,) if trusts else (GLANCE, MOMENT, {})
+        return mutant, killer_of(site, told, looks)
+
+    with concurrent.futures.ThreadPoolExecutor(int(os.environ.get('WEFT_MODEL_JOBS', '1'))) as pool:
+        for (site, key, told), killer in pool.map(show, mutants_of(sites)):
+            if killer is not None:
                 killed += 1
-                print(f'killed      {key}', flush=True)
+                print(f'killed      {key}  by {killer}', flush=True)
             elif key in excused:
                 used.add(key)
                 print(f'equivalent  {key}', flush=True)
@@ -190,7 +224,7 @@ def main():
                 print(f'SURVIVED    {key}  ({site.place}:{told})', flush=True)
     covered = {site.path for site in sites}
     for key in sorted(excused.keys() - used):
-        if wants_all or key.partition(' ')[0] in covered:
+        if (wants_all and not only) or key.partition(' ')[0] in covered:
             failures += 1
             print(f'{equivalents.name}:{excused[key]}: excuses nothing: {key}')
     print(f'{killed} killed, {len(used)} equivalent, {failures} to look at')

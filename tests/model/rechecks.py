@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Drops checks that the protocols make a second time, one at a time; a model has to notice each.
+"""Drops checks that the protocols make a second time, and makes faults of other kinds: a wake-up
+less, or something told before it is there. One at a time; a model has to notice each.
 
 usage: rechecks.py ROOT COMPILER...
 
 Each change is made in a copy of the sources; what depends on it is compiled anew and linked with
-the model that should fail. WEFT_MODEL_ONLY=<text> selects the changes whose file has it.
+the model that should fail. WEFT_MODEL_ONLY=<pattern> selects the changes in whose file,
+model or description it is found.
 """
 
 import concurrent.futures
@@ -17,7 +19,8 @@ import sys
 import tempfile
 
 CHECKER = ('choices', 'fiber', 'machine', 'memory', 'mutation', 'stepper', 'watch', 'pthread')
-REPLACED = ('assert.cpp', 'asymmetric_fence.cpp', 'frame_pool.cpp')
+# Models of what is in headers, or a source of its own.
+ALONE = ('frame_pool', 'ready_queue', 'remote_queue', 'work_deque')
 FLAGS = ('-std=c++20', '-O1', '-DWEFT_ASSERTS=0', '-include', 'weft/tests/model/atomic.hpp')
 WATCHED = ('-fsanitize=thread', '-mllvm', '-tsan-instrument-func-entry-exit=0',
            '-mllvm', '-tsan-instrument-atomics=0')
@@ -137,29 +140,176 @@ CHANGES = (
      'if (!self.is_linked()) {', 'if (false) {', 'channel'),
 )
 
+# Faults that a hand might make: what, file, text, what stands there instead, model.
+FAULTS = (
+    ('a receiver is not woken by the close', 'sync/channel_core.cpp',
+     'close_list(receivers_, woken);  // keeps I1: nothing is buffered where they wait', '',
+     'channel'),
+    ('a woken waiter is looked at afterwards', 'sync/channel_core.cpp',
+     'channel_waiter& each = *std::exchange(first_, first_->next_woken_);\n        each.wake();',
+     'channel_waiter& each = *first_;\n        each.wake();\n        first_ = each.next_woken_;',
+     'channel'),
+    ('a waiter joins the queue after the lock', 'sync/channel_core.cpp',
+     'enlist();\n    core_->lock_.unlock();  // the last access',
+     'core_->lock_.unlock();\n    enlist();  // the last access', 'channel'),
+    ('a sender that waits is not moved up into the free slot', 'sync/channel_state.hpp',
+     'if (!senders_.empty()) [[unlikely]] {\n                refill(woken);\n            }', '',
+     'channel'),
+    ('a receiver is completed before it has the value', 'sync/channel_state.hpp',
+     'roll_back_guard undo(*receiver);\n        value.give([receiver](auto&& each) {\n'
+     '            receiver->value.emplace(static_cast<decltype(each)>(each));\n        });\n'
+     '        undo.dismiss();\n        receiver->commit(hand_over::done, woken);',
+     'receiver->commit(hand_over::done, woken);\n        woken.wake_all();\n'
+     '        value.give([receiver](auto&& each) {\n'
+     '            receiver->value.emplace(static_cast<decltype(each)>(each));\n        });',
+     'channel'),
+    ('a oneshot is dropped in silence', 'sync/oneshot.hpp',
+     'shared->channel.close();\n            detail::leave_side(*shared);',
+     'detail::leave_side(*shared);', 'channel'),
+    ('a select does not try again under the locks', 'sync/select_site.cpp',
+     'if (try_in_order([&woken](direct_branch const& each) { return each.attempt(woken); })) {',
+     'if (false) {', 'select'),
+    ('a select is enlisted after it is open to stops', 'sync/select_site.cpp',
+     'enlisted_ = true;  // keeps I5\n    claim_word expected = claim_word::preparing;',
+     'claim_word expected = claim_word::preparing;', 'select'),
+    ('a select that is over stays in the other channels', 'sync/select_site.cpp',
+     '} else if (channel_->is_linked()) {\n        channel_->unlink();\n    }', '}', 'select'),
+    ('the losers of a select are not stopped', 'sync/select_site.cpp',
+     'foreign_context_.own_stop.request_stop();  // keeps I4\n    if (leave(1)) {',
+     'if (leave(1)) {', 'select'),
+    ('a select that has a branch at once stays in other queues', 'sync/select_site.cpp',
+     'take_back(i, others);', '', 'select_primitives'),
+    ('a select that is stopped before it waits stays in its queues', 'sync/select_site.cpp',
+     'take_back(count, others);', '', 'select_primitives'),
+    ('the winner of a select leaves its queue again', 'sync/select_site.cpp',
+     'continue;  // keeps I6', '', 'select_primitives'),
+    ('a loser of a select keeps its place until the others have ended', 'sync/select_site.cpp',
+     'unlist();\n    foreign_context_', 'foreign_context_', 'select_primitives'),
+    ('a select that is stopped is not woken', 'sync/select_site.cpp',
+     'self.winner_ = nobody;\n        self.wake();', 'self.winner_ = nobody;', 'select'),
+    ('who leaves a queue passes nothing on', 'sync/wait_list.cpp',
+     'self.rules_->leave(self, woken);', '', 'semaphore'),
+    ('a locker does not mark the mutex', 'sync/mutex.cpp',
+     'word_.compare_exchange_weak(word, contended, relaxed, relaxed)) {', 'word == locked) {',
+     'mutex'),
+    ('permits that are left over vanish', 'sync/semaphore.cpp',
+     'count = free;  // keeps I3: to be published without lock_', 'count = 0;', 'semaphore'),
+    ('a latch opens for those who wait, and nobody else', 'sync/latch.cpp',
+     'word_.exchange(0, acq_rel);', '', 'latch'),
+    ('a signal wakes one of two', 'sync/event.cpp', 'if (!to_all) {', 'if (true) {', 'event'),
+    ('a phase begins when the last one has been let go', 'sync/barrier.cpp',
+     'missing_ = participants_;\n        woken.splice_back(released_);\n    }\n'
+     '    wake_all(woken);  // keeps I3',
+     'woken.splice_back(released_);\n    }\n    wake_all(woken);\n'
+     '    wait_guard const guard(lock_);\n    missing_ = participants_;', 'barrier'),
+    ('an item is pushed before it is there', 'runtime/core/work_deque.hpp',
+     'slots_[b & mask_].store(item, relaxed);\n'
+     '        // release: publish the slot and what the item refers to; '
+     'pairs with steal():observe-bottom\n'
+     '        bottom_.store(b + 1, release);',
+     'bottom_.store(b + 1, release);\n        slots_[b & mask_].store(item, relaxed);',
+     'work_deque'),
+    ('a thief reads behind its claim', 'runtime/core/work_deque.hpp',
+     '        return {steal_status::ok, item};',
+     '        return {steal_status::ok, current->slot(t).load(relaxed)};', 'work_deque'),
+    ('a grown buffer is told before it is filled', 'runtime/core/work_deque.hpp',
+     'buffer::create(doubled, current);',
+     'buffer::create(doubled, current);\n        buffer_.store(bigger, release);', 'work_deque'),
+    ('a taker reads behind its claim', 'runtime/core/ready_queue.hpp',
+     'if (head_.compare_exchange_weak(h, h + count, acq_rel, acquire)) {',
+     'if (head_.compare_exchange_weak(h, h + count, acq_rel, acquire)) {\n'
+     '                for (std::size_t i = 0; i < count; ++i) {\n'
+     '                    items[i] = slots_[(h + i) % Capacity].load(relaxed);\n'
+     '                }', 'ready_queue'),
+    ('a pusher that lost keeps its old successor', 'runtime/core/remote_queue.hpp',
+     'do {\n            node.*Next = head;', 'node.*Next = head;\n        do {', 'remote_queue'),
+    ('a queue is taken in two steps', 'runtime/core/remote_queue.hpp',
+     'head_.exchange(nullptr, acquire);',
+     'head_.load(acquire);\n        head_.store(nullptr, relaxed);', 'remote_queue'),
+    ('a stop is seen before its reason', 'runtime/core/stop_token.cpp',
+     'reason_.value = reason ?', 'word_.fetch_or(requested_bit, release);\n'
+     '    (void)word_.load(relaxed);\n    reason_.value = reason ?', 'stop_token'),
+    ('a callback leaves the list after the lock', 'runtime/core/stop_token.cpp',
+     'detach(*now.node);\n        unlock();', 'unlock();\n        detach(*now.node);',
+     'stop_token'),
+    ('the end does not wait for who requested it', 'runtime/core/stop_token.cpp',
+     'while (firing_ != nullptr) {', 'while (false) {', 'stop_token'),
+    ('nobody is told which callback runs', 'runtime/core/stop_token.cpp',
+     'firing_ = &now;', '', 'stop_token'),
+    ('a depot is filled without its lock', 'runtime/core/frame_pool.cpp',
+     'std::scoped_lock const lock(shared.mutex);\n'
+     '        free_list& target = shared.lists[index].count < depot_limit',
+     'free_list& target = shared.lists[index].count < depot_limit', 'frame_pool'),
+    ('work is announced before it is there', 'runtime/scheduler.cpp',
+     'injected_.push(promise);\n    fence_seq_cst();',
+     'notify();\n    injected_.push(promise);\n    fence_seq_cst();\n'
+     '    visitors_.fetch_sub(1, release);\n    return;', 'park'),
+    ('workers are woken before the end is announced', 'runtime/scheduler.cpp',
+     'stopping_.store(true, relaxed);\n    for (unsigned i = 0; i < worker_count_; ++i) {\n'
+     '        slots_[i].runs->wake();\n    }',
+     'for (unsigned i = 0; i < worker_count_; ++i) {\n        slots_[i].runs->wake();\n    }\n'
+     '    stopping_.store(true, relaxed);', 'runtime'),
+    ('a child is counted before its failure is noted', 'runtime/join_state.cpp',
+     'if (ended != outcome::value) [[unlikely]] {\n        note_unhappy(ended);\n    } else if',
+     'if (ended != outcome::value) [[unlikely]] {\n'
+     '        bool const last = (state_.fetch_sub(1, acq_rel) & count_mask) == 1;\n'
+     '        note_unhappy(ended);\n'
+     '        return !last         ? std::noop_coroutine()\n'
+     '               : passes_stop() ? pass_stop(*parent_)\n'
+     '                               : parent_->handle();\n    } else if', 'join'),
+    ('a child of a join that fails stops nobody', 'runtime/join_state.cpp',
+     'context_.value.own_stop.request_stop(failed ? stop_kind::sibling_failed\n'
+     '                                                : stop_kind::requested);  // keeps I4', '',
+     'join'),
+    ('the losers of a race are not stopped', 'runtime/concurrent_join.cpp',
+     'self.context_.own_stop.request_stop(reason);', '', 'when_any'),
+    ('two errors are kept at the same time', 'runtime/join_state.cpp',
+     'while ((before & error_lock_bit) != 0) {', 'while (false) {', 'join'),
+    ('a child arrives before its frame is freed', 'runtime/task_group.cpp',
+     'promise.handle().destroy();\n    if (error != nullptr) [[unlikely]] {\n'
+     '        self.fail_plain(std::move(error));\n    }\n    return self.arrive();',
+     'auto const next = self.arrive();\n    promise.handle().destroy();\n    return next;',
+     'scope'),
+    ('a child with a record that fails stops nobody', 'runtime/task_group.cpp',
+     'record.dispose();\n    }\n    if (policy_ == on_error::stop_siblings) {',
+     'record.dispose();\n    }\n    if (false) {', 'scope'),
+    ('a child that fails stops nobody', 'runtime/task_group.cpp',
+     'unlisted_error_ = std::move(error);\n    }\n'
+     '    if (policy_ == on_error::stop_siblings) {',
+     'unlisted_error_ = std::move(error);\n    }\n    if (false) {', 'scope'),
+    ('an outcome is told before it is there', 'runtime/child_record.cpp',
+     'outcome_ = how;\n        tell_waiter();', 'tell_waiter();\n        outcome_ = how;',
+     'join_handle'),
+    ('an operation ends while a stop may find it', 'runtime/pinned_operation.cpp',
+     'withdraw();\n    if (!posted_', 'if (!posted_', 'pinned'),
+    ('a sleep that is stopped stays among the timers', 'runtime/sleep.cpp',
+     'self.home().cancel_timer(self);', 'true;', 'pinned'),
+)
+
 
 class Workshop:
     """A copy of the sources, and what was compiled of it."""
 
     def __init__(self, root, folder, compiler):
         self.tree = pathlib.Path(folder)
+        self.complaint = ''
         self.compiler = compiler
         for name in ('runtime', 'sync', 'io', 'tests/model', 'tests/support'):
             shutil.copytree(root / name, self.tree / 'weft' / name)
-        listed = set()
-        for name in ('runtime', 'sync'):
-            text = (root / name / 'meson.build').read_text()
-            listed |= {f'weft/{name}/{each}' for each in re.findall(r"'([\w/]+\.cpp)'", text)}
-        self.library = sorted(each for each in listed
-                              if not each.endswith(REPLACED) and (self.tree / each).exists())
         meson = (root / 'tests/model/meson.build').read_text()
-        self.with_crew = set(self.names(meson, 'coroutine_models'))
-        self.not_with_crew = self.names(meson, 'pool_sources')
+        common = self.names(meson, 'modelled_by_all = files')
+        self.pool = common + self.names(meson, 'modelled_runtime = static_library')
+        self.crew = common + self.names(meson, 'modelled_coroutines = static_library')
+        sync = (root / 'sync/meson.build').read_text()
+        self.crew += [f'sync/{each}' for each in re.findall(r"'([\w/]+\.cpp)'", sync)]
+        text = re.search(r'^coroutine_models = \[(.*?)\]', meson, re.DOTALL | re.MULTILINE)[1]
+        self.with_crew = set(re.findall(r"'(\w+)'", text))
 
     @staticmethod
-    def names(meson, variable):
-        text = re.search(rf'^{variable} = \[(.*?)\]', meson, re.DOTALL | re.MULTILINE)[1]
-        return tuple(re.findall(r"'([\w.]+)'", text))
+    def names(meson, target):
+        """The library's sources in a list of meson.build."""
+        text = re.search(rf'^{re.escape(target)}\((.*?)^\)', meson, re.DOTALL | re.MULTILINE)[1]
+        return re.findall(r"'\.\./\.\./([\w/]+\.cpp)'", text)
 
     def sources(self, model):
         """(source, whether the library's plain data is watched in it)"""
@@ -168,15 +318,13 @@ class Workshop:
         yield 'weft/tests/support/main.cpp', False
         for name in CHECKER + (('coroutines',) if crew else ()):
             yield f'weft/tests/model/{name}.cpp', False
-        yield 'weft/tests/model/heap_frames.cpp', False
-        for each in self.library:
-            if not crew and each.startswith('weft/runtime/'):
-                yield each, False
-            elif crew and not each.endswith(self.not_with_crew):
-                yield each, True
-        if crew:
-            yield 'weft/io/op.cpp', True
-            yield 'weft/io/socket_state.cpp', True
+        if model == 'frame_pool':
+            yield 'weft/runtime/core/frame_pool.cpp', False
+        else:
+            yield 'weft/tests/model/heap_frames.cpp', False
+        library = self.crew if crew else [] if model in ALONE else self.pool
+        for each in library:
+            yield f'weft/{each}', crew
 
     def compiled(self, source, watched, crew):
         """The object of a source; compiled anew if anything that it includes has changed."""
@@ -197,7 +345,7 @@ class Workshop:
         ended = subprocess.run(command, cwd=self.tree, stderr=subprocess.PIPE, text=True,
                                check=False)
         if ended.returncode != 0:
-            print(ended.stderr[:2000], flush=True)
+            self.complaint = ended.stderr[:600]
             return None
         return made
 
@@ -214,22 +362,26 @@ class Workshop:
         return program
 
     def outcome(self, model, **environment):
-        """'dies', as it should, 'survives' or 'does not compile'."""
+        """'dies', as it should, 'survives', 'hangs' or 'does not compile'."""
         program = self.build(model)
         if program is None:
+            print(self.complaint, flush=True)
             return 'does not compile'
         try:
-            ended = subprocess.run([program], timeout=300, check=False,
+            ended = subprocess.run([program, '--abort-after=1'], timeout=3600, check=False,
                                    env=os.environ | {'WEFT_MODEL_QUIET': '1'} | environment,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         except subprocess.TimeoutExpired:
-            return 'dies'
+            return 'hangs'
         return 'survives' if ended.returncode == 0 else 'dies'
 
 
 def main():
     root, compiler = pathlib.Path(sys.argv[1]), sys.argv[2:]
-    wanted = [each for each in CHANGES if os.environ.get('WEFT_MODEL_ONLY', '') in each[1]]
+    chosen = os.environ.get('WEFT_MODEL_ONLY', '')
+    changes = ([('without looking for ' + each[0], *each[1:]) for each in CHANGES] +
+               [('when ' + each[0], *each[1:]) for each in FAULTS])
+    wanted = [each for each in changes if any(re.search(chosen, each[i]) for i in (0, 1, 4))]
     failures = 0
     with tempfile.TemporaryDirectory() as folder:
         workshop = Workshop(root, folder, compiler)
@@ -247,7 +399,7 @@ def main():
                 result = workshop.outcome(model)
                 target.write_text(original)
             failures += result != 'dies'
-            print(f'{result:8} without looking for {what} ({path}, model {model})', flush=True)
+            print(f'{result:8} {what} ({path}, model {model})', flush=True)
     print(f'{len(wanted) - failures} of {len(wanted)} die')
     return 1 if failures else 0
 

@@ -2,6 +2,7 @@
 
 #include <weft/runtime/scope.hpp>
 #include <weft/runtime/sleep.hpp>
+#include <weft/sync/event.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>
@@ -131,6 +132,33 @@ void failing() {
     model::expect(parent.has_value(), "a scope does not end");
 }
 
+weft::task<> wait_for_ever() {
+    weft::manual_reset_event never;
+    co_await never.wait();
+}
+
+weft::task<> scope_with_endless_child(bool& caught) {
+    auto body = [](weft::nursery& children) -> weft::task<> {
+        children.spawn(wait_for_ever());
+        children.spawn(fail());
+        co_return;
+    };
+    try {
+        co_await weft::scope(body);
+    } catch (failure const&) {
+        caught = true;
+    }
+}
+
+/// Nothing but the failure ends the other child.
+void failing_beside_an_endless_child() {
+    bool caught = false;
+    model::crew workers;
+    model::job parent(workers, scope_with_endless_child(caught));
+    workers.run();
+    model::expect(parent.has_value() && caught, "an error of a child is lost");
+}
+
 weft::task<> scope_of_two_failures() {
     auto body = [](weft::nursery& children) -> weft::task<> {
         children.spawn(fail());
@@ -216,6 +244,9 @@ TEST_SUITE("model/scope") {
         CHECK(model::explore("first_fails", &failing<true>, {.stale_reads = 1}));
         CHECK(model::explore("second_fails", &failing<false>, {.stale_reads = 1}));
         CHECK(model::explore("two_failures", &two_failures, {.stale_reads = 1}));
+        CHECK(model::explore("failing_beside_an_endless_child",
+                             &failing_beside_an_endless_child,
+                             {.stale_reads = 0}));
     }
 
     TEST_CASE("a stop from elsewhere ends body and children once, and then the scope") {

@@ -95,6 +95,29 @@ void stopped_beside_a_reader() {
     expect_free(lock);
 }
 
+/// The reader's unlock finds a writer announced that has left when it looks again. Whoever locks
+/// next has nothing but that unlock to know of the reader's end.
+void stopped_during_an_unlock() {
+    weft::shared_mutex lock;
+    model::plain<int> value{0};
+    model::crew workers;
+    model::job one(workers, read(lock, value));
+    model::job two(workers, write(lock, value));
+    auto stops_and_locks = [&] {
+        two.request_stop();
+        while (!lock.try_lock()) {
+            model::yield();
+        }
+        value.write(value.read() + 1);
+        lock.unlock();
+    };
+    model::thread stopper(stops_and_locks);
+    workers.run();
+    stopper.join();
+    model::expect(one.has_value() && value.read() == (two.has_value() ? 2 : 1), "somebody is lost");
+    expect_free(lock);
+}
+
 /// Waits, and tries once more when it was stopped.
 weft::task<> lock_or_try(weft::shared_mutex& lock, model::plain<int>& value) {
     auto const locked = co_await (lock.lock() | weft::as_result);
@@ -151,6 +174,8 @@ TEST_SUITE("model/shared_mutex") {
         CHECK(model::explore("stopped_writer", &stopped_writer, {.stale_reads = 0}));
         CHECK(model::explore(
             "stopped_beside_a_reader", &stopped_beside_a_reader, {.stale_reads = 0}));
+        CHECK(model::explore(
+            "stopped_during_an_unlock", &stopped_during_an_unlock, {.stale_reads = 0}));
         CHECK(model::explore(
             "stopped_behind_a_writer", &stopped_behind_a_writer, {.stale_reads = 0}));
     }

@@ -1,12 +1,17 @@
 #include <weft/tests/model/stepper.hpp>
 
 #include <weft/tests/model/machine.hpp>
+#include <weft/tests/model/mutation.hpp>
 
-#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <string>
+#include <string_view>
+
+#include <sys/time.h>
+#include <unistd.h>
 
 namespace weft::model {
 
@@ -150,7 +155,24 @@ std::uint64_t number_from(char const* variable, std::uint64_t otherwise) {
     return text != nullptr ? std::strtoull(text, nullptr, 0) : otherwise;
 }
 
-using seconds = std::chrono::duration<double>;
+double seconds_wanted() {
+    char const* const text = std::getenv("WEFT_MODEL_SECONDS");
+    return text != nullptr ? std::strtod(text, nullptr) : 5;
+}
+
+/// WEFT_MODEL_EXPLORE is not set, or has the name among those that it lists with commas between.
+bool is_selected(std::string_view name) {
+    char const* const text = std::getenv("WEFT_MODEL_EXPLORE");
+    std::string const listed = text != nullptr ? "," + std::string(text) + "," : "";
+    return text == nullptr || listed.find("," + std::string(name) + ",") != std::string::npos;
+}
+
+/// In seconds: how busy the machine is otherwise must not decide how much is searched.
+double processor_time() noexcept {
+    ::timespec now{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
 
 std::string found_failure;
 std::string found_replay;
@@ -161,8 +183,11 @@ public:
     exploration(char const* name, void (*body)()) : name_(name), body_(body) {}
 
     [[nodiscard]] bool run() {
+        begin_exploration(name_);
         watch_for_crashes();
         bool const good = run_all();
+        ::itimerval const never{};
+        ::setitimer(ITIMER_VIRTUAL, &never, nullptr);
         ::sigaction(SIGSEGV, &former_action, nullptr);
         under_way = nullptr;
         return good;
@@ -188,15 +213,33 @@ private:
         struct ::sigaction action{};
         action.sa_handler = &crashed;
         ::sigaction(SIGSEGV, &action, &former_action);
+        action.sa_handler = &look_after;
+        ::sigaction(SIGVTALRM, &action, nullptr);
+        ::itimerval const often{{patience, 0}, {patience, 0}};
+        ::setitimer(ITIMER_VIRTUAL, &often, nullptr);
     }
 
     /// A checked program that follows a dead pointer. What the C library does not allow in a
     /// handler does no harm here, since the crash was not in it.
     static void crashed(int) {
-        exploration const& self = *under_way;
-        std::string const how = self.seed_.empty() ? self.machine_.next.written() : self.seed_;
-        self.tell("crash: an address that is not there", how);
+        under_way->tell("crash: an address that is not there", under_way->how());
         ::sigaction(SIGSEGV, &former_action, nullptr);
+    }
+
+    /// Ends a program that goes around in a circle without a step, as in a list that has become a
+    /// ring.
+    static void look_after(int) {
+        exploration& self = *under_way;
+        if (self.watched_ == self.machine_.execution()) {
+            self.tell("no end in sight: a thread goes on without a step", self.how());
+            ::_exit(1);
+        }
+        self.watched_ = self.machine_.execution();
+    }
+
+    /// What repeats the execution under way.
+    [[nodiscard]] std::string how() const {
+        return seed_.empty() ? machine_.next.written() : seed_;
     }
 
     [[nodiscard]] bool execute() {
@@ -206,9 +249,7 @@ private:
         return good;
     }
 
-    [[nodiscard]] double elapsed() const {
-        return seconds(std::chrono::steady_clock::now() - begin_).count();
-    }
+    [[nodiscard]] double elapsed() const noexcept { return processor_time() - begin_; }
 
     /// What WEFT_MODEL_REPLAY=<name>:<choices or seed> says for this name.
     [[nodiscard]] std::string replay() const {
@@ -234,9 +275,9 @@ private:
     }
 
     [[nodiscard]] bool search() {
-        auto const budget = static_cast<double>(number_from("WEFT_MODEL_SECONDS", 5));
+        double const budget = seconds_wanted();
         machine_.next.start_search();
-        begin_ = std::chrono::steady_clock::now();
+        begin_ = processor_time();
         executions_ = steps_ = 0;
         bool more = true;
         bool in_time = true;
@@ -255,7 +296,7 @@ private:
     [[nodiscard]] bool draw() {
         std::uint64_t const wanted = number_from("WEFT_MODEL_RANDOM", 10'000);
         std::uint64_t const seed = test::fresh_seed();
-        begin_ = std::chrono::steady_clock::now();
+        begin_ = processor_time();
         executions_ = steps_ = 0;
         machine_.set_bounded(false);
         while (executions_ < wanted) {
@@ -306,17 +347,20 @@ private:
                      found_replay.c_str());
     }
 
-    static inline exploration const* under_way = nullptr;
+    static inline exploration* under_way = nullptr;
     static inline struct ::sigaction former_action{};
+
+    static constexpr int patience = 5;  // seconds of processor time that no execution needs
 
     char const* name_;
     void (*body_)();
     machine& machine_ = the_machine();
-    std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+    double begin_ = processor_time();
     std::string seed_;        // of the execution, or its choices; empty while they are searched
     std::size_t length_ = 0;  // of the plain execution, in steps
     unsigned long long executions_ = 0;
     unsigned long long steps_ = 0;
+    std::uint32_t watched_ = 0;  // the execution that was under way when it was last looked after
 };
 
 }  // namespace
@@ -330,6 +374,9 @@ std::string const& last_failure() noexcept {
 }
 
 bool explore(char const* name, void (*body)(), options const& bounds) {
+    if (!is_selected(name)) {
+        return true;
+    }
     the_machine().set_bounds(bounds);
     return exploration(name, body).run();
 }

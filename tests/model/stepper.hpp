@@ -38,8 +38,9 @@ struct options {
 /// Runs `body` in every way; false, with a report on stderr, when an execution failed. The name
 /// selects it in WEFT_MODEL_REPLAY.
 ///
-/// Environment: WEFT_MODEL_SECONDS bounds the exhaustive part (default 5, 0 is no bound),
-/// WEFT_MODEL_RANDOM is the number of random executions (default 10000).
+/// Environment: WEFT_MODEL_SECONDS bounds the exhaustive part, in seconds of processor time
+/// (default 5, 0 is no bound), WEFT_MODEL_RANDOM is the number of random executions (default
+/// 10000), WEFT_MODEL_EXPLORE names the explorations to run instead of all, with commas between.
 [[nodiscard]] bool explore(char const* name, void (*body)(), options const& bounds = {});
 
 /// How to repeat what failed in the last exploration (WEFT_MODEL_REPLAY), and what it was.

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <memory>
+#include <new>
 #include <optional>
 
 namespace model = weft::model;
@@ -179,6 +180,42 @@ void follower_comes_second() {
     }
 }
 
+/// A source in memory that says nothing of a reason yet, as what an earlier execution left may do.
+class source_in_blank {
+public:
+    source_in_blank() : source_(::new(static_cast<void*>(room_)) weft::stop_source) {}
+
+    source_in_blank(source_in_blank const&) = delete;
+    source_in_blank& operator=(source_in_blank const&) = delete;
+
+    ~source_in_blank() { std::destroy_at(source_); }
+
+    weft::stop_source& operator*() noexcept { return *source_; }
+
+private:
+    alignas(weft::stop_source) unsigned char room_[sizeof(weft::stop_source)] = {};
+    weft::stop_source* source_;
+};
+
+/// The reason comes with the stop, also through a link.
+void reason_is_seen() {
+    source_in_blank blank;
+    weft::stop_source& parent = *blank;
+    weft::stop_source child(parent.token());
+    auto asks = [&] {
+        if (parent.stop_requested()) {
+            model::expect(parent.token().reason().kind() == weft::stop_kind::shutdown,
+                          "a stop is seen before its reason");
+        }
+        if (child.stop_requested()) {
+            model::expect(child.token().reason().kind() == weft::stop_kind::shutdown,
+                          "a stop is seen before its reason");
+        }
+    };
+    model::thread other(asks);
+    parent.request_stop(weft::stop_kind::shutdown);
+}
+
 /// The callback destroys the registration that it belongs to.
 void destroyed_from_within() {
     weft::stop_source source;
@@ -224,6 +261,7 @@ TEST_SUITE("model/stop_token") {
 
     TEST_CASE("whoever sees a stop sees what was written before it was requested") {
         CHECK(model::explore("two_ask_a_child", &two_ask_a_child));
+        CHECK(model::explore("reason_is_seen", &reason_is_seen));
     }
 
     TEST_CASE("a state may die as soon as its stop is seen, when its owner waits") {

@@ -51,6 +51,8 @@ public:
             return nullptr;
         }
         if (found->execution != the_machine().execution()) {
+            used_[used_count()] = static_cast<std::uint16_t>(found - entries_);
+            ++used_count_;
             found->key = number / word;
             found->execution = the_machine().execution();
             found->count = 0;
@@ -69,15 +71,43 @@ public:
         return &made.record;
     }
 
+    /// Calls `look` with the entry of every known word among `count` from `first` on.
+    template <class Look>
+    void visit(std::uintptr_t first, std::size_t count, Look look) noexcept {
+        if (std::size_t const known = used_count(); known < count) {
+            for (std::size_t i = 0; i < known; ++i) {
+                entry& each = entries_[used_[i]];
+                if (each.key - first < count) {
+                    look(each);
+                }
+            }
+            return;
+        }
+        for (std::uintptr_t key = first; key < first + count; ++key) {
+            if (entry* const found = find(key); found != nullptr) {
+                look(*found);
+            }
+        }
+    }
+
+private:
+    static constexpr std::size_t size = std::size_t{1} << 12U;
+    static_assert(size <= 0xFFFF);
+    static constexpr std::size_t probe_max = 64;
+
     /// Null when nothing is known of the word.
     [[nodiscard]] entry* find(std::uintptr_t key) noexcept {
         entry* const found = place_of(key);
         return found != nullptr && found->execution == the_machine().execution() ? found : nullptr;
     }
 
-private:
-    static constexpr std::size_t size = std::size_t{1} << 12U;
-    static constexpr std::size_t probe_max = 64;
+    [[nodiscard]] std::size_t used_count() noexcept {
+        if (last_use_ != the_machine().execution()) {
+            last_use_ = the_machine().execution();
+            used_count_ = 0;
+        }
+        return used_count_;
+    }
 
     /// Where the word is, or would be.
     [[nodiscard]] entry* place_of(std::uintptr_t key) noexcept {
@@ -93,11 +123,15 @@ private:
     }
 
     entry entries_[size] = {};
+    std::uint16_t used_[size] = {};  // the entries of this execution
+    std::size_t used_count_ = 0;
+    std::uint32_t last_use_ = 0;
 };
 
+constinit shadow all_shadow;
+
 shadow& the_shadow() noexcept {
-    static shadow instance;
-    return instance;
+    return all_shadow;
 }
 
 [[noreturn]] void fail_at(char const* what, void const* caller) noexcept {
@@ -187,18 +221,19 @@ void release(void* block) noexcept {
 
 void watch_end(void const* block, std::size_t size) noexcept {
     auto const first = reinterpret_cast<std::uintptr_t>(block);
-    for (std::uintptr_t key = first / word; key < (first + size + word - 1) / word; ++key) {
-        auto* const found = the_shadow().find(key);
-        for (std::uint32_t i = 0; found != nullptr && i < found->count; ++i) {
-            access_record& record = found->items[i].record;
+    std::uintptr_t const key = first / word;
+    void const* const caller = __builtin_return_address(0);
+    the_shadow().visit(key, (first + size + word - 1) / word - key, [caller](shadow::entry& found) {
+        for (std::uint32_t i = 0; i < found.count; ++i) {
+            access_record& record = found.items[i].record;
             if (!the_machine().watch_write(record)) {
                 fail_at(record.alive ? "memory is freed while another thread uses it"
                                      : "memory is freed twice",
-                        __builtin_return_address(0));
+                        caller);
             }
             record.alive = false;
         }
-    }
+    });
 }
 
 }  // namespace weft::model

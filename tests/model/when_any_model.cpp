@@ -2,6 +2,7 @@
 
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/when_any.hpp>
+#include <weft/sync/event.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>
@@ -50,6 +51,20 @@ weft::task<> race_sleeper(model::plain<int>& one, model::plain<int>& other) {
     model::expect(won.index() == 0 || std::get<1>(won) == 2, "a value is lost");
 }
 
+weft::task<int> wait_for_ever(model::plain<int>& frames) {
+    model::frame_end const tells(frames);
+    weft::manual_reset_event never;
+    co_await never.wait();
+    co_return 3;
+}
+
+/// Nothing but the end of the race ends the loser.
+weft::task<> race_endless(model::plain<int>& one, model::plain<int>& other) {
+    auto const won = co_await weft::when_any(wait_for_ever(one), give(2, other));
+    expect_all_ended(one, other);
+    model::expect(won.index() == 1 && std::get<1>(won) == 2, "a value is lost");
+}
+
 weft::task<> race_failure(model::plain<int>& one, model::plain<int>& other) {
     bool caught = false;
     int value = 0;
@@ -96,6 +111,7 @@ TEST_SUITE("model/when_any") {
         CHECK(model::explore("race_two", &run<race_two>));
         CHECK(model::explore("race_two_on_three", &run<race_two, 3>));
         CHECK(model::explore("race_sleeper", &run<race_sleeper>, {.stale_reads = 1}));
+        CHECK(model::explore("race_endless", &run<race_endless>, {.stale_reads = 1}));
         CHECK(model::explore("race_failure", &run<race_failure>, {.stale_reads = 1}));
     }
 
