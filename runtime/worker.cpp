@@ -121,9 +121,9 @@ promise_base* worker::next() noexcept {
 /// What stands behind the ring in order, and would never start while the ring is busy.
 promise_base* worker::take_overdue() noexcept {
     // The oldest fork, as a thief would: an endless pile of younger ones may lie on it.
-    if (auto const oldest = forks_.steal(); oldest.status == steal_status::ok) {
+    if (runnable* const oldest = forks_.take_oldest(); oldest != nullptr) {
         take_injected(false);  // the forks may have no end either
-        return &promise_base::from(*oldest.item);
+        return &promise_base::from(*oldest);
     }
     return take_injected(true);
 }

@@ -10,6 +10,7 @@
 ///          t < b-1: x is ours                              (no thief can reach it, I2)
 ///          t = b-1: the last item: race the thieves for it by CAS on top_, then bottom_ = b
 ///          t > b-1: empty: bottom_ = b
+///   take_oldest, by the owner: t = top_; t < bottom_: x = slot[t]; CAS top_ t → t+1
 ///   steal: t = top_; empty by a glance? : HEAVY fence; b = bottom_;
 ///          t < b: x = slot[t]; CAS top_ t → t+1
 ///
@@ -113,6 +114,23 @@ public:
         std::int64_t const b = bottom_.load(relaxed);
         // relaxed: hint — a stale answer counts items that have been stolen
         return b - top_.load(relaxed) < limit;
+    }
+
+    /// Owner. The oldest item; null when there is none, or when a thief is faster. Costs no fence,
+    /// since this thread knows of its own reservations.
+    [[nodiscard]] T* take_oldest() noexcept {
+        // relaxed: own — only the owner writes bottom_
+        std::int64_t const b = bottom_.load(relaxed);
+        // relaxed: hint — the claim below decides
+        std::int64_t t = top_.load(relaxed);
+        if (t >= b) {
+            return nullptr;
+        }
+        // relaxed: own — written by this thread; discarded unless the claim succeeds
+        T* const item = slots_[t & mask_].load(relaxed);
+        // relaxed: claim the item; a thief that sees this has a fence before it reads bottom_. The
+        // loser (relaxed) leaves the item to the thief.
+        return top_.compare_exchange_strong(t, t + 1, relaxed, relaxed) ? item : nullptr;
     }
 
     struct steal_result {
@@ -254,7 +272,7 @@ private:
     atomic<buffer*> buffer_;
 
     // --- any thread, atomic (see Protocol) ---------------------------------------
-    /// Written by thieves and by the owner's race for the last item, read by all.
+    /// Written by thieves, and by the owner for the last item and for the oldest; read by all.
     alignas(cache_line) atomic<std::int64_t> top_{0};
 };
 

@@ -36,6 +36,14 @@ bool pop(deque& queue) {
     return popped != nullptr;
 }
 
+bool take_oldest(deque& queue) {
+    item* const oldest = queue.take_oldest();
+    if (oldest != nullptr) {
+        oldest->take();
+    }
+    return oldest != nullptr;
+}
+
 bool steal(deque& queue) {
     auto const stolen = queue.steal();
     model::expect((stolen.status == steal_status::ok) == (stolen.item != nullptr),
@@ -97,6 +105,39 @@ void refill() {
     push(queue, items[2]);
     (void)pop(queue);
     thief.join();
+    expect_all_taken(queue, items);
+}
+
+/// The owner takes from the thieves' end too, and fills the deque again behind that.
+void oldest() {
+    item items[3];
+    deque queue(2);
+    auto steals = [&] {
+        (void)steal(queue);
+        (void)steal(queue);
+    };
+    push(queue, items[0]);
+    model::thread thief(steals);
+    push(queue, items[1]);
+    (void)pop(queue);
+    (void)take_oldest(queue);
+    push(queue, items[2]);
+    thief.join();
+    expect_all_taken(queue, items);
+}
+
+void oldest_and_two_thieves() {
+    item items[2];
+    deque queue(2);
+    auto steals = [&] { (void)steal(queue); };
+    push(queue, items[0]);
+    model::thread one(steals);
+    push(queue, items[1]);
+    model::thread other(steals);
+    (void)take_oldest(queue);
+    (void)pop(queue);
+    one.join();
+    other.join();
     expect_all_taken(queue, items);
 }
 
@@ -181,6 +222,8 @@ TEST_SUITE("model/work_deque") {
         CHECK(explore("last_item", "last_item_portable", &last_item));
         CHECK(explore("two_thieves", "two_thieves_portable", &two_thieves));
         CHECK(explore("refill", "refill_portable", &refill));
+        CHECK(explore("oldest", "oldest_portable", &oldest));
+        CHECK(explore("oldest_thieves", "oldest_thieves_portable", &oldest_and_two_thieves));
     }
 
     TEST_CASE("no item is lost or taken twice while the ring grows or wraps") {

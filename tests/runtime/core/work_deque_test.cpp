@@ -56,6 +56,9 @@ void conserve(std::size_t capacity, unsigned thief_count, int count, int burst) 
                 take(item);
             }
         }
+        if (int const* const item = deque.take_oldest(); item != nullptr) {
+            take(item);
+        }
     }
     while (int const* const item = deque.pop()) {
         take(item);
@@ -94,6 +97,21 @@ TEST_SUITE("runtime/core/work_deque") {
         CHECK(stolen.item == &items[0]);
         CHECK(deque.pop() == &items[2]);
         CHECK(deque.pop() == &items[1]);
+        CHECK(deque.pop() == nullptr);
+    }
+
+    TEST_CASE("the owner can take the oldest item, as a thief would") {
+        work_deque<int> deque(2);
+        CHECK(deque.take_oldest() == nullptr);
+        int items[4] = {};
+        for (int& each : items) {
+            deque.push(&each);
+        }
+        CHECK(deque.take_oldest() == &items[0]);
+        CHECK(deque.steal().item == &items[1]);
+        CHECK(deque.pop() == &items[3]);
+        CHECK(deque.take_oldest() == &items[2]);
+        CHECK(deque.take_oldest() == nullptr);
         CHECK(deque.pop() == nullptr);
     }
 
