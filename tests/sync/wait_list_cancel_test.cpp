@@ -5,6 +5,7 @@
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/thread_pool.hpp>
 #include <weft/runtime/timeout.hpp>
+#include <weft/tests/support/any_site.hpp>
 #include <weft/tests/support/counted.hpp>
 #include <weft/tests/support/seed.hpp>
 #include <weft/tests/support/stoppable.hpp>
@@ -38,37 +39,33 @@ using namespace weft::test;
         selecting_predicate_site
 
 /// Lets whoever was spawned run until it waits, on a pool of one worker.
-template <class Site>
-task<> let_it_wait() {
-    for (int i = 0; i < (Site::selects ? 4 : 1); ++i) {
+task<> let_it_wait(site_kind const& kind) {
+    for (int i = 0; i < (kind.selects ? 4 : 1); ++i) {
         co_await weft::yield();  // a branch of its own may have to start
     }
 }
 
 /// Waits with something that shows when it is destroyed.
-template <class Site>
-task<> wait_with(Site& site, object_count& objects, std::atomic<int>& begun) {
+task<> wait_with(any_site& site, object_count& objects, std::atomic<int>& begun) {
     counted const held(objects);
     ++begun;
     co_await site.wait();
 }
 
 /// Lets `site` through, to a waiter of its own if it keeps nothing, and sees that it works.
-template <class Site>
-task<> check_usable(Site& site) {
-    int const before = site.passed;
+task<> check_usable(site_kind const& kind, any_site& site) {
+    int const before = site.passed();
     auto body = [&](weft::nursery& n) -> task<> {
         n.spawn(site.wait());
-        co_await let_it_wait<Site>();
+        co_await let_it_wait(kind);
         site.let_through();
     };
     co_await weft::scope(body);
-    CHECK(site.passed == before + 1);
-    CHECK_FALSE((Site::keeps && site.take_back()));
+    CHECK(site.passed() == before + 1);
+    CHECK_FALSE((kind.keeps && site.take_back()));
 }
 
-template <class Site>
-task<> stop_before(Site& site, object_count& objects, std::atomic<int>& begun) {
+task<> stop_before(any_site& site, object_count& objects, std::atomic<int>& begun) {
     auto body = [&](weft::nursery& n) -> task<> {
         n.request_stop();
         n.spawn(wait_with(site, objects, begun));
@@ -77,8 +74,11 @@ task<> stop_before(Site& site, object_count& objects, std::atomic<int>& begun) {
     co_await weft::scope(body);
 }
 
-template <class Site>
-task<> stop_while_waiting(Site& site, object_count& objects, std::atomic<int>& begun, int count) {
+task<> stop_while_waiting(site_kind const& kind,
+                          any_site& site,
+                          object_count& objects,
+                          std::atomic<int>& begun,
+                          int count) {
     auto body = [&](weft::nursery& n) -> task<> {
         for (int i = 0; i < count; ++i) {
             n.spawn(wait_with(site, objects, begun));
@@ -86,7 +86,7 @@ task<> stop_while_waiting(Site& site, object_count& objects, std::atomic<int>& b
         while (begun < count) {
             co_await weft::yield();
         }
-        co_await let_it_wait<Site>();
+        co_await let_it_wait(kind);
         n.request_stop();
     };
     co_await weft::scope(body);
@@ -111,10 +111,14 @@ struct race_account {
 };
 
 /// Again and again a task waits, another stops it, and a third lets it through.
-template <class Site>
-task<> race(std::uint64_t seed, int rounds, object_count& objects, race_account& account) {
+task<> race(site_kind const& kind,
+            std::uint64_t seed,
+            int rounds,
+            object_count& objects,
+            race_account& account) {
     random_numbers random(seed);
-    Site site;
+    auto const owned = kind.make();
+    any_site& site = *owned;
     stoppable runs;
     std::atomic<int> begun = 0;
     auto victim = [&]() -> task<> { (void)co_await runs.run(wait_with(site, objects, begun)); };
@@ -140,15 +144,193 @@ task<> race(std::uint64_t seed, int rounds, object_count& objects, race_account&
     };
     // Where nothing is kept, nobody is let through who comes too late; then the stop ends the wait.
     for (int i = 0; i < rounds; ++i) {
-        int const before = site.passed;
+        int const before = site.passed();
         co_await weft::scope(round);
         runs.forget_request();
-        int const passed = site.passed - before;
+        int const passed = site.passed() - before;
         int const left = site.take_back() ? 1 : 0;
         account.passed += passed;
-        bool const right = Site::keeps ? passed + left == 1 : passed + left <= 1;
+        bool const right = kind.keeps ? passed + left == 1 : passed + left <= 1;
         account.wrong += right ? 0 : 1;
     }
+}
+
+// --- what each site goes through -----------------------------------------------------
+
+void check_stop_before(site_kind const& kind) {
+    weft::thread_pool pool(1);
+    auto const owned = kind.make();
+    any_site& site = *owned;
+    object_count objects;
+    std::atomic<int> begun = 0;
+    auto work = [&]() -> task<> {
+        co_await stop_before(site, objects, begun);
+        CHECK(begun == 1);
+        CHECK(site.passed() == 0);
+        CHECK(objects.alive == 0);
+        CHECK_FALSE(site.take_back());
+        co_await check_usable(kind, site);
+    };
+    pool.block_on(work());
+}
+
+void check_nothing_to_wait_for(site_kind const& kind) {
+    if (!kind.keeps) {
+        return;
+    }
+    weft::thread_pool pool(1);
+    auto const owned = kind.make();
+    any_site& site = *owned;
+    std::atomic<int> begun = 0;
+    object_count objects;
+    auto work = [&]() -> task<> {
+        site.let_through();
+        co_await stop_before(site, objects, begun);
+        CHECK(site.passed() == (kind.selects ? 0 : 1));
+        CHECK(site.take_back() == kind.selects);
+    };
+    pool.block_on(work());
+}
+
+void check_stop_while_waiting(site_kind const& kind) {
+    weft::thread_pool pool(1);
+    auto const owned = kind.make();
+    any_site& site = *owned;
+    object_count objects;
+    std::atomic<int> begun = 0;
+    auto work = [&]() -> task<> {
+        co_await stop_while_waiting(kind, site, objects, begun, 1);
+        CHECK(begun == 1);
+        CHECK(site.passed() == 0);
+        CHECK(objects.alive == 0);
+        CHECK_FALSE(site.take_back());
+        co_await check_usable(kind, site);
+    };
+    pool.block_on(work());
+}
+
+void check_stop_as_code(site_kind const& kind) {
+    weft::thread_pool pool(1);
+    auto const owned = kind.make();
+    any_site& site = *owned;
+    std::error_code pending;
+    std::error_code before;
+    bool went_on = false;
+    auto waits = [&]() -> task<> {
+        pending = co_await site.wait_for_code();
+        before = co_await site.wait_for_code();
+        co_await site.wait();
+        went_on = true;
+    };
+    auto work = [&]() -> task<> {
+        auto body = [&](weft::nursery& n) -> task<> {
+            n.spawn(waits());
+            co_await let_it_wait(kind);
+            n.request_stop();
+        };
+        co_await weft::scope(body);
+        CHECK(pending == std::errc::operation_canceled);
+        CHECK(before == std::errc::operation_canceled);
+        CHECK_FALSE(went_on);
+        CHECK(site.passed() == 0);
+        CHECK_FALSE(site.take_back());
+        co_await check_usable(kind, site);
+    };
+    pool.block_on(work());
+}
+
+void check_success_as_code(site_kind const& kind) {
+    weft::thread_pool pool(1);
+    auto const owned = kind.make();
+    any_site& site = *owned;
+    std::error_code code = std::make_error_code(std::errc::io_error);
+    auto waits = [&]() -> task<> { code = co_await site.wait_for_code(); };
+    auto work = [&]() -> task<> {
+        auto body = [&](weft::nursery& n) -> task<> {
+            n.spawn(waits());
+            co_await let_it_wait(kind);
+            site.let_through();
+        };
+        co_await weft::scope(body);
+        CHECK_FALSE(static_cast<bool>(code));
+        CHECK(site.passed() == 1);
+    };
+    pool.block_on(work());
+}
+
+void check_deadline(site_kind const& kind) {
+    weft::thread_pool pool(1);
+    auto const owned = kind.make();
+    any_site& site = *owned;
+    auto work = [&]() -> task<std::error_code> {
+        auto const ended = co_await (weft::timeout(1ms, site.wait()) | weft::as_result);
+        CHECK(site.passed() == 0);
+        CHECK_FALSE(site.take_back());
+        co_await check_usable(kind, site);
+        co_return ended.error();
+    };
+    CHECK(pool.block_on(work()) == std::errc::timed_out);
+}
+
+void check_stop_of_many(site_kind const& kind) {
+    for (unsigned workers : {1U, 2U}) {
+        weft::thread_pool pool(workers);
+        auto const count = kind.most_waiters;
+        auto const owned = kind.make();
+        any_site& site = *owned;
+        object_count objects;
+        std::atomic<int> begun = 0;
+        pool.block_on(stop_while_waiting(kind, site, objects, begun, count));
+        CHECK(site.passed() == 0);
+        CHECK(objects.alive == 0);
+        CHECK_FALSE(site.take_back());
+        pool.block_on(check_usable(kind, site));
+    }
+}
+
+void check_race(site_kind const& kind) {
+    constexpr int lanes = 4;
+    constexpr int rounds = 10'000;
+    auto const seed = fresh_seed();
+    CAPTURE(seed);
+    weft::thread_pool pool(2);
+    object_count objects;
+    race_account account;
+    auto work = [&]() -> task<> {
+        auto body = [&](weft::nursery& n) -> task<> {
+            for (std::uint64_t lane = 0; lane < lanes; ++lane) {
+                n.spawn(race(kind, seed + lane, rounds / lanes, objects, account));
+            }
+            co_return;
+        };
+        co_await weft::scope(body);
+    };
+    pool.block_on(work());
+    CHECK(account.wrong == 0);
+    CHECK(account.passed > 0);
+    CHECK(account.passed < rounds);
+    CHECK(objects.alive == 0);
+}
+
+void check_end_of_runtime(site_kind const& kind) {
+    auto const owned = kind.make();
+    any_site& site = *owned;
+    object_count objects;
+    std::atomic<int> begun = 0;
+    auto const count = kind.most_waiters;
+    {
+        weft::thread_pool pool(2);
+        for (int i = 0; i < count; ++i) {
+            pool.spawn(wait_with(site, objects, begun));
+        }
+        while (begun < count) {
+            std::this_thread::yield();
+        }
+    }
+    CHECK(site.passed() == 0);
+    CHECK(objects.alive == 0);
+    CHECK(weft::detail::frame_pool::live_frames() == 0);
+    CHECK_FALSE(site.take_back());
 }
 
 }  // namespace
@@ -156,173 +338,42 @@ task<> race(std::uint64_t seed, int rounds, object_count& objects, race_account&
 TEST_SUITE("sync/wait_list_cancel") {
     TEST_CASE_TEMPLATE(
         "a task that is stopped before it would wait has no effect", Site, WEFT_SYNC_SITES) {
-        weft::thread_pool pool(1);
-        Site site;
-        object_count objects;
-        std::atomic<int> begun = 0;
-        auto work = [&]() -> task<> {
-            co_await stop_before(site, objects, begun);
-            CHECK(begun == 1);
-            CHECK(site.passed == 0);
-            CHECK(objects.alive == 0);
-            CHECK_FALSE(site.take_back());
-            co_await check_usable(site);
-        };
-        pool.block_on(work());
+        check_stop_before(kind_of_site<Site>);
     }
 
     TEST_CASE_TEMPLATE(
         "a stopped task gets what needs no waiting, but in a select", Site, WEFT_SYNC_SITES) {
-        if constexpr (Site::keeps) {
-            weft::thread_pool pool(1);
-            Site site;
-            std::atomic<int> begun = 0;
-            object_count objects;
-            auto work = [&]() -> task<> {
-                site.let_through();
-                co_await stop_before(site, objects, begun);
-                CHECK(site.passed == (Site::selects ? 0 : 1));
-                CHECK(site.take_back() == Site::selects);
-            };
-            pool.block_on(work());
-        }
+        check_nothing_to_wait_for(kind_of_site<Site>);
     }
 
     TEST_CASE_TEMPLATE(
         "a stop ends a wait, and the next one is let through", Site, WEFT_SYNC_SITES) {
-        weft::thread_pool pool(1);
-        Site site;
-        object_count objects;
-        std::atomic<int> begun = 0;
-        auto work = [&]() -> task<> {
-            co_await stop_while_waiting(site, objects, begun, 1);
-            CHECK(begun == 1);
-            CHECK(site.passed == 0);
-            CHECK(objects.alive == 0);
-            CHECK_FALSE(site.take_back());
-            co_await check_usable(site);
-        };
-        pool.block_on(work());
+        check_stop_while_waiting(kind_of_site<Site>);
     }
 
     TEST_CASE_TEMPLATE(
         "with as_result, a stop is an error code, and the next wait stops", Site, WEFT_SYNC_SITES) {
-        weft::thread_pool pool(1);
-        Site site;
-        std::error_code pending;
-        std::error_code before;
-        bool went_on = false;
-        auto waits = [&]() -> task<> {
-            pending = co_await site.wait_for_code();
-            before = co_await site.wait_for_code();
-            co_await site.wait();
-            went_on = true;
-        };
-        auto work = [&]() -> task<> {
-            auto body = [&](weft::nursery& n) -> task<> {
-                n.spawn(waits());
-                co_await let_it_wait<Site>();
-                n.request_stop();
-            };
-            co_await weft::scope(body);
-            CHECK(pending == std::errc::operation_canceled);
-            CHECK(before == std::errc::operation_canceled);
-            CHECK_FALSE(went_on);
-            CHECK(site.passed == 0);
-            CHECK_FALSE(site.take_back());
-            co_await check_usable(site);
-        };
-        pool.block_on(work());
+        check_stop_as_code(kind_of_site<Site>);
     }
 
     TEST_CASE_TEMPLATE(
         "with as_result, a wait that succeeds gives no error", Site, WEFT_SYNC_SITES) {
-        weft::thread_pool pool(1);
-        Site site;
-        std::error_code code = std::make_error_code(std::errc::io_error);
-        auto waits = [&]() -> task<> { code = co_await site.wait_for_code(); };
-        auto work = [&]() -> task<> {
-            auto body = [&](weft::nursery& n) -> task<> {
-                n.spawn(waits());
-                co_await let_it_wait<Site>();
-                site.let_through();
-            };
-            co_await weft::scope(body);
-            CHECK_FALSE(static_cast<bool>(code));
-            CHECK(site.passed == 1);
-        };
-        pool.block_on(work());
+        check_success_as_code(kind_of_site<Site>);
     }
 
     TEST_CASE_TEMPLATE("a wait keeps to the deadline around it", Site, WEFT_SYNC_SITES) {
-        weft::thread_pool pool(1);
-        Site site;
-        auto work = [&]() -> task<std::error_code> {
-            auto const ended = co_await (weft::timeout(1ms, site.wait()) | weft::as_result);
-            CHECK(site.passed == 0);
-            CHECK_FALSE(site.take_back());
-            co_await check_usable(site);
-            co_return ended.error();
-        };
-        CHECK(pool.block_on(work()) == std::errc::timed_out);
+        check_deadline(kind_of_site<Site>);
     }
 
     TEST_CASE_TEMPLATE("a stop of many waiters leaves none behind", Site, WEFT_SYNC_SITES) {
-        for (unsigned workers : {1U, 2U}) {
-            weft::thread_pool pool(workers);
-            auto const count = std::same_as<Site, barrier_site> ? 1 : 200;
-            Site site;
-            object_count objects;
-            std::atomic<int> begun = 0;
-            pool.block_on(stop_while_waiting(site, objects, begun, count));
-            CHECK(site.passed == 0);
-            CHECK(objects.alive == 0);
-            CHECK_FALSE(site.take_back());
-            pool.block_on(check_usable(site));
-        }
+        check_stop_of_many(kind_of_site<Site>);
     }
 
     TEST_CASE_TEMPLATE("a stop that races a success leaves one of the two", Site, WEFT_SYNC_SITES) {
-        constexpr int lanes = 4;
-        constexpr int rounds = 10'000;
-        auto const seed = fresh_seed();
-        CAPTURE(seed);
-        weft::thread_pool pool(2);
-        object_count objects;
-        race_account account;
-        auto work = [&]() -> task<> {
-            auto body = [&](weft::nursery& n) -> task<> {
-                for (std::uint64_t lane = 0; lane < lanes; ++lane) {
-                    n.spawn(race<Site>(seed + lane, rounds / lanes, objects, account));
-                }
-                co_return;
-            };
-            co_await weft::scope(body);
-        };
-        pool.block_on(work());
-        CHECK(account.wrong == 0);
-        CHECK(account.passed > 0);
-        CHECK(account.passed < rounds);
-        CHECK(objects.alive == 0);
+        check_race(kind_of_site<Site>);
     }
 
     TEST_CASE_TEMPLATE("destroying the runtime ends every wait", Site, WEFT_SYNC_SITES) {
-        Site site;
-        object_count objects;
-        std::atomic<int> begun = 0;
-        auto const count = std::same_as<Site, barrier_site> ? 1 : 100;
-        {
-            weft::thread_pool pool(2);
-            for (int i = 0; i < count; ++i) {
-                pool.spawn(wait_with(site, objects, begun));
-            }
-            while (begun < count) {
-                std::this_thread::yield();
-            }
-        }
-        CHECK(site.passed == 0);
-        CHECK(objects.alive == 0);
-        CHECK(weft::detail::frame_pool::live_frames() == 0);
-        CHECK_FALSE(site.take_back());
+        check_end_of_runtime(kind_of_site<Site>);
     }
 }
