@@ -41,6 +41,7 @@ public:
         if (subscribers_ != 0) [[unlikely]] {
             die_in_use(kind_, "is subscribed");
         }
+        require_nobody_waits(kind_);
         delete[] slots_;
     }
 

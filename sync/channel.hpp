@@ -145,6 +145,11 @@ public:
     /// Closes, and destroys what is buffered: nobody will receive it.
     void close_and_discard() noexcept { state_.close_and_discard(); }
 
+    /// For the halves: the last sender goes, or the last receiver. Aborts if it waits.
+    void leave_senders() noexcept { state_.leave_senders(); }
+
+    void leave_receivers() noexcept { state_.leave_receivers(); }
+
 protected:
     template <class... Arguments>
     explicit basic_channel(full_policy policy, Arguments&&... arguments)

@@ -182,6 +182,15 @@ protected:
         }
     }
 
+    /// The last one who could have waited in `list` goes.
+    void require_nobody_waits(char const* kind,
+                              intrusive_list<channel_waiter> const& list) const noexcept {
+        brief_guard const guard(lock_);
+        if (!list.empty()) [[unlikely]] {
+            die_in_use(kind, "waits in it");
+        }
+    }
+
     [[noreturn]] WEFT_COLD static void die_in_use(char const* kind, char const* use) noexcept;
 
 private:

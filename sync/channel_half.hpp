@@ -81,7 +81,8 @@ private:
 ///
 /// Thread safety: a half belongs to one thread at a time; copies may be used at the same time.
 /// Cancellation, resumption, complexity, errors: as for the channel.
-/// Lifetime: keeps the channel alive; must outlive its own operations.
+/// Lifetime: keeps the channel alive; must outlive its own operations: the last half of its side
+///     aborts when it is destroyed while one waits.
 /// Example: examples/worker_pool.cpp
 template <class Channel>
 class sender_half {
@@ -103,7 +104,7 @@ public:
 
     ~sender_half() {
         if (auto* const shared = share_.release(); shared != nullptr) {
-            shared->channel.close();
+            shared->channel.leave_senders();
             detail::leave_side(*shared);
         }
     }
@@ -178,7 +179,7 @@ public:
 
     ~receiver_half() {
         if (auto* const shared = share_.release(); shared != nullptr) {
-            shared->channel.close_and_discard();
+            shared->channel.leave_receivers();
             detail::leave_side(*shared);
         }
     }

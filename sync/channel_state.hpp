@@ -206,6 +206,18 @@ public:
 
     [[nodiscard]] std::size_t capacity() const noexcept { return buffer_.capacity(); }
 
+    /// The last sender goes.
+    void leave_senders() noexcept {
+        require_nobody_waits(Buffer::channel_name, senders_);
+        close();
+    }
+
+    /// The last receiver goes.
+    void leave_receivers() noexcept {
+        require_nobody_waits(Buffer::channel_name, receivers_);
+        close_and_discard();
+    }
+
     /// Nobody will receive: closes, and destroys what is buffered.
     void close_and_discard() noexcept {
         close();

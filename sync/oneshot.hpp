@@ -74,7 +74,7 @@ public:
 
     bool close() noexcept { return state_.close(); }
 
-    void close_and_discard() noexcept { state_.close_and_discard(); }
+    void leave_receivers() noexcept { state_.leave_receivers(); }
 
     [[nodiscard]] bool is_closed() const noexcept { return state_.is_closed(); }
 
@@ -150,7 +150,8 @@ private:
 /// Lifetime: must outlive its own operations.
 /// Resumption: through the waiter's own scheduler, never inline in `send`.
 /// Complexity: O(1) plus one short lock; a wait allocates nothing.
-/// Errors: an empty optional when the sender went without sending.
+/// Errors: an empty optional when the sender went without sending. Aborts when it is destroyed
+///     while a task waits in it.
 /// Example: examples/worker_pool.cpp
 template <class T>
 class oneshot_receiver {
@@ -174,7 +175,7 @@ public:
 
     ~oneshot_receiver() {
         if (auto* const shared = share_.release(); shared != nullptr) {
-            shared->channel.close_and_discard();
+            shared->channel.leave_receivers();
             detail::leave_side(*shared);
         }
     }

@@ -5,10 +5,13 @@
 #include <weft/runtime/thread_pool.hpp>
 #include <weft/sync/select.hpp>
 #include <weft/tests/support/counted.hpp>
+#include <weft/tests/support/death.hpp>
 
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <csignal>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -113,6 +116,25 @@ TEST_SUITE("sync/oneshot") {
             CHECK(at_thread.recv_blocking() == round + 1);
             server.join();
         }
+    }
+
+    TEST_CASE("a oneshot whose receiver is destroyed while it waits aborts and names itself") {
+        auto const seen = weft::test::death_of([] {
+            weft::thread_pool pool(1);
+            auto [tx, rx] = weft::make_oneshot<int>();
+            auto waits = [&receiver = rx]() -> task<> { (void)co_await receiver.recv(); };
+            auto work = [&, &receiver = rx]() -> task<> {
+                auto body = [&](nursery& n) -> task<> {
+                    n.spawn(waits());
+                    co_await weft::yield();
+                    receiver = weft::oneshot_receiver<int>();
+                };
+                co_await weft::scope(body);
+            };
+            pool.block_on(work());
+        });
+        CHECK(seen.signal == SIGABRT);
+        CHECK(seen.text.find("a oneshot is destroyed while somebody waits") != std::string::npos);
     }
 
     TEST_CASE("waiting for an answer can be given up in a select, and the answer still comes") {

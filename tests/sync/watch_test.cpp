@@ -9,6 +9,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -38,7 +39,9 @@ TEST_SUITE("sync/watch") {
             setting.close();
             auto const none = co_await reader.recv();
             CHECK_FALSE(none.has_value());
-            CHECK(setting.send("refused").error() == weft::errc::closed);
+            std::string refused = "refused";
+            CHECK(setting.send(std::move(refused)).error() == weft::errc::closed);
+            CHECK(refused == "refused");
         };
         pool.block_on(work());
     }
