@@ -78,7 +78,7 @@ TEST_SUITE("sync/wait_list") {
                 CHECK(operation.await_suspend(handle));
                 waiter_list woken;
                 if (waiter* const first = resource.waiters.front(); first != nullptr) {
-                    first->grant(woken);
+                    CHECK(first->grant(woken));
                 }
                 wake_all(woken);
                 CHECK(resource.delivered == 1);
