@@ -314,7 +314,7 @@ private:
                 break;
             case full_policy::drop_oldest:
                 value.give([this, &dropped](auto&& each) {
-                    replace_oldest(static_cast<decltype(each)>(each), dropped);
+                    this->replace_oldest(static_cast<decltype(each)>(each), dropped);
                 });
                 return hand_over::done;
         }
