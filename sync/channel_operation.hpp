@@ -103,7 +103,7 @@ private:
         return outcome_ != detail::hand_over::pending;
     }
 
-    WEFT_COLD wait& prepare_to_wait() noexcept {
+    wait& prepare_to_wait() noexcept {
         wait_.emplace(*source_, value_);
         if constexpr (ResultForm) {
             wait_->resume_when_stopped();
@@ -200,7 +200,7 @@ private:
         return outcome_ != detail::hand_over::pending;
     }
 
-    WEFT_COLD wait& prepare_to_wait() noexcept {
+    wait& prepare_to_wait() noexcept {
         wait_.emplace(*channel_, value_);
         if constexpr (ResultForm) {
             wait_->resume_when_stopped();
