@@ -234,8 +234,8 @@ FAULTS = (
      'firing_ = &now;', '', 'stop_token'),
     ('a depot is filled without its lock', 'runtime/core/frame_pool.cpp',
      'std::scoped_lock const lock(shared.mutex);\n'
-     '        free_list& target = shared.lists[index].count < depot_limit',
-     'free_list& target = shared.lists[index].count < depot_limit', 'frame_pool'),
+     '        free_list& target = shared.room_for(', 'free_list& target = shared.room_for(',
+     'frame_pool'),
     ('work is announced before it is there', 'runtime/scheduler.cpp',
      'injected_.push(promise);\n    fence_seq_cst();',
      'notify();\n    injected_.push(promise);\n    fence_seq_cst();\n'
