@@ -281,8 +281,6 @@ private:
 /// What accept waits in. Yields the stream, or with `as_result` a result of it.
 template <bool ResultForm>
 class [[nodiscard]] basic_accept {
-    using inner_task = task<result<tcp_stream>>;
-
 public:
     explicit basic_accept(detail::tcp_socket& socket) noexcept : socket_(&socket) {}
 
@@ -295,8 +293,7 @@ public:
         [[nodiscard]] bool await_ready() const noexcept { return false; }
 
         template <std::derived_from<detail::promise_base> Promise>
-        [[nodiscard]] std::coroutine_handle<> await_suspend(
-            std::coroutine_handle<Promise> waiter) noexcept {
+        [[nodiscard]] auto await_suspend(std::coroutine_handle<Promise> waiter) noexcept {
             return inner_.await_suspend(waiter);
         }
 
@@ -333,9 +330,7 @@ public:
     // --- as a branch of a select -----------------------------------------------------------
     [[nodiscard]] task<result<void>> until_ready() { return attempts().until_ready(); }
 
-    [[nodiscard]] bool try_complete(std::error_code waited) {
-        return attempts().try_complete(waited);
-    }
+    [[nodiscard]] bool try_complete(std::error_code code) { return attempts().try_complete(code); }
 
     [[nodiscard]] auto take() {
         if constexpr (ResultForm) {
@@ -346,9 +341,7 @@ public:
     }
 
 private:
-    detail::accept_attempts& attempts() noexcept {
-        return attempts_.has_value() ? *attempts_ : attempts_.emplace(*socket_);
-    }
+    auto& attempts() noexcept { return attempts_ ? *attempts_ : attempts_.emplace(*socket_); }
 
     detail::tcp_socket* socket_;
     std::optional<detail::accept_attempts> attempts_;
