@@ -5,6 +5,7 @@
 #include <weft/sync/channel.hpp>
 #include <weft/sync/priority_channel.hpp>
 #include <weft/tests/support/death.hpp>
+#include <weft/tests/support/let_others_run.hpp>
 
 #include <doctest/doctest.h>
 
@@ -22,13 +23,7 @@ using weft::channel;
 using weft::full_policy;
 using weft::nursery;
 using weft::task;
-
-/// Lets everything that is ready on a pool of one worker run until it waits.
-task<> let_others_run() {
-    for (int i = 0; i < 8; ++i) {
-        co_await weft::yield();
-    }
-}
+using weft::test::let_others_run;
 
 struct bounded_kind : channel<std::string> {
     static constexpr char const* name = "a channel";

@@ -5,6 +5,7 @@
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/thread_pool.hpp>
 #include <weft/tests/support/counted.hpp>
+#include <weft/tests/support/let_others_run.hpp>
 
 #include <doctest/doctest.h>
 
@@ -25,6 +26,7 @@ using weft::full_policy;
 using weft::nursery;
 using weft::task;
 using weft::test::counted;
+using weft::test::let_others_run;
 using weft::test::object_count;
 
 /// Moves throw while `fuse` counts down to 0.
@@ -58,13 +60,6 @@ task<std::vector<int>> receive_all(channel<int>& from) {
 
 bool would_block(weft::result<void> const& result) {
     return result.error() == std::errc::resource_unavailable_try_again;
-}
-
-/// Lets everything that is ready on a pool of one worker run until it waits.
-task<> let_others_run() {
-    for (int i = 0; i < 8; ++i) {
-        co_await weft::yield();
-    }
 }
 
 }  // namespace

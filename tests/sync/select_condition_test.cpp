@@ -5,6 +5,7 @@
 #include <weft/sync/mutex.hpp>
 #include <weft/sync/once.hpp>
 #include <weft/sync/select.hpp>
+#include <weft/tests/support/let_others_run.hpp>
 
 #include <doctest/doctest.h>
 
@@ -18,13 +19,7 @@ namespace {
 using weft::channel;
 using weft::nursery;
 using weft::task;
-
-/// Lets everything that is ready on a pool of one worker run until it waits.
-task<> let_others_run() {
-    for (int i = 0; i < 12; ++i) {
-        co_await weft::yield();
-    }
-}
+using weft::test::let_others_run;
 
 using predicate = bool (*)();
 

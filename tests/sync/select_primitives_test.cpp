@@ -11,6 +11,7 @@
 #include <weft/sync/select.hpp>
 #include <weft/sync/semaphore.hpp>
 #include <weft/sync/shared_mutex.hpp>
+#include <weft/tests/support/let_others_run.hpp>
 #include <weft/tests/support/seed.hpp>
 
 #include <doctest/doctest.h>
@@ -33,13 +34,7 @@ using namespace std::chrono_literals;
 using weft::channel;
 using weft::nursery;
 using weft::task;
-
-/// Lets everything that is ready on a pool of one worker run until it waits.
-task<> let_others_run() {
-    for (int i = 0; i < 12; ++i) {
-        co_await weft::yield();
-    }
-}
+using weft::test::let_others_run;
 
 task<> nap() {
     co_await weft::sleep_for(48h);

@@ -7,6 +7,7 @@
 #include <weft/runtime/thread_pool.hpp>
 #include <weft/sync/channel.hpp>
 #include <weft/tests/support/counted.hpp>
+#include <weft/tests/support/let_others_run.hpp>
 
 #include <doctest/doctest.h>
 
@@ -28,14 +29,8 @@ using weft::channel;
 using weft::nursery;
 using weft::task;
 using weft::test::counted;
+using weft::test::let_others_run;
 using weft::test::object_count;
-
-/// Lets everything that is ready on a pool of one worker run until it waits.
-task<> let_others_run() {
-    for (int i = 0; i < 12; ++i) {
-        co_await weft::yield();
-    }
-}
 
 task<int> sleeps_then(int value, weft::clock::duration nap) {
     co_await weft::sleep_for(nap);
