@@ -9,6 +9,7 @@
 #include <weft/sync/watch.hpp>
 #include <weft/tests/support/counted.hpp>
 #include <weft/tests/support/death.hpp>
+#include <weft/tests/support/let_others_run.hpp>
 
 #include <doctest/doctest.h>
 
@@ -26,13 +27,8 @@ using weft::broadcast;
 using weft::nursery;
 using weft::task;
 using weft::test::counted;
+using weft::test::let_others_run;
 using weft::test::object_count;
-
-task<> let_others_run() {
-    for (int i = 0; i < 12; ++i) {
-        co_await weft::yield();
-    }
-}
 
 /// Its first copy throws.
 struct copy_throws {
