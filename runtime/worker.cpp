@@ -230,12 +230,15 @@ void worker::stop_searching() noexcept {
         return;
     }
     // keeps idle_set I2: what was published while this worker searched woke nobody
+    // Each look decides by itself: what was injected may be gone at the next one.
     supply more = scheduler_->stealable(scheduler::nobody);
-    if (more == supply::none && scheduler_->injected_.looks_empty()) {
+    bool injected = !scheduler_->injected_.looks_empty();
+    if (more == supply::none && !injected) {
         fence_heavy();
         more = scheduler_->stealable(scheduler::nobody);
+        injected = !scheduler_->injected_.looks_empty();
     }
-    if (more == supply::plenty || !scheduler_->injected_.looks_empty()) {
+    if (more == supply::plenty || injected) {
         scheduler_->notify();
     } else if (more == supply::one) {
         scheduler_->notify_of_one();
