@@ -82,10 +82,7 @@ public:
     }
 
     /// Any thread: a connection that some later accept takes.
-    void call() {
-        weft::unique_fd const caller = plain_connect(site_.listener.local_address());
-        reset_on_close(caller.value());
-    }
+    void call() { call_and_hang_up(site_.listener.local_address()); }
 
     /// Any thread: makes room for writes.
     void receive_something() {

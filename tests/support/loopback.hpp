@@ -5,6 +5,7 @@
 #include <weft/io/address.hpp>
 #include <weft/runtime/base/unique_fd.hpp>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
@@ -73,6 +74,15 @@ inline void require_call(bool succeeded, char const* call) {
 inline void reset_on_close(int fd) {
     ::linger const now{1, 0};
     require_call(::setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now) == 0, "setsockopt");
+}
+
+/// Connects and hangs up. Who accepts the connection may reset it before this thread hears that it
+/// is made.
+inline void call_and_hang_up(address const& peer) {
+    unique_fd const caller = plain_socket();
+    require_call(::connect(caller.value(), peer.data(), peer.size()) == 0 || errno == ECONNRESET,
+                 "connect");
+    reset_on_close(caller.value());
 }
 
 /// A listener whose queue is full: who connects to it waits for more than a second.
