@@ -187,8 +187,9 @@ private:
 ///     auto guard = co_await mutex.scoped_lock();
 ///     co_await changed.wait(guard, [&] { return !queue.empty(); });
 ///
-/// Fair: notify_one() takes the task that has waited longest. No spurious wake-ups, but others may
-/// get the mutex first, so that the form without a predicate belongs into a loop.
+/// Fair: notify_one() takes the task that has waited longest. No wake-up comes from nowhere, but
+/// one that a losing branch of a select has taken goes to the next who waits by then, and others
+/// may get the mutex first, so that the form without a predicate belongs into a loop.
 ///
 /// Thread safety: every member may be called from any thread at the same time, except the
 ///     destructor. Notifying needs no mutex.
