@@ -115,6 +115,6 @@ int main() {
     std::size_t const before = memory_in_use();
     std::size_t peak = before;
     std::printf("written: %d\n", runtime.block_on(pipeline(file, peak)));
-    std::printf("memory stayed flat: %s\n", peak - before < 512 * 1024 ? "yes" : "no");
+    std::printf("memory stayed flat: %s\n", peak - before < 512UL * 1024 ? "yes" : "no");
     return std::fclose(file);
 }

@@ -149,6 +149,9 @@ public:
     select_branch() noexcept : completion(&ended) {}
 
     void prepare(Operation& operation, select_site& site, std::uint32_t index) {
+        operation_ = &operation;
+        site_ = &site;
+        index_ = index;
         if constexpr (is_task_branch<Operation>) {
             coroutine_ = std::move(operation);
         } else if constexpr (stepwise_branch<Operation>) {
@@ -157,9 +160,6 @@ public:
             coroutine_ = wait_for(operation);
         }
         WEFT_CHECK(static_cast<bool>(coroutine_), "an empty task is a branch of a select");
-        operation_ = &operation;
-        site_ = &site;
-        index_ = index;
         promise().context_ = &site.foreign_context();
         promise().completion_ = this;
     }
