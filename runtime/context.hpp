@@ -18,7 +18,8 @@ struct local_binding;
 
 /// What is narrowed rarely. Lives in the frame of whoever narrowed it last.
 struct ambient {
-    /// Asked before the hard stop; null where nobody can ask softly.
+    /// Asked before the hard stop, or right behind it without a grace; null where nobody can ask
+    /// softly.
     stop_state* soft_stop = nullptr;
     /// On the drivers' clock; all ones without one.
     std::uint64_t deadline = ~std::uint64_t{0};

@@ -52,7 +52,7 @@ public:
     template <class U = T>
         requires std::is_constructible_v<T, U&&>
     void return_value(U&& result) noexcept(std::is_nothrow_constructible_v<T, U&&>) {
-        // NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): promises are made
+        // NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): it begins as pending
         if (!std::is_trivially_destructible_v<stored> && outcome_ != outcome::pending) {
             drop_value();
         }

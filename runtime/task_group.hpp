@@ -15,8 +15,8 @@
 /// I3 pending_ does not leave 0: whoever comes later finds the group closed.
 /// I4 The soft half of a stop without grace comes after the hard one has reached everybody below:
 ///    who hears the soft one first may tell that there is time left.
-/// I5 A thread that requests a stop may find that children end, and the joiner goes on, before it
-///    is through: the destructor waits for it.
+/// I5 A thread that requests a stop for good may find that children end, and the joiner goes on,
+///    before it is through: the destructor waits for it. Who gives a grace keeps the group open.
 /// A period of grace, between the soft and the hard stop, is a coroutine that is not counted. Who
 /// reaches 0 stops it; the later of the two, the last child and its end, tells joiner_.
 
@@ -80,7 +80,7 @@ public:
 
     // --- any thread ----------------------------------------------------------------
 
-    /// Softly first, for those who listen to that, and at once for good.
+    /// For good, and softly after that, for those who listen to nothing else.
     bool request_stop(stop_reason const& reason) noexcept;
 
     /// Softly now, and for good when `grace` is over and children are left. True for the first to

@@ -162,9 +162,9 @@ namespace this_task {
 }
 
 /// Yields the token of the soft stop: it asks the task to come to an end and unwinds nothing.
-/// Requested before, or together with, the stop of the innermost scope or of the runtime. What ends
-/// the task alone, as a timeout or a lost race around it, does not ask softly: stop_token() tells
-/// of that.
+/// Requested before the stop of the innermost scope or of the runtime, or right behind it where
+/// there is no grace. What ends the task alone, as a timeout or a lost race around it, does not ask
+/// softly: stop_token() tells of that.
 [[nodiscard]] inline auto soft_stop_token() noexcept {
     return detail::context_query<weft::stop_token, &detail::soft_token_of>();
 }

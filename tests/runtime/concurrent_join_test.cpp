@@ -5,6 +5,7 @@
 #include <weft/runtime/first_success.hpp>
 #include <weft/runtime/thread_pool.hpp>
 #include <weft/runtime/when_any.hpp>
+#include <weft/tests/support/allocations.hpp>
 #include <weft/tests/support/death.hpp>
 #include <weft/tests/support/endings.hpp>
 #include <weft/tests/support/seed.hpp>
@@ -13,8 +14,6 @@
 
 #include <atomic>
 #include <cstddef>
-#include <cstdlib>
-#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,10 +21,9 @@
 namespace {
 
 using weft::task;
+using weft::test::allocations;
 using weft::test::counted;
 using weft::test::object_count;
-
-std::atomic<std::size_t> allocations{0};
 
 [[gnu::noinline]] task<int> value(int v) {
     co_return v;
@@ -58,25 +56,6 @@ task<> gather_two() {
 }
 
 }  // namespace
-
-// The sanitizers have their own; frames come straight from the heap there.
-#if !WEFT_ASAN && !WEFT_TSAN
-void* operator new(std::size_t size) {
-    ++allocations;
-    if (void* const block = std::malloc(size); block != nullptr) {
-        return block;
-    }
-    throw std::bad_alloc();
-}
-
-void operator delete(void* block) noexcept {
-    std::free(block);
-}
-
-void operator delete(void* block, std::size_t) noexcept {
-    std::free(block);
-}
-#endif
 
 TEST_SUITE("runtime/concurrent_join") {
     TEST_CASE("the forms for a few tasks take no memory besides the frames of the tasks") {

@@ -15,14 +15,12 @@
 #include <weft/sync/shared_mutex.hpp>
 #include <weft/sync/wait_list.hpp>
 #include <weft/sync/watch.hpp>
+#include <weft/tests/support/allocations.hpp>
 
 #include <doctest/doctest.h>
 
 #include <array>
-#include <atomic>
 #include <cstddef>
-#include <cstdlib>
-#include <new>
 #include <optional>
 #include <vector>
 
@@ -32,8 +30,7 @@
 namespace {
 
 using weft::task;
-
-std::atomic<std::size_t> allocations{0};
+using weft::test::allocations;
 
 // Where an operation waits in the first task until the second one, started later, lets it go on.
 
@@ -312,25 +309,6 @@ task<std::size_t> allocations_of(Turn& turn, int rounds) {
 }
 
 }  // namespace
-
-// The sanitizers have their own; frames come straight from the heap there.
-#if !WEFT_ASAN && !WEFT_TSAN
-void* operator new(std::size_t size) {
-    ++allocations;
-    if (void* const block = std::malloc(size); block != nullptr) {
-        return block;
-    }
-    throw std::bad_alloc();
-}
-
-void operator delete(void* block) noexcept {
-    std::free(block);
-}
-
-void operator delete(void* block, std::size_t) noexcept {
-    std::free(block);
-}
-#endif
 
 TEST_SUITE("sync/allocation") {
     TEST_CASE_TEMPLATE("an operation that waits, and the one that wakes it, take no memory",
