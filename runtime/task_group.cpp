@@ -329,7 +329,6 @@ bool task_group::request_stop(stop_reason const& reason, time_span grace) noexce
     if (context_.own_stop.stop_requested()) {
         return false;
     }
-    soft_stop_.request_stop(reason);  // may have come from the surroundings already
     grace_period* period = nullptr;
     try {
         period = new grace_period(*this);
@@ -340,6 +339,7 @@ bool task_group::request_stop(stop_reason const& reason, time_span grace) noexce
         promise_base& promise = task_access::promise(wait);
         promise.context_ = &period->own_context;
         promise.completion_ = period;
+        scheduler& home = *context_.sched;
         grace_period* none = nullptr;
         // release: publish the period; pairs with waits_for_grace():observe. The loser (relaxed: it
         // reads nothing) comes after another, or when the last child has ended: then it asks for
@@ -349,7 +349,8 @@ bool task_group::request_stop(stop_reason const& reason, time_span grace) noexce
             return none == over_mark() && request_stop(reason);
         }
         (void)task_access::release(wait);
-        context_.sched->schedule(promise);
+        soft_stop_.request_stop(reason);  // may have come from the surroundings already
+        home.schedule(promise);           // keeps I5: the last access to the group
     } catch (...) {
         delete period;
         return request_stop(reason);  // there is no memory to wait in

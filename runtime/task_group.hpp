@@ -15,8 +15,9 @@
 /// I3 pending_ does not leave 0: whoever comes later finds the group closed.
 /// I4 The soft half of a stop without grace comes after the hard one has reached everybody below:
 ///    who hears the soft one first may tell that there is time left.
-/// I5 A thread that requests a stop for good may find that children end, and the joiner goes on,
-///    before it is through: the destructor waits for it. Who gives a grace keeps the group open.
+/// I5 A thread that requests a stop may find that the children end before it is through. For that
+///    of a stop for good the destructor waits. One that gives a grace puts the period of grace in
+///    its place, asks softly, and starts it: until then the joiner does not go on.
 /// A period of grace, between the soft and the hard stop, is a coroutine that is not counted. Who
 /// reaches 0 stops it; the later of the two, the last child and its end, tells joiner_.
 

@@ -4,6 +4,8 @@
 #include <weft/runtime/exception_group.hpp>
 #include <weft/runtime/scope.hpp>
 #include <weft/runtime/sleep.hpp>
+#include <weft/runtime/stop_on.hpp>
+#include <weft/sync/event.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>
@@ -152,6 +154,37 @@ void two_graces() {
         root->join_blocking();
     }
     model::expect(count <= 1 && frames.read() == 1, "two graces count, or no child is stopped");
+    workers.close();
+}
+
+weft::task<> wait_in_frame(weft::manual_reset_event& signal, model::plain<int>& frames) {
+    model::frame_end const tells(frames);
+    co_await signal.wait();
+}
+
+weft::task<> end_softly(weft::manual_reset_event& signal, model::plain<int>& frames) {
+    (void)co_await (weft::until_soft_stop(wait_in_frame(signal, frames)) | weft::as_result);
+}
+
+/// Nothing but the stop brings the child to its end; the group is freed as soon as it is joined,
+/// though the thread that asks may not be through.
+void group_freed_during_a_graced_stop() {
+    weft::manual_reset_event nobody_sets;
+    model::plain<int> frames{0};
+    model::crew workers(1);
+    workers.keep_open();
+    auto works = [&] { workers.run(); };
+    model::thread worker(works);
+    {
+        auto root = std::make_unique<group>(&workers.sched(), weft::detail::on_error::keep_going);
+        auto asks = [&group = *root] { (void)group.request_stop("enough", a_millisecond); };
+        root->start_plain(end_softly(nobody_sets, frames));
+        model::thread asking(asks);
+        root->join_blocking();
+        root.reset();
+        asking.join();
+        model::expect(frames.read() == 1, "a child is not waited for");
+    }
     workers.close();
 }
 
@@ -308,6 +341,9 @@ TEST_SUITE("model/group") {
         CHECK(model::explore(
             "grace_against_the_last_child", &grace_against_the_last_child, {.stale_reads = 1}));
         CHECK(model::explore("two_graces", &two_graces, {.stale_reads = 0}));
+        CHECK(model::explore("group_freed_during_a_graced_stop",
+                             &group_freed_during_a_graced_stop,
+                             {.stale_reads = 1}));
     }
 
     TEST_CASE("copies of a group of errors are read and dropped in any thread") {

@@ -24,6 +24,29 @@ task<> sleeps() {
     co_await weft::sleep_for(24h);
 }
 
+/// Many times: scopes with a child that nothing but the stop by another thread brings to its end.
+template <class Child, class Stop>
+void stop_from_outside(Child child, Stop stop) {
+    weft::thread_pool pool(2);
+    for (int round = 0; round < 1'000; ++round) {
+        std::atomic<nursery*> open{nullptr};
+        std::thread other([&] {
+            open.wait(nullptr);
+            stop(*open.load());
+        });
+        auto body = [&](nursery& n) -> task<> {
+            n.start(child());
+            open = &n;
+            open.notify_one();
+            co_return;
+        };
+        auto work = [&]() -> task<> { co_await weft::scope(std::ref(body)); };
+        pool.block_on(work());
+        other.join();
+    }
+    CHECK(pool.task_count() == 0);
+}
+
 }  // namespace
 
 TEST_SUITE("runtime/soft_stop") {
@@ -86,28 +109,20 @@ TEST_SUITE("runtime/soft_stop") {
     }
 
     TEST_CASE("a scope may end before the thread that has stopped it is through") {
-        weft::thread_pool pool(2);
-        for (int round = 0; round < 1'000; ++round) {
-            std::atomic<nursery*> open{nullptr};
-            std::thread other([&] {
-                open.wait(nullptr);
-                open.load()->request_stop();
-            });
-            auto polls = []() -> task<> {
-                for (;;) {
-                    co_await weft::yield();
-                }
-            };
-            auto body = [&](nursery& n) -> task<> {
-                n.start(polls());
-                open = &n;
-                open.notify_one();
-                co_return;
-            };
-            auto work = [&]() -> task<> { co_await weft::scope(std::ref(body)); };
-            pool.block_on(work());
-            other.join();
-        }
-        CHECK(pool.task_count() == 0);
+        auto polls = []() -> task<> {
+            for (;;) {
+                co_await weft::yield();
+            }
+        };
+        stop_from_outside(polls, [](nursery& n) { n.request_stop(); });
+    }
+
+    TEST_CASE("a scope may end before the thread that has softly stopped it is through") {
+        auto listens = []() -> task<> {
+            while (!co_await weft::this_task::soft_stop_requested()) {
+                co_await weft::yield();
+            }
+        };
+        stop_from_outside(listens, [](nursery& n) { n.request_stop("drain", {.grace = 24h}); });
     }
 }
