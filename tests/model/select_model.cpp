@@ -9,6 +9,7 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <optional>
 
 namespace model = weft::model;
 using namespace std::chrono_literals;
@@ -246,6 +247,23 @@ void losers_are_stopped() {
     model::expect(one.has_value() && a.empty() == (outcome == 0), "a value is lost");
 }
 
+weft::task<> send_and_destroy(std::optional<channel>& to) {
+    co_await to->send(1);
+    to.reset();
+}
+
+/// Whoever has handed over the last value destroys the channel, wherever the select is then.
+void winner_is_gone() {
+    std::optional<channel> a(std::in_place, 0U);
+    channel b(0);
+    int outcome = -1;
+    model::crew workers;
+    model::job one(workers, select_once(*a, b, outcome));
+    model::job two(workers, send_and_destroy(a));
+    workers.run();
+    model::expect(outcome == 0 && two.has_value(), "a value is lost");
+}
+
 weft::task<> close(channel& closed) {
     closed.close();
     co_return;
@@ -332,6 +350,10 @@ TEST_SUITE("model/select") {
         CHECK(model::explore("unbiased", &unbiased, {.stale_reads = 1}));
         CHECK(model::explore("two_selects", &two_selects, {.stale_reads = 1}));
         CHECK(model::explore("closed", &closed, {.stale_reads = 1}));
+    }
+
+    TEST_CASE("a select does not touch the channel that it has received from") {
+        CHECK(model::explore("winner_is_gone", &winner_is_gone, {.stale_reads = 1}));
     }
 
     TEST_CASE("a branch that is tried takes effect only if it wins") {

@@ -169,6 +169,46 @@ void leaving_lets_in() {
     model::expect(permits.available() == 0, "a permit is lost");
 }
 
+weft::task<> acquire_and_open(weft::semaphore& permits, model::gate& passed) {
+    co_await permits.acquire(1);
+    passed.open();
+}
+
+weft::task<> wait_for(model::gate& passed) {
+    co_await passed;
+}
+
+weft::task<> receive(channel& values) {
+    (void)co_await values.recv();
+}
+
+template <bool InTask>
+weft::task<> select_in_front(weft::semaphore& permits, channel& values, model::gate& passed) {
+    if constexpr (InTask) {
+        (void)co_await weft::select(
+            weft::biased, receive(values), permits.acquire(2), wait_for(passed));
+    } else {
+        (void)co_await weft::select(
+            weft::biased, values.recv(), permits.acquire(2), wait_for(passed));
+    }
+}
+
+/// A branch that no stop ends waits for somebody who stands behind the select. The value decides,
+/// which is received by the select itself or by a task.
+template <bool InTask>
+void loser_waits_for_next() {
+    weft::semaphore permits(1);
+    channel values(1);
+    model::gate passed;
+    model::crew workers;
+    model::job one(workers, select_in_front<InTask>(permits, values, passed));
+    model::job two(workers, acquire_and_open(permits, passed));
+    model::job three(workers, send(values));
+    workers.run();
+    model::expect(one.has_value() && two.has_value(), "a waiter is lost");
+    model::expect(permits.available() == 0, "a permit is lost");
+}
+
 // --- conditions -----------------------------------------------------------------------
 
 struct shared_state {
@@ -334,6 +374,10 @@ TEST_SUITE("model/select_primitives") {
     TEST_CASE("who waits behind a branch that loses gets what it was to have") {
         CHECK(model::explore("next_in_queue", &next_in_queue, {.stale_reads = 0}));
         CHECK(model::explore("leaving_lets_in", &leaving_lets_in, {.stale_reads = 0}));
+        CHECK(model::explore(
+            "loser_waits_for_next", &loser_waits_for_next<false>, {.stale_reads = 0}));
+        CHECK(
+            model::explore("loser_waits_in_task", &loser_waits_for_next<true>, {.stale_reads = 0}));
     }
 
     TEST_CASE("a select that meets a stop takes one thing or none") {
