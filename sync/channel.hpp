@@ -184,9 +184,9 @@ private:
 
     template <class Container>
     void recv_some(Container& target, std::size_t size_wanted) {
+        std::optional<value_type> value;  // one whose move throws is destroyed without the lock
         detail::waking_guard guard(state_);
         for (std::size_t i = 0; i != values_per_lock && target.size() != size_wanted; ++i) {
-            std::optional<value_type> value;
             if (state_.pop(value, guard.woken) != detail::hand_over::done) {
                 return;
             }

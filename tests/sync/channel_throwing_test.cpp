@@ -72,6 +72,29 @@ struct fragile_copy {
     int* fuse;
 };
 
+/// Like fragile, and asks its channel something when it is destroyed.
+class asking {
+public:
+    asking(channel<asking>& way, int& fuse) noexcept : way_(&way), fuse_(&fuse) {}
+
+    asking(asking&& other) : way_(other.way_), fuse_(other.fuse_) {
+        if (*fuse_ != 0 && --*fuse_ == 0) {
+            throw burnt();
+        }
+        other.way_ = nullptr;
+    }
+
+    ~asking() {
+        if (way_ != nullptr) {
+            (void)way_->size();
+        }
+    }
+
+private:
+    channel<asking>* way_;
+    int* fuse_;
+};
+
 struct bounded_kind : channel<fragile> {
     bounded_kind() : channel(8) {}
 };
@@ -249,6 +272,29 @@ TEST_SUITE("sync/channel_throwing") {
             CHECK(objects.alive == 9);  // with the shells of the row
         }
         CHECK(objects.alive == 0);
+    }
+
+    TEST_CASE("a value that is lost to a throwing move may use its channel when it is destroyed") {
+        weft::thread_pool pool(1);
+        int fuse = 0;
+        channel<asking> values(4);
+        std::vector<asking> target;
+        target.reserve(32);
+        auto const recv = [&] { return values.recv_many(target, 8); };
+        auto work = [&]() -> task<> {
+            for (int const last_move : {3, 5}) {
+                CHECK(values.try_send(asking(values, fuse)).has_value());
+                CHECK(values.try_send(asking(values, fuse)).has_value());
+                fuse = last_move;  // of the first value, and of the second, into the target
+                CHECK(co_await throws(recv));
+                fuse = 0;
+                while (values.try_recv().has_value()) {
+                }
+            }
+        };
+        pool.block_on(work());
+        target.clear();
+        CHECK(values.empty());
     }
 
     TEST_CASE("a throwing move leaves a select waiting in all its branches") {
