@@ -2,17 +2,22 @@
 #include <weft/runtime/scope.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/thread_pool.hpp>
+#include <weft/sync/broadcast.hpp>
 #include <weft/sync/channel.hpp>
+#include <weft/sync/oneshot.hpp>
 #include <weft/sync/priority_channel.hpp>
+#include <weft/sync/select.hpp>
 #include <weft/tests/support/death.hpp>
 #include <weft/tests/support/let_others_run.hpp>
 
 #include <doctest/doctest.h>
 
 #include <csignal>
+#include <cstddef>
 #include <ostream>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 // What a channel refuses, whatever its kind.
@@ -47,6 +52,57 @@ struct priority_kind : weft::priority_channel<std::string> {
     priority_kind() : priority_channel(1) {}
 };
 
+/// What a send of `value` throws, in each form.
+template <class Channel>
+task<std::error_code> code_of_send(Channel& to, std::string& value) {
+    std::error_code thrown;
+    try {
+        co_await to.send(std::move(value));
+    } catch (std::system_error const& error) {
+        thrown = error.code();
+    }
+    co_return thrown;
+}
+
+template <class Channel>
+task<std::error_code> code_of_send_many(Channel& to, std::string& value) {
+    std::error_code thrown;
+    std::string* next = &value;
+    try {
+        co_await to.send_many(next, &value + 1);
+    } catch (std::system_error const& error) {
+        thrown = error.code();
+    }
+    CHECK(next == &value);
+    co_return thrown;
+}
+
+template <class Channel>
+task<std::error_code> code_of_select(Channel& to, std::string& value) {
+    std::error_code thrown;
+    channel<int> quiet(0);
+    try {
+        (void)co_await weft::select(quiet.recv(), to.send(std::move(value)));
+    } catch (std::system_error const& error) {
+        thrown = error.code();
+    }
+    co_return thrown;
+}
+
+template <class Channel>
+std::error_code code_of_blocking_send(Channel& to, std::string& value) {
+    try {
+        to.send_blocking(std::move(value));
+    } catch (std::system_error const& error) {
+        return error.code();
+    }
+    return {};
+}
+
+bool dies_saying(weft::test::death const& seen, std::string const& text) {
+    return seen.signal == SIGABRT && seen.text.find(text) != std::string::npos;
+}
+
 }  // namespace
 
 TEST_SUITE("sync/channel_misuse") {
@@ -73,6 +129,30 @@ TEST_SUITE("sync/channel_misuse") {
         CHECK(seen.signal == SIGABRT);
         auto const expected = std::string(Channel::name) + " is destroyed while somebody waits";
         CHECK(seen.text.find(expected) != std::string::npos);
+    }
+
+    TEST_CASE_TEMPLATE("a channel that is destroyed while a sender waits aborts likewise",
+                       Channel,
+                       bounded_kind,
+                       rendezvous_kind,
+                       priority_kind) {
+        auto const seen = weft::test::death_of([] {
+            weft::thread_pool pool(1);
+            auto* const doomed = new Channel();
+            (void)doomed->try_send("first");
+            auto waits = [&]() -> task<> { co_await doomed->send("second"); };
+            auto work = [&]() -> task<> {
+                auto body = [&](nursery& n) -> task<> {
+                    n.spawn(waits());
+                    co_await let_others_run();
+                    delete doomed;
+                };
+                co_await weft::scope(body);
+            };
+            pool.block_on(work());
+        });
+        auto const expected = std::string(Channel::name) + " is destroyed while somebody waits";
+        CHECK(dies_saying(seen, expected));
     }
 
     TEST_CASE("the last half of a side that is destroyed while it waits aborts with the reason") {
@@ -110,41 +190,109 @@ TEST_SUITE("sync/channel_misuse") {
                        priority_kind) {
         weft::thread_pool pool(1);
         Channel closed;
+        channel<int> quiet(0);
         closed.close();
         auto work = [&]() -> task<> {
             std::string value = "mine";
-            std::error_code thrown;
-            try {
-                co_await closed.send(std::move(value));
-            } catch (std::system_error const& error) {
-                thrown = error.code();
-            }
-            CHECK(thrown == weft::errc::closed);
+            CHECK(co_await code_of_send(closed, value) == weft::errc::closed);
+            CHECK(co_await code_of_send_many(closed, value) == weft::errc::closed);
+            CHECK(co_await code_of_select(closed, value) == weft::errc::closed);
             auto const told = co_await weft::as_result(closed.send(std::move(value)));
             CHECK(told.error() == weft::errc::closed);
+            auto const won =
+                co_await weft::select(weft::as_result(closed.send(std::move(value))), quiet.recv());
+            CHECK(won.template get<0>().error() == weft::errc::closed);
             CHECK(closed.try_send(std::move(value)).error() == weft::errc::closed);
             CHECK(value == "mine");
         };
         pool.block_on(work());
+        std::string value = "mine";
+        CHECK(code_of_blocking_send(closed, value) == weft::errc::closed);
+        CHECK(value == "mine");
+    }
+
+    TEST_CASE_TEMPLATE("a channel that is closed gives those who wait their values back",
+                       Channel,
+                       bounded_kind,
+                       rendezvous_kind,
+                       priority_kind) {
+        weft::thread_pool pool(1);
+        Channel full;
+        (void)full.try_send("first");
+        std::string values[4] = {"0", "1", "2", "3"};
+        std::error_code codes[4];
+        std::thread foreign([&] { codes[3] = code_of_blocking_send(full, values[3]); });
+        auto sends = [&]() -> task<> { codes[0] = co_await code_of_send(full, values[0]); };
+        auto sends_many = [&]() -> task<> {
+            codes[1] = co_await code_of_send_many(full, values[1]);
+        };
+        auto selects = [&]() -> task<> { codes[2] = co_await code_of_select(full, values[2]); };
+        auto work = [&]() -> task<> {
+            auto body = [&](nursery& n) -> task<> {
+                n.spawn(sends());
+                n.spawn(sends_many());
+                n.spawn(selects());
+                co_await let_others_run();
+                full.close();
+            };
+            co_await weft::scope(body);
+        };
+        pool.block_on(work());
+        foreign.join();
+        for (std::size_t i = 0; i < 4; ++i) {
+            CAPTURE(i);
+            CHECK(codes[i] == weft::errc::closed);
+            CHECK(values[i] == std::to_string(i));
+        }
     }
 
     TEST_CASE("misuse aborts with the reason") {
         using weft::test::death_of;
-        auto const has = [](weft::test::death const& seen, char const* text) {
-            return seen.signal == SIGABRT && seen.text.find(text) != std::string::npos;
-        };
-        CHECK(has(death_of([] { channel<int> none(0, full_policy::drop_oldest); }),
-                  "cannot drop its oldest"));
-        CHECK(has(death_of([] {
-                      weft::thread_pool pool(1);
-                      channel<int> numbers(1);
-                      auto work = [&]() -> task<> {
-                          (void)numbers.recv_blocking();
-                          co_return;
-                      };
-                      pool.block_on(work());
-                  }),
-                  "a worker would block"));
-        CHECK(has(death_of([] { (void)weft::receiver<int>().try_recv(); }), "empty half"));
+        CHECK(dies_saying(death_of([] { channel<int> none(0, full_policy::drop_oldest); }),
+                          "cannot drop its oldest"));
+        CHECK(dies_saying(death_of([] {
+                              weft::thread_pool pool(1);
+                              channel<int> numbers(1);
+                              auto work = [&]() -> task<> {
+                                  (void)numbers.recv_blocking();
+                                  co_return;
+                              };
+                              pool.block_on(work());
+                          }),
+                          "a worker would block"));
+        CHECK(dies_saying(death_of([] { (void)weft::receiver<int>().try_recv(); }), "empty half"));
+        CHECK(dies_saying(death_of([] { (void)weft::sender<int>().try_send(1); }), "empty half"));
+        CHECK(
+            dies_saying(death_of([] { (void)weft::oneshot_sender<int>().send(1); }), "empty half"));
+        CHECK(dies_saying(death_of([] { (void)weft::oneshot_receiver<int>().try_recv(); }),
+                          "empty half"));
+        CHECK(dies_saying(death_of([] { (void)weft::broadcast_receiver<int>().try_recv(); }),
+                          "an empty receiver of a broadcast is used"));
+        CHECK(dies_saying(death_of([] { (void)weft::broadcast_receiver<int>().recv(); }),
+                          "an empty receiver of a broadcast is used"));
+    }
+
+    TEST_CASE("a task without a runtime that would have to wait in a channel aborts and says so") {
+        using weft::test::death_of;
+        CHECK(dies_saying(death_of([] {
+                              channel<int> empty(1);
+                              auto work = [&]() -> task<> { (void)co_await empty.recv(); };
+                              weft::sync_wait(work());
+                          }),
+                          "waiting in a channel needs a runtime"));
+        CHECK(dies_saying(death_of([] {
+                              channel<int> meeting(0);
+                              auto work = [&]() -> task<> { co_await meeting.send(1); };
+                              weft::sync_wait(work());
+                          }),
+                          "waiting in a channel needs a runtime"));
+        CHECK(dies_saying(death_of([] {
+                              channel<int> empty(1);
+                              auto work = [&]() -> task<> {
+                                  (void)co_await weft::select(empty.recv(), empty.recv());
+                              };
+                              weft::sync_wait(work());
+                          }),
+                          "a select that waits needs a runtime"));
     }
 }
