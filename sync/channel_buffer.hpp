@@ -19,10 +19,8 @@ namespace weft::detail {
 template <class T>
 class raw_slots {
 public:
-    explicit raw_slots(std::size_t count)
-        : first_(count == 0 ? nullptr
-                            : static_cast<T*>(::operator new(count * sizeof(T),
-                                                             std::align_val_t(alignof(T))))) {}
+    /// Throws std::bad_alloc when there is no memory for so many.
+    explicit raw_slots(std::size_t count) : first_(count == 0 ? nullptr : allocate(count)) {}
 
     raw_slots(raw_slots&& other) noexcept : first_(std::exchange(other.first_, nullptr)) {}
 
@@ -40,6 +38,13 @@ public:
     void destroy(std::size_t index) noexcept { first_[index].~T(); }
 
 private:
+    static T* allocate(std::size_t count) {
+        if (count > ~std::size_t{0} / sizeof(T)) {
+            throw std::bad_array_new_length();
+        }
+        return static_cast<T*>(::operator new(count * sizeof(T), std::align_val_t(alignof(T))));
+    }
+
     T* first_;
 };
 

@@ -14,6 +14,8 @@
 
 #include <csignal>
 #include <cstddef>
+#include <cstdint>
+#include <new>
 #include <ostream>
 #include <string>
 #include <system_error>
@@ -270,6 +272,14 @@ TEST_SUITE("sync/channel_misuse") {
                           "an empty receiver of a broadcast is used"));
         CHECK(dies_saying(death_of([] { (void)weft::broadcast_receiver<int>().recv(); }),
                           "an empty receiver of a broadcast is used"));
+    }
+
+    TEST_CASE("a capacity that no memory can hold is refused, also where its size in bytes is 0") {
+        constexpr std::size_t capacity = ~std::size_t{0} / sizeof(std::uint64_t) + 1;
+        using number = std::uint64_t;
+        CHECK_THROWS_AS(channel<number>{capacity}, std::bad_alloc);
+        CHECK_THROWS_AS(weft::priority_channel<number>{capacity}, std::bad_alloc);
+        CHECK_THROWS_AS((void)weft::make_channel<number>(capacity), std::bad_alloc);
     }
 
     TEST_CASE("a task without a runtime that would have to wait in a channel aborts and says so") {
