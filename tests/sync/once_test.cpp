@@ -7,6 +7,7 @@
 #include <weft/sync/event.hpp>
 #include <weft/tests/support/counted.hpp>
 #include <weft/tests/support/death.hpp>
+#include <weft/tests/support/seed.hpp>
 
 #include <doctest/doctest.h>
 
@@ -289,6 +290,82 @@ TEST_SUITE("sync/once") {
         CHECK(weft::detail::frame_pool::live_frames() == 0);
     }
 
+    TEST_CASE("of many callers as many have an error as runs failed, and the others one success") {
+        auto const seed = weft::test::fresh_seed();
+        CAPTURE(seed);
+        weft::test::random_numbers random(seed);
+        constexpr int callers = 8;
+        weft::thread_pool pool(2);
+        auto work = [&]() -> task<> {
+            for (int round = 0; round < 500; ++round) {
+                int const failures = static_cast<int>(random.below(callers));
+                weft::once once;
+                std::atomic<int> inside = 0;
+                std::atomic<int> met = 0;
+                std::atomic<int> runs = 0;
+                std::atomic<int> failed = 0;
+                std::atomic<int> passed = 0;
+                auto initialise = [&]() -> task<> {
+                    met += inside.fetch_add(1);
+                    int const run = ++runs;
+                    co_await weft::yield();
+                    inside.fetch_sub(1);
+                    if (run <= failures) {
+                        throw std::runtime_error("not yet");
+                    }
+                };
+                auto caller = [&]() -> task<> {
+                    try {
+                        co_await once.call(initialise);
+                        ++passed;
+                    } catch (std::runtime_error const&) {
+                        ++failed;
+                    }
+                };
+                auto body = [&](weft::nursery& n) -> task<> {
+                    for (int i = 0; i < callers; ++i) {
+                        n.spawn(caller());
+                    }
+                    co_return;
+                };
+                co_await weft::scope(body);
+                bool const right = failed == failures && passed == callers - failures &&
+                                   runs == failures + 1 && met == 0 && once.is_done();
+                if (!right) {
+                    FAIL_CHECK(failures << " failures: " << runs << " runs, " << failed
+                                        << " failed, " << passed << " passed, " << met << " met");
+                }
+            }
+        };
+        pool.block_on(work());
+    }
+
+    TEST_CASE("the last caller that goes on may destroy a once") {
+        weft::thread_pool pool(2);
+        auto work = [&]() -> task<> {
+            for (int round = 0; round < 2'000; ++round) {
+                auto once = std::make_unique<weft::once>();
+                std::atomic<int> left = 3;
+                auto initialise = []() -> task<> { co_await weft::yield(); };
+                auto caller = [&]() -> task<> {
+                    co_await once->call(initialise);
+                    if (--left == 0) {
+                        once.reset();
+                    }
+                };
+                auto body = [&](weft::nursery& n) -> task<> {
+                    for (int i = 0; i < 3; ++i) {
+                        n.spawn(caller());
+                    }
+                    co_return;
+                };
+                co_await weft::scope(body);
+                CHECK(once == nullptr);
+            }
+        };
+        pool.block_on(work());
+    }
+
     TEST_CASE("a lazy value is computed when it is first asked for, and destroyed once") {
         object_count objects;
         {
@@ -329,6 +406,37 @@ TEST_SUITE("sync/once") {
         CHECK_FALSE(value.is_ready());
         fail = false;
         CHECK(weft::sync_wait(ask(value)) == 42);
+    }
+
+    TEST_CASE("a lazy value whose move throws is computed by the next, wherever it is moved") {
+        struct fragile {
+            explicit fragile(int& left) noexcept : moves(&left) {}
+
+            fragile(fragile&& other) : moves(other.moves) {
+                if (--*moves == 0) {
+                    throw std::runtime_error("fragile");
+                }
+            }
+
+            int* moves;
+        };
+
+        auto ask = [](auto& lazy) -> task<> { (void)co_await lazy.value(); };
+        int moves = 0;
+        auto compute = [&moves]() -> task<fragile> { co_return fragile(moves); };
+        weft::lazy unharmed(compute);
+        weft::sync_wait(ask(unharmed));
+        int const needed = -moves;
+        CHECK(needed > 0);
+        for (int last = 1; last <= needed; ++last) {
+            CAPTURE(last);
+            weft::lazy value(compute);
+            moves = last;
+            CHECK_THROWS_AS(weft::sync_wait(ask(value)), std::runtime_error);
+            CHECK_FALSE(value.is_ready());
+            weft::sync_wait(ask(value));
+            CHECK(value.is_ready());
+        }
     }
 
     TEST_CASE("all callers on several workers get the one value") {
@@ -378,5 +486,28 @@ TEST_SUITE("sync/once") {
         });
         CHECK(seen.signal == SIGABRT);
         CHECK(seen.text.find("a once or lazy is destroyed while tasks wait") != std::string::npos);
+    }
+
+    TEST_CASE("a call that would have to wait without a runtime aborts and says so") {
+        auto const seen = weft::test::death_of([] {
+            weft::once once;
+            auto calls = [&]() -> task<> {
+                auto again = [&]() -> task<> { co_await once.call([]() -> task<> { co_return; }); };
+                co_await once.call(again);
+            };
+            weft::sync_wait(calls());
+        });
+        CHECK(seen.signal == SIGABRT);
+        CHECK(seen.text.find("once::call needs a runtime") != std::string::npos);
+    }
+
+    TEST_CASE("what is done once and gives an empty task aborts and says so") {
+        auto const seen = weft::test::death_of([] {
+            weft::once once;
+            auto calls = [&]() -> task<> { co_await once.call([] { return task<>(); }); };
+            weft::sync_wait(calls());
+        });
+        CHECK(seen.signal == SIGABRT);
+        CHECK(seen.text.find("what is done once gives an empty task") != std::string::npos);
     }
 }
