@@ -127,6 +127,27 @@ TEST_SUITE("sync/broadcast") {
         CHECK(news.receiver_count() == 2);
     }
 
+    TEST_CASE("what a receiver has missed goes with it, into a fork and where it is moved") {
+        broadcast<int> news(1);
+        auto first = news.subscribe();
+        for (int const value : {1, 2, 3}) {
+            (void)news.send(value);
+        }
+        CHECK(first.try_recv().value() == 3);
+        auto second = first.fork();
+        CHECK(second.missed() == 2);
+        auto third = std::move(second);
+        CHECK(third.missed() == 2);
+        CHECK(news.receiver_count() == 2);
+        CHECK(first.take_missed() == 2);
+        CHECK(third.missed() == 2);
+        first = std::move(third);
+        CHECK(first.missed() == 2);
+        CHECK(news.receiver_count() == 1);
+        (void)news.send(4);
+        CHECK(first.try_recv().value() == 4);
+    }
+
     TEST_CASE("a receiver that waits is woken even when the ring goes round before it runs") {
         weft::thread_pool pool(1);
         broadcast<int> news(1);

@@ -149,6 +149,13 @@ TEST_SUITE("sync/latch") {
         CHECK(seen.text.find("a latch is counted down below 0") != std::string::npos);
     }
 
+    TEST_CASE("a latch that begins above its largest count aborts and says so") {
+        auto const seen =
+            weft::test::death_of([] { weft::latch const latch(weft::latch::count_max + 1); });
+        CHECK(seen.signal == SIGABRT);
+        CHECK(seen.text.find("a latch's count is above count_max") != std::string::npos);
+    }
+
     TEST_CASE("a latch that is destroyed while a task waits aborts and says so") {
         auto const seen = weft::test::death_of([] {
             weft::thread_pool pool(1);

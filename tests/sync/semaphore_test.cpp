@@ -217,6 +217,10 @@ TEST_SUITE("sync/semaphore") {
         auto const seen = weft::test::death_of([] { weft::semaphore semaphore(3, 2); });
         CHECK(seen.signal == SIGABRT);
         CHECK(seen.text.find("begins with more permits than its limit") != std::string::npos);
+        auto const unlimited = weft::test::death_of(
+            [] { weft::semaphore const semaphore(0, weft::semaphore::permits_max + 1); });
+        CHECK(unlimited.signal == SIGABRT);
+        CHECK(unlimited.text.find("limit is above permits_max") != std::string::npos);
     }
 
     TEST_CASE("a semaphore that is destroyed while a task waits aborts and says so") {
