@@ -189,6 +189,8 @@ private:
                 }
                 give_up(*next, error.code());
                 ++next;
+            } catch (std::runtime_error const&) {
+                ++throws_;  // of a move: `next` is where that was
             }
             for (auto each = batch.begin(); each != next; ++each) {
                 inconsistent_ += each->is_gone() ? 0 : 1;
@@ -294,7 +296,11 @@ private:
             inconsistent_ += count == batch.size() && count <= limit ? 0 : 1;
             open = count != 0;
         };
-        co_await scope(body);
+        try {
+            co_await scope(body);
+        } catch (std::runtime_error const&) {
+            ++throws_;  // of a move: what came before it is in the batch
+        }
         for (parcel_type& each : batch) {
             account(each, last);
         }

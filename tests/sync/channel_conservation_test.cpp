@@ -60,6 +60,8 @@ constexpr auto lost_by_throws_only = [](auto& work, auto&) {
     CHECK(work.ledger().destroyed() <= work.throws());
 };
 
+constexpr auto beside_threads = [](auto& work) { work.use_threads(2, 2); };
+
 constexpr auto closes_early = [](auto& work) {
     work.close_after(items_per_combination() / 20);
     work.use_bulk();
@@ -113,16 +115,48 @@ TEST_SUITE("sync/channel_conservation") {
         run_traffic(every_buffer, make_priority(), closes_early, refused_are_kept, share);
     }
 
+    TEST_CASE("closing early while threads block delivers what was accepted, and no more") {
+        constexpr int share = 50;
+        auto const blocked = [&](auto& work) {
+            work.close_after(items_per_combination() / share / 4);
+            work.use_threads(2, 2);
+        };
+        run_traffic(
+            every_capacity, make_bounded(full_policy::wait), blocked, refused_are_kept, share);
+        run_traffic({0}, make_unbounded(), blocked, refused_are_kept, share);
+        run_traffic(every_buffer, make_priority(), blocked, refused_are_kept, share);
+    }
+
+    TEST_CASE("a full policy treats threads that block as it does tasks") {
+        constexpr int share = 50;
+        run_traffic(
+            every_buffer, make_bounded(full_policy::fail), beside_threads, all_taken{}, share);
+        run_traffic(every_buffer,
+                    make_bounded(full_policy::drop_oldest),
+                    beside_threads,
+                    dropped_are_counted,
+                    share);
+        run_traffic(every_capacity,
+                    make_bounded(full_policy::drop_newest),
+                    beside_threads,
+                    dropped_are_counted,
+                    share);
+    }
+
     TEST_CASE("moves that throw double nothing, and lose what they were moving at most") {
         constexpr int share = 10;
-        run_traffic(every_capacity,
-                    make_bounded<fragile_parcel>(full_policy::wait),
-                    as_it_is{},
-                    lost_by_throws_only,
-                    share);
-        run_traffic({0}, make_unbounded<fragile_parcel>(), as_it_is{}, lost_by_throws_only, share);
-        run_traffic(
-            every_buffer, make_priority<fragile_parcel>(), as_it_is{}, lost_by_throws_only, share);
+        auto const run = [](auto arrange) {
+            run_traffic(every_capacity,
+                        make_bounded<fragile_parcel>(full_policy::wait),
+                        arrange,
+                        lost_by_throws_only,
+                        share);
+            run_traffic({0}, make_unbounded<fragile_parcel>(), arrange, lost_by_throws_only, share);
+            run_traffic(
+                every_buffer, make_priority<fragile_parcel>(), arrange, lost_by_throws_only, share);
+        };
+        run(as_it_is{});
+        run(in_bulk);
     }
 
     TEST_CASE("threads that block lose and double nothing, among themselves and with tasks") {
