@@ -179,6 +179,40 @@ TEST_SUITE("sync/select") {
         CHECK(winner == 1);
     }
 
+    TEST_CASE("one channel may be several branches of a select; one of them takes effect") {
+        weft::thread_pool pool(1);
+        channel<int> same(1);
+        int received = 0;
+        auto receives = [&]() -> task<> {
+            auto const won = co_await weft::select(same.recv(), same.recv());
+            received = won.index() == 0 ? *won.get<0>() : *won.get<1>();
+        };
+        auto sends = [&]() -> task<> {
+            (void)co_await weft::select(same.send(3), same.send(3), same.send(3));
+        };
+        auto work = [&]() -> task<> {
+            auto receiving = [&](nursery& n) -> task<> {
+                n.spawn(receives());
+                co_await let_others_run();
+                CHECK(same.try_send(1).has_value());
+                CHECK(same.try_send(2).has_value());
+                CHECK(same.size() == 1);
+            };
+            co_await weft::scope(receiving);
+            CHECK(received == 1);
+            auto sending = [&](nursery& n) -> task<> {
+                n.spawn(sends());
+                co_await let_others_run();
+                CHECK(same.try_recv().value() == 2);
+                CHECK(same.try_recv().value() == 3);
+                CHECK_FALSE(same.try_recv().has_value());
+            };
+            co_await weft::scope(sending);
+            CHECK(same.high_water() == 1);
+        };
+        pool.block_on(work());
+    }
+
     TEST_CASE(
         "with bias the first branch that can complete is taken, without it every one in "
         "turn") {
