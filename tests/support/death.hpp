@@ -22,6 +22,11 @@ struct death {
     std::string text;  ///< what it wrote to stderr
 };
 
+/// Whether it aborted, and gave that reason.
+[[nodiscard]] inline bool aborted_saying(death const& seen, std::string const& reason) {
+    return seen.signal == SIGABRT && seen.text.find(reason) != std::string::npos;
+}
+
 /// Runs `function` in a child process. Requires: no other thread holds a lock that it takes.
 template <class Function>
 [[nodiscard]] death death_of(Function function) {

@@ -14,7 +14,6 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
-#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
@@ -261,22 +260,20 @@ TEST_SUITE("sync/broadcast") {
     }
 
     TEST_CASE("misuse of a broadcast aborts with the reason") {
-        auto const has = [](weft::test::death const& seen, char const* text) {
-            return seen.signal == SIGABRT && seen.text.find(text) != std::string::npos;
-        };
+        using weft::test::aborted_saying;
         using weft::test::death_of;
-        CHECK(has(death_of([] { broadcast<int> none(0); }), "without capacity"));
-        CHECK(has(death_of([] {
-                      auto* const doomed = new broadcast<int>(1);
-                      auto const reader = doomed->subscribe();
-                      delete doomed;
-                  }),
-                  "a broadcast is destroyed while somebody is subscribed"));
-        CHECK(has(death_of([] {
-                      auto* const doomed = new weft::watch<int>(1);
-                      (void)new weft::broadcast_receiver<int>(doomed->subscribe());
-                      delete doomed;
-                  }),
-                  "a watch is destroyed while somebody is subscribed"));
+        CHECK(aborted_saying(death_of([] { broadcast<int> none(0); }), "without capacity"));
+        CHECK(aborted_saying(death_of([] {
+                                 auto* const doomed = new broadcast<int>(1);
+                                 auto const reader = doomed->subscribe();
+                                 delete doomed;
+                             }),
+                             "a broadcast is destroyed while somebody is subscribed"));
+        CHECK(aborted_saying(death_of([] {
+                                 auto* const doomed = new weft::watch<int>(1);
+                                 (void)new weft::broadcast_receiver<int>(doomed->subscribe());
+                                 delete doomed;
+                             }),
+                             "a watch is destroyed while somebody is subscribed"));
     }
 }

@@ -12,7 +12,6 @@
 
 #include <doctest/doctest.h>
 
-#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -30,6 +29,7 @@ using weft::channel;
 using weft::full_policy;
 using weft::nursery;
 using weft::task;
+using weft::test::aborted_saying;
 using weft::test::let_others_run;
 
 struct bounded_kind : channel<std::string> {
@@ -101,10 +101,6 @@ std::error_code code_of_blocking_send(Channel& to, std::string& value) {
     return {};
 }
 
-bool dies_saying(weft::test::death const& seen, std::string const& text) {
-    return seen.signal == SIGABRT && seen.text.find(text) != std::string::npos;
-}
-
 }  // namespace
 
 TEST_SUITE("sync/channel_misuse") {
@@ -128,9 +124,8 @@ TEST_SUITE("sync/channel_misuse") {
             };
             pool.block_on(work());
         });
-        CHECK(seen.signal == SIGABRT);
-        auto const expected = std::string(Channel::name) + " is destroyed while somebody waits";
-        CHECK(seen.text.find(expected) != std::string::npos);
+        CHECK(aborted_saying(seen,
+                             std::string(Channel::name) + " is destroyed while somebody waits"));
     }
 
     TEST_CASE_TEMPLATE("a channel that is destroyed while a sender waits aborts likewise",
@@ -153,8 +148,8 @@ TEST_SUITE("sync/channel_misuse") {
             };
             pool.block_on(work());
         });
-        auto const expected = std::string(Channel::name) + " is destroyed while somebody waits";
-        CHECK(dies_saying(seen, expected));
+        CHECK(aborted_saying(seen,
+                             std::string(Channel::name) + " is destroyed while somebody waits"));
     }
 
     TEST_CASE("the last half of a side that is destroyed while it waits aborts with the reason") {
@@ -178,9 +173,7 @@ TEST_SUITE("sync/channel_misuse") {
                 };
                 pool.block_on(work());
             });
-            CHECK(seen.signal == SIGABRT);
-            CHECK(seen.text.find("a channel is destroyed while somebody waits") !=
-                  std::string::npos);
+            CHECK(aborted_saying(seen, "a channel is destroyed while somebody waits"));
         }
     }
 
@@ -250,28 +243,30 @@ TEST_SUITE("sync/channel_misuse") {
 
     TEST_CASE("misuse aborts with the reason") {
         using weft::test::death_of;
-        CHECK(dies_saying(death_of([] { channel<int> none(0, full_policy::drop_oldest); }),
-                          "cannot drop its oldest"));
-        CHECK(dies_saying(death_of([] {
-                              weft::thread_pool pool(1);
-                              channel<int> numbers(1);
-                              auto work = [&]() -> task<> {
-                                  (void)numbers.recv_blocking();
-                                  co_return;
-                              };
-                              pool.block_on(work());
-                          }),
-                          "a worker would block"));
-        CHECK(dies_saying(death_of([] { (void)weft::receiver<int>().try_recv(); }), "empty half"));
-        CHECK(dies_saying(death_of([] { (void)weft::sender<int>().try_send(1); }), "empty half"));
+        CHECK(aborted_saying(death_of([] { channel<int> none(0, full_policy::drop_oldest); }),
+                             "cannot drop its oldest"));
+        CHECK(aborted_saying(death_of([] {
+                                 weft::thread_pool pool(1);
+                                 channel<int> numbers(1);
+                                 auto work = [&]() -> task<> {
+                                     (void)numbers.recv_blocking();
+                                     co_return;
+                                 };
+                                 pool.block_on(work());
+                             }),
+                             "a worker would block"));
         CHECK(
-            dies_saying(death_of([] { (void)weft::oneshot_sender<int>().send(1); }), "empty half"));
-        CHECK(dies_saying(death_of([] { (void)weft::oneshot_receiver<int>().try_recv(); }),
-                          "empty half"));
-        CHECK(dies_saying(death_of([] { (void)weft::broadcast_receiver<int>().try_recv(); }),
-                          "an empty receiver of a broadcast is used"));
-        CHECK(dies_saying(death_of([] { (void)weft::broadcast_receiver<int>().recv(); }),
-                          "an empty receiver of a broadcast is used"));
+            aborted_saying(death_of([] { (void)weft::receiver<int>().try_recv(); }), "empty half"));
+        CHECK(
+            aborted_saying(death_of([] { (void)weft::sender<int>().try_send(1); }), "empty half"));
+        CHECK(aborted_saying(death_of([] { (void)weft::oneshot_sender<int>().send(1); }),
+                             "empty half"));
+        CHECK(aborted_saying(death_of([] { (void)weft::oneshot_receiver<int>().try_recv(); }),
+                             "empty half"));
+        CHECK(aborted_saying(death_of([] { (void)weft::broadcast_receiver<int>().try_recv(); }),
+                             "an empty receiver of a broadcast is used"));
+        CHECK(aborted_saying(death_of([] { (void)weft::broadcast_receiver<int>().recv(); }),
+                             "an empty receiver of a broadcast is used"));
     }
 
     TEST_CASE("a capacity that no memory can hold is refused, also where its size in bytes is 0") {
@@ -284,25 +279,25 @@ TEST_SUITE("sync/channel_misuse") {
 
     TEST_CASE("a task without a runtime that would have to wait in a channel aborts and says so") {
         using weft::test::death_of;
-        CHECK(dies_saying(death_of([] {
-                              channel<int> empty(1);
-                              auto work = [&]() -> task<> { (void)co_await empty.recv(); };
-                              weft::sync_wait(work());
-                          }),
-                          "waiting in a channel needs a runtime"));
-        CHECK(dies_saying(death_of([] {
-                              channel<int> meeting(0);
-                              auto work = [&]() -> task<> { co_await meeting.send(1); };
-                              weft::sync_wait(work());
-                          }),
-                          "waiting in a channel needs a runtime"));
-        CHECK(dies_saying(death_of([] {
-                              channel<int> empty(1);
-                              auto work = [&]() -> task<> {
-                                  (void)co_await weft::select(empty.recv(), empty.recv());
-                              };
-                              weft::sync_wait(work());
-                          }),
-                          "a select that waits needs a runtime"));
+        CHECK(aborted_saying(death_of([] {
+                                 channel<int> empty(1);
+                                 auto work = [&]() -> task<> { (void)co_await empty.recv(); };
+                                 weft::sync_wait(work());
+                             }),
+                             "waiting in a channel needs a runtime"));
+        CHECK(aborted_saying(death_of([] {
+                                 channel<int> meeting(0);
+                                 auto work = [&]() -> task<> { co_await meeting.send(1); };
+                                 weft::sync_wait(work());
+                             }),
+                             "waiting in a channel needs a runtime"));
+        CHECK(aborted_saying(death_of([] {
+                                 channel<int> empty(1);
+                                 auto work = [&]() -> task<> {
+                                     (void)co_await weft::select(empty.recv(), empty.recv());
+                                 };
+                                 weft::sync_wait(work());
+                             }),
+                             "a select that waits needs a runtime"));
     }
 }

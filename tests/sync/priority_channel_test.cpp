@@ -9,7 +9,6 @@
 
 #include <doctest/doctest.h>
 
-#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -129,12 +128,11 @@ TEST_SUITE("sync/priority_channel") {
     }
 
     TEST_CASE("what a priority channel cannot do aborts with the reason") {
-        auto const has = [](weft::test::death const& seen, char const* text) {
-            return seen.signal == SIGABRT && seen.text.find(text) != std::string::npos;
-        };
+        using weft::test::aborted_saying;
         using weft::test::death_of;
-        CHECK(has(death_of([] { priority_channel<int> none(0); }), "nothing to order"));
-        CHECK(has(death_of([] { priority_channel<int> none(2, weft::full_policy::drop_oldest); }),
-                  "does not drop its oldest"));
+        CHECK(aborted_saying(death_of([] { priority_channel<int> none(0); }), "nothing to order"));
+        CHECK(aborted_saying(
+            death_of([] { priority_channel<int> none(2, weft::full_policy::drop_oldest); }),
+            "does not drop its oldest"));
     }
 }
