@@ -1,15 +1,17 @@
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/thread_pool.hpp>
 #include <weft/runtime/when_all.hpp>
+#include <weft/sync/channel.hpp>
 #include <weft/tests/support/allocations.hpp>
 #include <weft/tests/support/sync_turns.hpp>
 
 #include <doctest/doctest.h>
 
 #include <cstddef>
+#include <cstdint>
 
 // No operation of sync/ takes memory, whether it waits or not: two tasks hold each other up again
-// and again, and the memory that is asked for meanwhile is counted.
+// and again, and the memory that is asked for meanwhile is counted. An unbounded channel grows.
 
 namespace {
 
@@ -59,5 +61,28 @@ TEST_SUITE("sync/allocation") {
         weft::thread_pool pool(1);
         Turn turn;
         CHECK(pool.block_on(allocations_of(turn, 1'000)) == 0);
+    }
+
+    TEST_CASE("an unbounded channel takes blocks for what it holds, and gives all but one back") {
+        constexpr std::size_t count = 100'000;
+        constexpr std::size_t values_per_block = 4096 / sizeof(std::uint64_t);
+        constexpr std::size_t blocks = (count + values_per_block - 1) / values_per_block;
+        weft::unbounded_channel<std::uint64_t> numbers;
+        auto const held = [before = allocations - releases] {
+            return allocations - releases - before;
+        };
+        for (std::uint64_t i = 0; i < count; ++i) {
+            CHECK(numbers.try_send(i).has_value());
+        }
+        CHECK(held() <= 2 * blocks);  // a block, and its values
+        while (numbers.try_recv().has_value()) {
+        }
+        CHECK(held() <= 2 * 2);  // the last block, and one in reserve
+        std::size_t const before = allocations;
+        for (std::uint64_t i = 0; i < count; ++i) {
+            CHECK(numbers.try_send(i).has_value());
+            CHECK(numbers.try_recv().has_value());
+        }
+        CHECK(allocations == before);
     }
 }
