@@ -1,5 +1,6 @@
 #include <weft/runtime/sleep.hpp>
 
+#include <weft/runtime/test_runtime.hpp>
 #include <weft/runtime/thread_pool.hpp>
 #include <weft/runtime/when_all.hpp>
 
@@ -57,7 +58,7 @@ TEST_SUITE("runtime/sleep") {
     }
 
     TEST_CASE("sleepers of one worker wake in the order of their deadlines") {
-        weft::thread_pool pool(1);
+        weft::test::runtime pool;  // its clock stands still until all of them sleep
         std::vector<int> order;
         auto work = [&]() -> task<> {
             co_await weft::when_all(

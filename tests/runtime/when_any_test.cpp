@@ -180,13 +180,29 @@ TEST_SUITE("runtime/when_any") {
         weft::thread_pool pool(2);
         for (ending const how : {ending::value, ending::error}) {
             object_count objects;
-            weft::test::stoppable runner;
-            race_outcome ended;
-            std::vector<child_script> const scripts = {{how, 100, true}, {ending::value, 0, false}};
-            CHECK(pool.block_on(
-                weft::test::run_and_stop(runner, run_race(scripts, objects, ended), 1'000)));
-            CHECK(ended.number == 1);
-            CHECK_FALSE(ended.failed);
+            // Ends long after the stop, however late the winner comes.
+            auto loses = [&]() -> task<counted> {
+                counted const held(objects);
+                auto& stop = co_await weft::test::own_stop();
+                for (int turns_left = 100; turns_left > 0;) {
+                    co_await weft::test::stubborn_yield();
+                    turns_left -= stop.stop_requested() ? 1 : 0;
+                }
+                if (how == ending::error) {
+                    throw weft::test::numbered_error(0);
+                }
+                co_return counted(objects, 0);
+            };
+            auto work = [&]() -> task<int> {
+                std::vector<task<counted>> children;
+                children.push_back(loses());
+                children.push_back(weft::test::scripted_child(child_script(), 1, objects));
+                auto const first = co_await when_any(std::move(children));
+                CHECK(objects.alive == 1);
+                co_return first.value.value;
+            };
+            CHECK(pool.block_on(work()) == 1);
+            CHECK(objects.alive == 0);
         }
     }
 
