@@ -67,7 +67,7 @@ weft::task<> use(weft::address where, server_state& state) {
     attempts.budget = &budget;
     weft::circuit_breaker_options fragile;
     fragile.failures = 4;
-    fragile.open_for = 500ms;
+    fragile.open_for = 2s;
 
     weft::fallback otherwise(&remembered);
     weft::retry again(attempts);
@@ -93,7 +93,7 @@ weft::task<> use(weft::address where, server_state& state) {
     std::printf("open: %s, after %d requests\n", page.c_str(), state.requests);
 
     state.hang_ups_left = 0;
-    co_await weft::sleep_for(600ms);
+    co_await weft::sleep_for(fragile.open_for);
     call = client.run(request);
     page = co_await std::move(call);
     std::printf("well again: %s\n", page.c_str());
