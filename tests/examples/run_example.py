@@ -23,7 +23,7 @@ def fail(message):
 
 
 def run(*command):
-    return subprocess.run(command, capture_output=True, text=True, timeout=30)
+    return subprocess.run(command, capture_output=True, text=True)
 
 
 def check_output(program, expected, *arguments):
