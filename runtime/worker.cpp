@@ -226,19 +226,12 @@ bool worker::is_left_behind() const noexcept {
 
 void worker::stop_searching() noexcept {
     searching_ = false;
-    if (!scheduler_->idle_.end_search()) {
-        return;
-    }
-    // keeps idle_set I2: what was published while this worker searched woke nobody
-    // Each look decides by itself: what was injected may be gone at the next one.
-    supply more = scheduler_->stealable(scheduler::nobody);
-    bool injected = !scheduler_->injected_.looks_empty();
-    if (more == supply::none && !injected) {
-        fence_heavy();
-        more = scheduler_->stealable(scheduler::nobody);
-        injected = !scheduler_->injected_.looks_empty();
-    }
-    if (more == supply::plenty || injected) {
+    auto const look = [this] {
+        return scheduler_->injected_.looks_empty() ? scheduler_->stealable(scheduler::nobody)
+                                                   : supply::plenty;
+    };
+    supply const more = scheduler_->idle_.end_search(look);
+    if (more == supply::plenty) {
         scheduler_->notify();
     } else if (more == supply::one) {
         scheduler_->notify_of_one();
@@ -451,11 +444,9 @@ void worker::choose_nap() noexcept {
 /// The watch is over, and nobody was woken for the single coroutines that came meanwhile: somebody
 /// else has to see to them, who sleeps (idle_set I5).
 void worker::hand_over_watch() noexcept {
-    if (scheduler_->idle_.wanted_for_one()) {
-        fence_heavy();
-        if (scheduler_->stealable(index_) != supply::none) {
-            scheduler_->notify_of_one();
-        }
+    auto const look = [this] { return scheduler_->stealable(index_); };
+    if (scheduler_->idle_.end_watch(look) != supply::none) {
+        scheduler_->notify_of_one();
     }
 }
 

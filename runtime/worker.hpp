@@ -28,6 +28,7 @@
 #include <weft/runtime/core/ready_queue.hpp>
 #include <weft/runtime/core/remote_queue.hpp>
 #include <weft/runtime/core/remote_request.hpp>
+#include <weft/runtime/core/runnable.hpp>
 #include <weft/runtime/core/timer_wheel.hpp>
 #include <weft/runtime/core/work_deque.hpp>
 #include <weft/runtime/driver.hpp>
@@ -49,10 +50,6 @@ struct worker_timer : timer_node {
 
     fire_function fire;
 };
-
-/// What a worker has for thieves. `one`: a coroutine in its ring that it runs itself soon, unless
-/// it is busy for long.
-enum class supply : std::uint8_t { none, one, plenty };
 
 class worker {
 public:

@@ -10,6 +10,10 @@
 ///          worker
 ///   park:  begin_sleep() (leaves the counts, joins the list) → fence → look at every queue again →
 ///          found something and rise(): search : block
+///   find work, as the last searcher: end_search() leaves the counts → look at every queue →
+///          nothing? fence → look again → something: publish it anew
+///   end the watch: end_sleep() → somebody else sleeps? fence → look at the queues → something:
+///          publish it anew
 ///
 /// A publisher of a single item that it takes itself soon asks wanted_for_one() instead. The
 /// watcher is a sleeper that has seen such items come and go too fast to be stolen: it naps, with a
@@ -24,17 +28,20 @@
 ///    publisher's, and its look at the queues sees the item.
 /// I2 At most one worker is woken for one publication, and none while a searcher is awake: the
 ///    searcher will find the work. A searcher that finds some calls end_search(); if it was the
-///    last one it wakes a successor, since there may be more.
+///    last one it looks for more, and wakes a successor.
 /// I3 The last searcher to give up looks at every queue again after it is counted out; hence a
 ///    publisher that relied on it (I2) is served.
 ///    A sleeper that sees work does not rise while enough others search, for the same reason.
 /// I4 A worker that pick() has taken from the list is counted awake and searching before it runs,
 ///    so that a second publisher does not wake a second worker for the same item.
 /// I5 The watch ends, in the word, before the watcher sleeps without a deadline; then its look at
-///    the queues (I1) takes single items for work. So none of them is left behind by everybody.
+///    the queues (I1) takes single items for work. One that gets up for work of its own, which may
+///    be long, looks in end_watch() instead. So none of them is left behind by everybody.
 
+#include <weft/runtime/base/asymmetric_fence.hpp>
 #include <weft/runtime/base/atomic.hpp>
 #include <weft/runtime/base/mutex.hpp>
+#include <weft/runtime/core/runnable.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -86,6 +93,21 @@ public:
     /// there is more work, it wakes a successor (I2).
     [[nodiscard]] bool end_search() noexcept;
 
+    /// The same with a look for more: what a successor is to be woken for. `look` gives the supply
+    /// of all queues.
+    template <class Look>
+    [[nodiscard]] supply end_search(Look look) noexcept {
+        if (!end_search()) {
+            return supply::none;
+        }
+        supply const more = look();
+        if (more != supply::none) {
+            return more;
+        }
+        fence_heavy();  // keeps I3: what was published while this worker searched woke nobody
+        return look();
+    }
+
     /// Worker about to park. Afterwards it looks at all queues again (I1, I3). True when it
     /// watches, as it `wants` to: one does at a time.
     bool begin_sleep(unsigned worker, bool is_searching, bool wants_to_watch = false) noexcept;
@@ -98,6 +120,17 @@ public:
     /// Worker that does not sleep any more. True when pick() had chosen it: it then counts as
     /// searching (I4).
     [[nodiscard]] bool end_sleep(unsigned worker) noexcept;
+
+    /// Former watcher that end_sleep() left without a search: what a sleeper is to be woken for.
+    /// `look` gives the supply of the others' queues.
+    template <class Look>
+    [[nodiscard]] supply end_watch(Look look) noexcept {
+        if (!wanted_for_one()) {
+            return supply::none;  // nobody sleeps, or somebody looks who searches or watches
+        }
+        fence_heavy();  // keeps I5: single items that came during the watch woke nobody
+        return look();
+    }
 
 private:
     static constexpr std::uint32_t one_awake = 1;

@@ -5,6 +5,8 @@
 
 #include <weft/runtime/base/intrusive_queue.hpp>
 
+#include <cstdint>
+
 namespace weft::detail {
 
 struct runnable {
@@ -24,5 +26,9 @@ public:
 
 /// Runnables in the order in which they became ready, handed around by one thread.
 using ready_list = intrusive_queue<&runnable::next>;
+
+/// What queues have for thieves. `one`: a runnable in a worker's ring that this worker runs itself
+/// soon, unless it is busy for long.
+enum class supply : std::uint8_t { none, one, plenty };
 
 }  // namespace weft::detail

@@ -5,6 +5,7 @@
 namespace {
 
 using weft::detail::idle_set;
+using weft::detail::supply;
 
 }  // namespace
 
@@ -57,6 +58,29 @@ TEST_SUITE("runtime/core/idle_set") {
         CHECK(idle.end_search());
     }
 
+    TEST_CASE("the last searcher looks again where it has found nothing, if somebody sleeps") {
+        idle_set idle(4);
+        int looks = 0;
+        auto const empty = [&] {
+            ++looks;
+            return supply::none;
+        };
+        auto const full = [&] {
+            ++looks;
+            return supply::one;
+        };
+        CHECK(idle.begin_search());
+        CHECK(idle.end_search(full) == supply::none);
+        CHECK(looks == 0);
+        idle.begin_sleep(3, false);
+        CHECK(idle.begin_search());
+        CHECK(idle.end_search(full) == supply::one);
+        CHECK(looks == 1);
+        CHECK(idle.begin_search());
+        CHECK(idle.end_search(empty) == supply::none);
+        CHECK(looks == 3);
+    }
+
     TEST_CASE("a sleeper that sees work stays down while enough others search for it") {
         idle_set idle(2);
         idle.begin_sleep(1, false);
@@ -107,6 +131,18 @@ TEST_SUITE("runtime/core/idle_set") {
         CHECK(!idle.is_watched());
         CHECK(idle.end_search());
         CHECK(idle.wanted_for_one());
+    }
+
+    TEST_CASE("whoever ends a watch looks for single items, if somebody sleeps who would not") {
+        idle_set idle(3);
+        auto const look = [] { return supply::one; };
+        CHECK(idle.begin_sleep(0, false, true));
+        CHECK(!idle.end_sleep(0));
+        CHECK(idle.end_watch(look) == supply::none);
+        idle.begin_sleep(1, false);
+        CHECK(idle.end_watch(look) == supply::one);
+        CHECK(idle.begin_search());
+        CHECK(idle.end_watch(look) == supply::none);
     }
 
     TEST_CASE("no one is woken while a searcher is awake") {
