@@ -13,11 +13,24 @@
 
 #include <doctest/doctest.h>
 
+#include <concepts>
+#include <utility>
+
 namespace model = weft::model;
 
 namespace {
 
 using channel = weft::channel<int>;
+
+/// Runs the tasks beside each other; each ends with a value.
+void run_all(std::same_as<weft::task<>> auto... tasks) {
+    model::crew workers;
+    model::job const jobs[] = {model::job(workers, std::move(tasks))...};
+    workers.run();
+    for (model::job const& each : jobs) {
+        model::expect(each.has_value(), "a task is lost");
+    }
+}
 
 weft::task<> send(channel& to) {
     co_await to.send(1);
@@ -39,12 +52,7 @@ void mutex_or_channel() {
     channel values(1);
     int outcome = -1;
     (void)lock.try_lock();
-    model::crew workers;
-    model::job one(workers, lock_or_receive(lock, values, outcome));
-    model::job two(workers, unlock(lock));
-    model::job three(workers, send(values));
-    workers.run();
-    model::expect(one.has_value(), "a select is lost");
+    run_all(lock_or_receive(lock, values, outcome), unlock(lock), send(values));
     model::expect(values.empty() == (outcome == 1), "a value is lost, or taken twice");
     model::expect(lock.try_lock() == (outcome == 1), "a lock is lost, or taken twice");
     lock.unlock();
@@ -104,12 +112,7 @@ void event_or_semaphore() {
     weft::auto_reset_event signal;
     weft::semaphore permits(0);
     int outcome = -1;
-    model::crew workers;
-    model::job one(workers, signal_or_permit(signal, permits, outcome));
-    model::job two(workers, set(signal));
-    model::job three(workers, release(permits));
-    workers.run();
-    model::expect(one.has_value(), "a select is lost");
+    run_all(signal_or_permit(signal, permits, outcome), set(signal), release(permits));
     model::expect(signal.try_wait() == (outcome == 1), "a signal is lost, or taken twice");
     model::expect(permits.available() == (outcome == 0 ? 1 : 0), "a permit is lost");
 }
@@ -119,11 +122,8 @@ void free_while_enlisting() {
     weft::auto_reset_event signal;
     weft::semaphore permits(0);
     int outcome = -1;
-    model::crew workers;
-    model::job one(workers, signal_or_permit(signal, permits, outcome));
-    model::job two(workers, release(permits));
-    workers.run();
-    model::expect(one.has_value() && outcome == 1, "a permit is lost");
+    run_all(signal_or_permit(signal, permits, outcome), release(permits));
+    model::expect(outcome == 1, "a permit is lost");
     signal.set();
     model::expect(signal.try_wait(), "a select that is over stands in a queue");
 }
@@ -160,12 +160,7 @@ weft::task<> acquire_one(weft::semaphore& permits) {
 void leaving_lets_in() {
     weft::semaphore permits(1);
     channel values(1);
-    model::crew workers;
-    model::job one(workers, acquire_two_or_receive(permits, values));
-    model::job two(workers, acquire_one(permits));
-    model::job three(workers, send(values));
-    workers.run();
-    model::expect(one.has_value() && two.has_value(), "a waiter is lost");
+    run_all(acquire_two_or_receive(permits, values), acquire_one(permits), send(values));
     model::expect(permits.available() == 0, "a permit is lost");
 }
 
@@ -200,12 +195,9 @@ void loser_waits_for_next() {
     weft::semaphore permits(1);
     channel values(1);
     model::gate passed;
-    model::crew workers;
-    model::job one(workers, select_in_front<InTask>(permits, values, passed));
-    model::job two(workers, acquire_and_open(permits, passed));
-    model::job three(workers, send(values));
-    workers.run();
-    model::expect(one.has_value() && two.has_value(), "a waiter is lost");
+    run_all(select_in_front<InTask>(permits, values, passed),
+            acquire_and_open(permits, passed),
+            send(values));
     model::expect(permits.available() == 0, "a permit is lost");
 }
 
@@ -245,12 +237,7 @@ weft::task<> add(shared_state& state) {
 void condition_or_channel() {
     shared_state state;
     int outcome = -1;
-    model::crew workers;
-    model::job one(workers, wait_or_receive(state, outcome));
-    model::job two(workers, add(state));
-    model::job three(workers, send(state.values));
-    workers.run();
-    model::expect(one.has_value() && two.has_value(), "a select is lost");
+    run_all(wait_or_receive(state, outcome), add(state), send(state.values));
     model::expect(state.values.empty() == (outcome == 0), "a value is lost, or taken twice");
     model::expect(state.items.read() == 11 && state.lock.try_lock(), "the mutex is kept");
     state.lock.unlock();
@@ -273,20 +260,15 @@ weft::task<> add_and_send(shared_state& state) {
 /// A notification that the select was woken with, but lost, is for the taker.
 void passed_on() {
     shared_state state;
-    model::crew workers;
-    model::job one(workers, receive_or_give_on(state));
-    model::job two(workers, take_in_loop(state));
-    model::job three(workers, add_and_send(state));
-    workers.run();
-    model::expect(one.has_value() && two.has_value(), "a notification is lost");
+    run_all(receive_or_give_on(state), take_in_loop(state), add_and_send(state));
     model::expect(state.lock.try_lock(), "the mutex is kept");
     state.lock.unlock();
 }
 
 // --- what runs in a coroutine of its own ------------------------------------------------
 
-weft::task<> once_or_receive(weft::once& once, channel& values, channel& never, int& outcome) {
-    auto const body = [&never]() -> weft::task<> { (void)co_await never.recv(); };
+template <class Body>
+weft::task<> call_or_receive(weft::once& once, Body const& body, channel& values, int& outcome) {
     auto won = co_await weft::select(weft::biased, values.recv(), once.call(body));
     outcome = static_cast<int>(won.index());
 }
@@ -302,11 +284,8 @@ void once_or_channel() {
     channel values(1);
     channel never(0);
     int outcome = -1;
-    model::crew workers;
-    model::job one(workers, once_or_receive(once, values, never, outcome));
-    model::job two(workers, send(values));
-    model::job three(workers, close(never));
-    workers.run();
+    auto const body = [&never]() -> weft::task<> { (void)co_await never.recv(); };
+    run_all(call_or_receive(once, body, values, outcome), send(values), close(never));
     model::expect(values.empty() == (outcome == 0), "a value is lost, or taken twice");
     model::expect(outcome == 0 || once.is_done(), "what wins is not done");
 }
@@ -316,23 +295,14 @@ weft::task<> once_call(weft::once& once) {
     co_await once.call(body);
 }
 
-weft::task<> await_once_or_receive(weft::once& once, channel& values, int& outcome) {
-    auto const nothing = []() -> weft::task<> { co_return; };
-    auto won = co_await weft::select(weft::biased, values.recv(), once.call(nothing));
-    outcome = static_cast<int>(won.index());
-}
-
 /// The same for a call that waits for another's.
 void awaited_once_or_channel() {
     weft::once once;
     channel values(1);
     int outcome = -1;
-    model::crew workers;
-    model::job one(workers, await_once_or_receive(once, values, outcome));
-    model::job two(workers, once_call(once));
-    model::job three(workers, send(values));
-    workers.run();
-    model::expect(once.is_done() && two.has_value(), "a call is lost");
+    auto const nothing = []() -> weft::task<> { co_return; };
+    run_all(call_or_receive(once, nothing, values, outcome), once_call(once), send(values));
+    model::expect(once.is_done(), "a call is lost");
     model::expect(values.empty() == (outcome == 0), "a value is lost, or taken twice");
 }
 
@@ -354,11 +324,7 @@ weft::task<> join_or_receive(channel& values, int& outcome) {
 void join_or_channel() {
     channel values(1);
     int outcome = -1;
-    model::crew workers;
-    model::job one(workers, join_or_receive(values, outcome));
-    model::job two(workers, send(values));
-    workers.run();
-    model::expect(one.has_value(), "a select is lost");
+    run_all(join_or_receive(values, outcome), send(values));
     model::expect(values.empty() == (outcome == 0), "a value is lost, or taken twice");
 }
 

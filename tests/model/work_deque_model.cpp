@@ -28,31 +28,56 @@ void push(deque& queue, item& next) {
     queue.push(&next);
 }
 
-bool pop(deque& queue) {
-    item* const popped = queue.pop();
-    if (popped != nullptr) {
-        popped->take();
+bool take(item* next) {
+    if (next != nullptr) {
+        next->take();
     }
-    return popped != nullptr;
+    return next != nullptr;
+}
+
+bool pop(deque& queue) {
+    return take(queue.pop());
 }
 
 bool take_oldest(deque& queue) {
-    item* const oldest = queue.take_oldest();
-    if (oldest != nullptr) {
-        oldest->take();
-    }
-    return oldest != nullptr;
+    return take(queue.take_oldest());
+}
+
+bool claim(deque& queue, item& expected) {
+    claim_status const status = queue.claim(&expected);
+    bool const claimed =
+        status == claim_status::claimed || (status == claim_status::undecided && queue.settle());
+    return take(claimed ? &expected : nullptr);
 }
 
 bool steal(deque& queue) {
     auto const stolen = queue.steal();
     model::expect((stolen.status == steal_status::ok) == (stolen.item != nullptr),
                   "a steal gives an item exactly when it says so");
-    if (stolen.item != nullptr) {
-        stolen.item->take();
-    }
-    return stolen.item != nullptr;
+    return take(stolen.item);
 }
+
+/// Steals so many times, on a thread of its own.
+class thief {
+public:
+    explicit thief(deque& victim, int attempts = 1)
+        : victim_(&victim)
+        , attempts_(attempts)
+        , thread_(*this) {}
+
+    void operator()() {
+        for (int i = 0; i < attempts_; ++i) {
+            (void)steal(*victim_);
+        }
+    }
+
+    void join() { thread_.join(); }
+
+private:
+    deque* victim_;
+    int attempts_;
+    model::thread thread_;
+};
 
 template <std::size_t Count>
 void expect_all_taken(deque& queue, item (&items)[Count]) {
@@ -67,22 +92,20 @@ void last_item() {
     item items[2];
     deque queue(2);
     push(queue, items[0]);
-    auto steals = [&] { (void)steal(queue); };
-    model::thread thief(steals);
+    thief one(queue);
     push(queue, items[1]);
     (void)pop(queue);
     (void)pop(queue);
-    thief.join();
+    one.join();
     expect_all_taken(queue, items);
 }
 
 void two_thieves() {
     item items[2];
     deque queue(2);
-    auto steals = [&] { (void)steal(queue); };
-    model::thread one(steals);
+    thief one(queue);
     push(queue, items[0]);
-    model::thread other(steals);
+    thief other(queue);
     push(queue, items[1]);
     (void)pop(queue);
     one.join();
@@ -94,17 +117,13 @@ void two_thieves() {
 void refill() {
     item items[3];
     deque queue(2);
-    auto steals = [&] {
-        (void)steal(queue);
-        (void)steal(queue);
-    };
-    model::thread thief(steals);
+    thief one(queue, 2);
     push(queue, items[0]);
     (void)pop(queue);
     push(queue, items[1]);
     push(queue, items[2]);
     (void)pop(queue);
-    thief.join();
+    one.join();
     expect_all_taken(queue, items);
 }
 
@@ -112,33 +131,36 @@ void refill() {
 void oldest() {
     item items[3];
     deque queue(2);
-    auto steals = [&] {
-        (void)steal(queue);
-        (void)steal(queue);
-    };
     push(queue, items[0]);
-    model::thread thief(steals);
+    thief one(queue, 2);
     push(queue, items[1]);
     (void)pop(queue);
     (void)take_oldest(queue);
     push(queue, items[2]);
-    thief.join();
+    one.join();
+    expect_all_taken(queue, items);
+}
+
+/// The owner takes of two items what it likes, and so do two thieves.
+template <class Takes>
+void against_two_thieves(Takes takes) {
+    item items[2];
+    deque queue(2);
+    push(queue, items[0]);
+    thief one(queue);
+    push(queue, items[1]);
+    thief other(queue);
+    takes(queue, items[1]);
+    one.join();
+    other.join();
     expect_all_taken(queue, items);
 }
 
 void oldest_and_two_thieves() {
-    item items[2];
-    deque queue(2);
-    auto steals = [&] { (void)steal(queue); };
-    push(queue, items[0]);
-    model::thread one(steals);
-    push(queue, items[1]);
-    model::thread other(steals);
-    (void)take_oldest(queue);
-    (void)pop(queue);
-    one.join();
-    other.join();
-    expect_all_taken(queue, items);
+    against_two_thieves([](deque& queue, item&) {
+        (void)take_oldest(queue);
+        (void)pop(queue);
+    });
 }
 
 /// Three items in a ring of two: the owner grows it, or reuses a slot that a thief has emptied.
@@ -146,15 +168,11 @@ void growth() {
     item items[3];
     deque queue(2);
     push(queue, items[0]);
-    auto steals = [&] {
-        (void)steal(queue);
-        (void)steal(queue);
-    };
-    model::thread thief(steals);
+    thief one(queue, 2);
     push(queue, items[1]);
     push(queue, items[2]);
     (void)pop(queue);
-    thief.join();
+    one.join();
     expect_all_taken(queue, items);
 }
 
@@ -163,9 +181,8 @@ void growth_and_two_thieves() {
     deque queue(2);
     push(queue, items[0]);
     push(queue, items[1]);
-    auto steals = [&] { (void)steal(queue); };
-    model::thread one(steals);
-    model::thread other(steals);
+    thief one(queue);
+    thief other(queue);
     push(queue, items[2]);
     (void)pop(queue);
     one.join();
@@ -177,37 +194,17 @@ void growth_and_two_thieves() {
 void claims() {
     item items[2];
     deque queue(2);
-    auto steals = [&] { (void)steal(queue); };
-    model::thread thief(steals);
+    thief one(queue);
     push(queue, items[0]);
     push(queue, items[1]);
-    for (int i = 1; i >= 0; --i) {
-        claim_status const claim = queue.claim(&items[i]);
-        if (claim == claim_status::lost || (claim == claim_status::undecided && !queue.settle())) {
-            break;
-        }
-        items[i].take();
-    }
-    thief.join();
+    (void)(claim(queue, items[1]) && claim(queue, items[0]));
+    one.join();
     expect_all_taken(queue, items);
 }
 
-/// Two forks, of which a thief takes the older one, claims the second time round.
+/// A thief may take the older fork before the younger one is claimed.
 void claims_against_two_thieves() {
-    item items[2];
-    deque queue(2);
-    auto steals = [&] { (void)steal(queue); };
-    push(queue, items[0]);
-    model::thread one(steals);
-    push(queue, items[1]);
-    model::thread other(steals);
-    claim_status const claim = queue.claim(&items[1]);
-    if (claim == claim_status::claimed || (claim == claim_status::undecided && queue.settle())) {
-        items[1].take();
-    }
-    one.join();
-    other.join();
-    expect_all_taken(queue, items);
+    against_two_thieves([](deque& queue, item& youngest) { (void)claim(queue, youngest); });
 }
 
 /// With the fences that cost nothing on the owner's side, and with portable ones.
