@@ -149,12 +149,16 @@ void stopped_behind_a_holder() {
 /// The holder finds the queue empty, since its only waiter is stopped, and another one comes.
 void comes_while_handing_over() {
     weft::mutex lock;
+    model::gate end;
     model::plain<int> value{0};
-    model::crew workers(3);
-    model::job one(workers, add(lock, value));
+    model::crew workers;
+    model::job one(workers, hold(lock, end));
     model::job two(workers, add(lock, value));
     model::job three(workers, add(lock, value));
-    auto stops = [&] { two.request_stop(); };
+    auto stops = [&] {
+        end.open();
+        two.request_stop();
+    };
     model::thread stopper(stops);
     workers.run();
     model::expect(one.has_value() && three.has_value(), "a waiter is lost");
