@@ -101,6 +101,24 @@ std::error_code code_of_blocking_send(Channel& to, std::string& value) {
     return {};
 }
 
+/// A channel is destroyed while a task waits in it.
+template <class Channel, class Wait>
+weft::test::death death_under_waiter(Wait wait) {
+    return weft::test::death_of([&wait] {
+        weft::thread_pool pool(1);
+        auto* const doomed = new Channel();
+        auto work = [&]() -> task<> {
+            auto body = [&](nursery& n) -> task<> {
+                n.spawn(wait(*doomed));
+                co_await let_others_run();
+                delete doomed;
+            };
+            co_await weft::scope(body);
+        };
+        pool.block_on(work());
+    });
+}
+
 }  // namespace
 
 TEST_SUITE("sync/channel_misuse") {
@@ -110,20 +128,8 @@ TEST_SUITE("sync/channel_misuse") {
                        rendezvous_kind,
                        unbounded_kind,
                        priority_kind) {
-        auto const seen = weft::test::death_of([] {
-            weft::thread_pool pool(1);
-            auto* const doomed = new Channel();
-            auto waits = [&]() -> task<> { (void)co_await doomed->recv(); };
-            auto work = [&]() -> task<> {
-                auto body = [&](nursery& n) -> task<> {
-                    n.spawn(waits());
-                    co_await let_others_run();
-                    delete doomed;
-                };
-                co_await weft::scope(body);
-            };
-            pool.block_on(work());
-        });
+        auto const receives = [](Channel& from) -> task<> { (void)co_await from.recv(); };
+        auto const seen = death_under_waiter<Channel>(receives);
         CHECK(aborted_saying(seen,
                              std::string(Channel::name) + " is destroyed while somebody waits"));
     }
@@ -133,21 +139,11 @@ TEST_SUITE("sync/channel_misuse") {
                        bounded_kind,
                        rendezvous_kind,
                        priority_kind) {
-        auto const seen = weft::test::death_of([] {
-            weft::thread_pool pool(1);
-            auto* const doomed = new Channel();
-            (void)doomed->try_send("first");
-            auto waits = [&]() -> task<> { co_await doomed->send("second"); };
-            auto work = [&]() -> task<> {
-                auto body = [&](nursery& n) -> task<> {
-                    n.spawn(waits());
-                    co_await let_others_run();
-                    delete doomed;
-                };
-                co_await weft::scope(body);
-            };
-            pool.block_on(work());
-        });
+        auto const sends = [](Channel& to) -> task<> {
+            (void)to.try_send("first");
+            co_await to.send("second");
+        };
+        auto const seen = death_under_waiter<Channel>(sends);
         CHECK(aborted_saying(seen,
                              std::string(Channel::name) + " is destroyed while somebody waits"));
     }
