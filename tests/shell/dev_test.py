@@ -58,8 +58,9 @@ class Dev(unittest.TestCase):
         # Not what may be in front of it, which takes its time.
         (self.programs / 'python3').symlink_to(sys.executable)
         shutil.copy(self.script, self.folder / 'dev')
+        shutil.copytree(self.script.parent / 'tests/tools', self.folder / 'tests/tools')
         (self.folder / 'calls').touch()
-        for folder in ('runtime', 'sync', 'io', 'examples', 'tests', 'bench'):
+        for folder in ('runtime', 'sync', 'io', 'examples', 'bench'):
             (self.folder / folder).mkdir()
         (self.folder / 'weft.hpp').touch()
         (self.folder / 'io/runtime.cpp').touch()
@@ -201,6 +202,24 @@ class Dev(unittest.TestCase):
     def test_without_names_everything_is_built(self):
         self.run_dev('test')
         self.assertRegex(self.ninja_calls()[-1], r'^ninja -C build/debug -j \d+$')
+
+    def test_the_demo_builds_what_it_runs(self):
+        (self.folder / 'bench/demo.py').touch()
+        self.assertEqual(self.run_dev('demo').returncode, 0)
+        self.assertRegex(self.ninja_calls()[-1], r'^ninja -C build/release -j \d+ '
+                         r'examples/example_echo_server bench/echo_load/echo_load$')
+
+    def setups(self):
+        return [call for call in self.calls if call.startswith('meson setup')]
+
+    def test_a_release_build_is_configured_again_when_a_peer_was_installed(self):
+        self.stand_in('dpkg-query', '[[ $3 != libtbb-dev ]] && printf "ii "')
+        self.run_dev('build', 'release')
+        self.run_dev('build', 'release')
+        self.assertEqual(len(self.setups()), 1)
+        self.stand_in('dpkg-query', ALL_INSTALLED)
+        self.run_dev('build', 'release')
+        self.assertEqual(len(self.setups()), 2)
 
     def test_lint_leaves_the_style_tests_out_when_asked_to(self):
         self.assertEqual(self.run_dev('lint', '--no-style').returncode, 0)
