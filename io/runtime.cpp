@@ -91,7 +91,8 @@ detail::uring_options ring_options(runtime_options const& options) {
 }
 
 unsigned wanted_workers(runtime_options const& options) {
-    return options.workers != 0 ? options.workers : available_processors();
+    return detail::idle_set::checked(options.workers != 0 ? options.workers
+                                                          : available_processors());
 }
 
 void log(std::string const& report) {

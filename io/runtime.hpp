@@ -38,7 +38,8 @@ public:
 /// Thread safety, cancellation, lifetime: as for runtime_base.
 /// Complexity: one thread, one ring (or epoll set) and two descriptors per worker.
 /// Errors: the constructor throws std::system_error when no driver can be made, with what was tried
-///     in the message, and for an environment variable that it does not understand.
+///     in the message, and for an environment variable that it does not understand;
+///     std::invalid_argument for more than 1024 workers.
 /// Example: examples/echo_server.cpp
 class runtime : public runtime_base {
 public:

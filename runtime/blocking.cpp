@@ -1,5 +1,6 @@
 #include <weft/runtime/blocking.hpp>
 
+#include <weft/runtime/base/argument.hpp>
 #include <weft/runtime/scheduler.hpp>
 
 #include <cstdint>
@@ -80,10 +81,10 @@ void pool_return::go(promise_base& visitor) noexcept {
 
 }  // namespace detail
 
-blocking_pool::blocking_pool(unsigned threads_max, unsigned idle_ms) noexcept
+blocking_pool::blocking_pool(unsigned threads_max, unsigned idle_ms)
     : threads_max_(threads_max)
     , idle_ms_(idle_ms) {
-    WEFT_CHECK(threads_max > 0, "a blocking_pool needs a thread");
+    detail::check_argument(threads_max != 0, "a blocking_pool needs a thread");
 }
 
 blocking_pool::~blocking_pool() {

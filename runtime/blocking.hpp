@@ -118,7 +118,8 @@ private:
 /// Lifetime: must outlive the calls made on it; the destructor joins its threads. shared() lives as
 ///     long as the process.
 /// Complexity: a call costs two frames, two passes of a mutex and two context switches.
-/// Errors: std::system_error from a call when there is no thread and none can be made.
+/// Errors: std::system_error from a call when there is no thread and none can be made;
+///     std::invalid_argument for a pool of 0 threads.
 /// Example: examples/task_locals.cpp
 class blocking_pool {
 public:
@@ -126,7 +127,7 @@ public:
     static constexpr unsigned default_idle_ms = 10'000;
 
     explicit blocking_pool(unsigned threads_max = default_threads_max,
-                           unsigned idle_ms = default_idle_ms) noexcept;
+                           unsigned idle_ms = default_idle_ms);
 
     blocking_pool(blocking_pool const&) = delete;
     blocking_pool& operator=(blocking_pool const&) = delete;

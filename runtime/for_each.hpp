@@ -34,6 +34,7 @@ task<> for_each_in_lanes(Range range, std::size_t limit, Function function) {
 ///     each item.
 /// Errors: the first item to fail stops the others, and no further one is begun. A single error is
 ///     rethrown as it is, several as an exception_group in the order of the items.
+///     std::invalid_argument for a limit of 0, unless there is no item.
 /// Example: examples/parallel_fetch.cpp
 template <class Range, class Function>
     requires detail::multi_pass<Range> && detail::makes_tasks_of<Function, Range>

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <weft/runtime/base/argument.hpp>
 #include <weft/runtime/sequence.hpp>
 #include <weft/runtime/when_all.hpp>
 
@@ -17,7 +18,7 @@ namespace detail {
 
 template <class T>
 task<value_list_t<T>> run_in_batches(std::vector<task<T>> children, std::size_t size) {
-    WEFT_CHECK(size != 0, "a batch of no tasks never gets anywhere");
+    check_argument(size != 0 || children.empty(), "batches of 0 tasks never get anywhere");
     std::vector<join_value_t<T>> values;
     if constexpr (!std::is_void_v<T>) {
         values.reserve(children.size());
@@ -47,8 +48,8 @@ using batch_of = std::span<
 
 template <class Range, class Function, class T>
 task<value_list_t<T>> make_in_batches(Range range, std::size_t size, Function function) {
-    WEFT_CHECK(size != 0, "a batch of no items never gets anywhere");
     batch_of<Range> rest(std::data(range), std::size(range));
+    check_argument(size != 0 || rest.empty(), "batches of 0 items never get anywhere");
     std::vector<join_value_t<T>> values;
     while (!rest.empty()) {
         batch_of<Range> const batch = rest.first(size < rest.size() ? size : rest.size());
@@ -78,6 +79,7 @@ task<value_list_t<T>> make_in_batches(Range range, std::size_t size, Function fu
 /// Resumption: where the last task ended.
 /// Complexity: a vector for each batch; one frame besides the tasks'.
 /// Errors: as when_all for the batch that fails; later batches never start, and are destroyed.
+///     std::invalid_argument for a size of 0, unless there is no task.
 /// Example: examples/parallel_fetch.cpp
 template <class T>
 [[nodiscard]] task<detail::value_list_t<T>> in_batches(std::vector<task<T>> children,

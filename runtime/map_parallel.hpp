@@ -75,6 +75,7 @@ task<std::vector<mapped_t<Range, Function>>> map_as_completed(Range range,
 ///     each item, and a place for each value.
 /// Errors: the first item to fail stops the others, and no further one is begun. A single error is
 ///     rethrown as it is, several as an exception_group in the order of the items.
+///     std::invalid_argument for a limit of 0, unless there is no item.
 /// Example: examples/parallel_fetch.cpp
 template <class Range, class Function>
     requires detail::multi_pass<Range> && detail::makes_tasks_of<Function, Range> &&

@@ -57,6 +57,7 @@ task<T> map_reduce_in_lanes(
 ///     each item. At most `limit` values are kept.
 /// Errors: the first item to fail stops the others, and no further one is begun. A single error is
 ///     rethrown as it is, several as an exception_group in the order of the items.
+///     std::invalid_argument for a limit of 0, unless there is no item.
 /// Example: examples/parallel_fetch.cpp
 template <class Range, class Function, class T, class Reduce>
     requires detail::multi_pass<Range> && detail::makes_tasks_of<Function, Range> &&

@@ -151,7 +151,8 @@ public:
     }
 
     /// Any thread. How many children of spawn_when_free() run at once; at first without limit.
-    /// Children that run already go on when the limit is lowered.
+    /// Children that run already go on when the limit is lowered; with 0, none starts until it is
+    /// raised.
     void set_limit(std::size_t children_max) noexcept { extras_->gate().set_limit(children_max); }
 
     /// Runs `cleanup` after the last child has ended, on every path: value, error or stopped.

@@ -5,6 +5,7 @@
 ///
 /// All lanes start at once, and the first that fails stops the others.
 
+#include <weft/runtime/base/argument.hpp>
 #include <weft/runtime/base/mutex.hpp>
 #include <weft/runtime/concurrent_join.hpp>
 #include <weft/runtime/task.hpp>
@@ -190,15 +191,22 @@ task<> run_lanes(std::remove_reference_t<Range>& range,
     }
 }
 
-/// How many lanes are of use: no more than there are items, where that is known.
+/// How many lanes are of use: no more than there are items. A range that does not know how many it
+/// has is gone through, up to the limit.
 template <class Range>
 [[nodiscard]] std::size_t lane_count(std::remove_reference_t<Range>& range, std::size_t limit) {
-    WEFT_CHECK(limit != 0, "a limit on concurrency of zero lets nothing run");
+    auto next = std::begin(range);
+    auto const end = std::end(range);
+    check_argument(limit != 0 || next == end, "a limit on concurrency of 0 lets nothing run");
     if constexpr (requires { std::size(range); }) {
         auto const size = static_cast<std::size_t>(std::size(range));
         return size < limit ? size : limit;
     } else {
-        return limit;
+        std::size_t count = 0;
+        for (; count != limit && next != end; ++next) {
+            ++count;
+        }
+        return count;
     }
 }
 

@@ -14,7 +14,6 @@ void schedule(promise_base& waiter) noexcept {
 }  // namespace
 
 void spawn_gate::set_limit(std::size_t limit) noexcept {
-    WEFT_CHECK(limit != 0, "a nursery is limited to no children at all");
     std::size_t freed = 0;
     {
         scoped_lock const lock(mutex_);

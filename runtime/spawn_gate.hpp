@@ -56,7 +56,7 @@ public:
     spawn_gate(spawn_gate const&) = delete;
     spawn_gate& operator=(spawn_gate const&) = delete;
 
-    /// Any thread. A higher limit lets the first in line go on.
+    /// Any thread. A higher limit lets the first in line go on; with 0, all wait for that.
     void set_limit(std::size_t limit) noexcept;
 
     /// Any thread: takes a slot if that does not overtake anybody.

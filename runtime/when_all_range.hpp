@@ -2,6 +2,7 @@
 
 /// when_all for a number of tasks known at run time. See when_all.hpp.
 
+#include <weft/runtime/base/argument.hpp>
 #include <weft/runtime/base/result.hpp>
 #include <weft/runtime/join_row.hpp>
 #include <weft/runtime/join_values.hpp>
@@ -153,7 +154,7 @@ private:
 /// Thread safety: belongs to one thread at a time.
 /// Lifetime: must outlive the join.
 /// Complexity: O(1); what is not used costs nothing.
-/// Errors: a task too many aborts.
+/// Errors: std::invalid_argument for a task too many, which is destroyed.
 /// Example: examples/parallel_sum.cpp
 template <class T, std::size_t Capacity>
 class task_list {
@@ -169,8 +170,8 @@ public:
         }
     }
 
-    void push_back(task<T> child) noexcept {
-        WEFT_CHECK(size_ != Capacity, "a task_list is full");
+    void push_back(task<T> child) {
+        detail::check_argument(size_ != Capacity, "a task_list is full");
         ::new (static_cast<void*>(&storage_.tasks[size_])) task<T>(std::move(child));
         ++size_;
     }

@@ -1,12 +1,14 @@
 #include <weft/sync/barrier.hpp>
 
+#include <weft/runtime/base/argument.hpp>
+
 namespace weft::detail {
 
-barrier_core::barrier_core(std::size_t participants, completion_function at_end) noexcept
+barrier_core::barrier_core(std::size_t participants, completion_function at_end)
     : complete_(at_end)
     , participants_(participants)
     , missing_(participants) {
-    WEFT_CHECK(participants != 0, "a barrier is made for no participants");
+    check_argument(participants != 0, "a barrier is made for no participants");
 }
 
 /// The last arrival: nobody can be stopped any more (I1).

@@ -25,7 +25,7 @@ class barrier_core {
 public:
     using completion_function = void (*)(barrier_core& self) noexcept;
 
-    barrier_core(std::size_t participants, completion_function at_end) noexcept;
+    barrier_core(std::size_t participants, completion_function at_end);
 
     barrier_core(barrier_core const&) = delete;
     barrier_core& operator=(barrier_core const&) = delete;
@@ -113,9 +113,9 @@ struct no_completion {
 /// Resumption: through the waiting task's scheduler, never inside the last arrival; the last one
 ///     goes on without waiting.
 /// Complexity: O(1) under a lock; the last arrival O(1) for each task that waits. No allocation.
-/// Errors: none. The completion function must not throw. Aborts when it is made for nobody, when
-///     more tasks arrive than take part, when it is destroyed while tasks wait, and when a task
-///     that no runtime runs would have to wait.
+/// Errors: std::invalid_argument when it is made for nobody. The completion function must not
+///     throw. Aborts when more tasks arrive than take part, when it is destroyed while tasks wait,
+///     and when a task that no runtime runs would have to wait.
 /// Example: examples/shared_state.cpp
 template <class Completion = detail::no_completion>
 class barrier : private detail::barrier_core {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <weft/runtime/base/argument.hpp>
 #include <weft/runtime/base/result.hpp>
 #include <weft/sync/channel_half.hpp>
 #include <weft/sync/channel_operation.hpp>
@@ -250,7 +251,7 @@ class broadcast {
 public:
     using value_type = T;
 
-    /// Requires: capacity > 0.
+    /// Throws std::invalid_argument for a capacity of 0.
     explicit broadcast(std::size_t capacity) : state_(at_least_one(capacity), "a broadcast") {}
 
     broadcast(broadcast const&) = delete;
@@ -277,8 +278,8 @@ public:
     [[nodiscard]] std::size_t receiver_count() const noexcept { return state_.subscriber_count(); }
 
 private:
-    static std::size_t at_least_one(std::size_t capacity) noexcept {
-        WEFT_CHECK(capacity != 0, "a broadcast without capacity could deliver nothing");
+    static std::size_t at_least_one(std::size_t capacity) {
+        detail::check_argument(capacity != 0, "a broadcast without capacity could deliver nothing");
         return capacity;
     }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <weft/runtime/base/argument.hpp>
 #include <weft/runtime/task.hpp>
 #include <weft/sync/channel_buffer.hpp>
 #include <weft/sync/channel_half.hpp>
@@ -91,21 +92,22 @@ public:
         }
     }
 
-    /// Waits for a value, then takes what else is there, up to `limit` values, and appends them to
-    /// `target`. Gives their number: 0 when the channel is closed and empty. `target` (a
-    /// std::vector, say) must outlive the await.
+    /// Waits for a value, then takes what else is there, up to `limit` values but no more than fit
+    /// under one lock, and appends them to `target`. Gives their number: 0 when the channel is
+    /// closed and empty. `target` (a std::vector, say) must outlive the await.
     template <class Container>
         requires requires(Container& c, value_type&& v) {
             c.reserve(c.size()), c.push_back(std::move(v));
         }
     [[nodiscard]] task<std::size_t> recv_many(Container& target, std::size_t limit) {
-        target.reserve(target.size() + limit);  // nothing that was taken may fail to be stored
         std::size_t const before = target.size();
-        if (limit != 0) {
+        std::size_t const most = limit <= values_per_lock ? limit : 1 + values_per_lock;
+        make_room(target, most);  // nothing that was taken may fail to be stored
+        if (most != 0) {
             std::optional<value_type> first = co_await recv();
             if (first.has_value()) {
                 target.push_back(std::move(*first));
-                recv_some(target, before + limit);
+                recv_some(target, before + most);
             }
         }
         co_return target.size() - before;
@@ -182,6 +184,20 @@ private:
         }
     }
 
+    /// Grows like push_back, where the container tells its capacity.
+    template <class Container>
+    static void make_room(Container& target, std::size_t count) {
+        std::size_t const size = target.size() + count;
+        if constexpr (requires { target.capacity(); }) {
+            std::size_t const room = target.capacity();
+            if (room < size) {
+                target.reserve(size < 2 * room ? 2 * room : size);
+            }
+        } else {
+            target.reserve(size);
+        }
+    }
+
     template <class Container>
     void recv_some(Container& target, std::size_t size_wanted) {
         std::optional<value_type> value;  // one whose move throws is destroyed without the lock
@@ -211,11 +227,12 @@ class channel : public basic_channel<detail::channel_state<T, detail::ring_buffe
     using base = basic_channel<detail::channel_state<T, detail::ring_buffer<T>>>;
 
 public:
-    /// A rendezvous has nothing to drop: full_policy::drop_oldest needs a capacity.
+    /// A rendezvous has nothing to drop: throws std::invalid_argument for a capacity of 0 with
+    /// full_policy::drop_oldest.
     explicit channel(std::size_t capacity, full_policy policy = full_policy::wait)
         : base(policy, capacity) {
-        WEFT_CHECK(capacity != 0 || policy != full_policy::drop_oldest,
-                   "a channel without a buffer cannot drop its oldest value");
+        detail::check_argument(capacity != 0 || policy != full_policy::drop_oldest,
+                               "a channel without a buffer cannot drop its oldest value");
     }
 };
 

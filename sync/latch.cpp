@@ -1,9 +1,11 @@
 #include <weft/sync/latch.hpp>
 
+#include <weft/runtime/base/argument.hpp>
+
 namespace weft::detail {
 
-latch_core::latch_core(std::size_t count) noexcept : word_(count * one) {
-    WEFT_CHECK(count <= count_max, "a latch's count is above count_max");
+latch_core::latch_core(std::size_t count) : word_(count * one) {
+    check_argument(count <= count_max, "a latch's count is above count_max");
 }
 
 void latch_core::count_down(std::size_t n) noexcept {

@@ -20,7 +20,7 @@ class latch_core {
 public:
     static constexpr std::size_t count_max = ~std::size_t{0} >> 1;
 
-    explicit latch_core(std::size_t count) noexcept;
+    explicit latch_core(std::size_t count);
 
     latch_core(latch_core const&) = delete;
     latch_core& operator=(latch_core const&) = delete;
@@ -100,8 +100,9 @@ struct latch_wait : waiter {
 /// Resumption: through the waiting task's scheduler, never inside count_down().
 /// Complexity: count_down() is one atomic operation; the last one O(1) for each task that waits. No
 ///     allocation.
-/// Errors: none. Aborts when it is counted below 0, when it is destroyed while tasks wait, and when
-///     a task that no runtime runs would have to wait.
+/// Errors: std::invalid_argument for a count above count_max. Aborts when it is counted below 0,
+///     when it is destroyed while tasks wait, and when a task that no runtime runs would have to
+///     wait.
 /// Example: examples/shared_state.cpp
 class latch {
 public:
@@ -109,7 +110,7 @@ public:
 
     static constexpr std::size_t count_max = detail::latch_core::count_max;
 
-    explicit latch(std::size_t count) noexcept : core_(count) {}
+    explicit latch(std::size_t count) : core_(count) {}
 
     /// Counts `n` down; never waits. Outside of tasks, too.
     void count_down(std::size_t n = 1) noexcept { core_.count_down(n); }

@@ -33,15 +33,16 @@ class priority_channel
     using base = basic_channel<detail::channel_state<T, detail::priority_buffer<T, Less>>>;
 
 public:
-    /// Requires: capacity > 0; full_policy::drop_oldest is refused, since the oldest value is not
-    /// the one that leaves next.
+    /// Throws std::invalid_argument for a capacity of 0, and for full_policy::drop_oldest, since
+    /// the oldest value is not the one that leaves next.
     explicit priority_channel(std::size_t capacity,
                               full_policy policy = full_policy::wait,
                               Less less = Less())
         : base(policy, capacity, std::move(less)) {
-        WEFT_CHECK(capacity != 0, "a priority_channel without a buffer has nothing to order");
-        WEFT_CHECK(policy != full_policy::drop_oldest,
-                   "a priority_channel does not drop its oldest value");
+        detail::check_argument(capacity != 0,
+                               "a priority_channel without a buffer has nothing to order");
+        detail::check_argument(policy != full_policy::drop_oldest,
+                               "a priority_channel does not drop its oldest value");
     }
 };
 

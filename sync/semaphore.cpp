@@ -2,11 +2,11 @@
 
 namespace weft::detail {
 
-semaphore_core::semaphore_core(std::size_t permits, std::size_t limit) noexcept
+semaphore_core::semaphore_core(std::size_t permits, std::size_t limit)
     : limit_(limit)
     , word_(permits * permit) {
-    WEFT_CHECK(limit <= permits_max, "a semaphore's limit is above permits_max");
-    WEFT_CHECK(permits <= limit, "a semaphore begins with more permits than its limit");
+    check_argument(limit <= permits_max, "a semaphore's limit is above permits_max");
+    check_argument(permits <= limit, "a semaphore begins with more permits than its limit");
 }
 
 bool semaphore_core::acquire_or_enlist(acquire_wait& wait) noexcept {

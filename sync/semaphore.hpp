@@ -1,5 +1,6 @@
 #pragma once
 
+#include <weft/runtime/base/argument.hpp>
 #include <weft/sync/wait_list.hpp>
 
 #include <cstddef>
@@ -27,7 +28,7 @@ class semaphore_core {
 public:
     static constexpr std::size_t permits_max = ~std::size_t{0} >> 1;
 
-    semaphore_core(std::size_t permits, std::size_t limit) noexcept;
+    semaphore_core(std::size_t permits, std::size_t limit);
 
     semaphore_core(semaphore_core const&) = delete;
     semaphore_core& operator=(semaphore_core const&) = delete;
@@ -103,11 +104,9 @@ struct acquire_request {
     using wait_type = acquire_wait;
     static constexpr bool can_be_branch = true;
 
-    acquire_request(semaphore_core& wanted, std::size_t permits) noexcept
-        : target(&wanted)
-        , count(permits) {
-        WEFT_CHECK(permits <= wanted.limit(),
-                   "a semaphore is asked for more permits than it can ever have");
+    acquire_request(semaphore_core& wanted, std::size_t permits) : target(&wanted), count(permits) {
+        check_argument(permits <= wanted.limit(),
+                       "a semaphore is asked for more permits than it can ever have");
     }
 
     [[nodiscard]] bool try_now() const noexcept { return target->try_acquire(count); }
@@ -213,8 +212,9 @@ struct scoped_acquire_request : acquire_request {
 /// Resumption: through the waiting task's scheduler, never inside release().
 /// Complexity: O(1), and O(1) for each task that is let in; no allocation; one atomic operation
 ///     while nobody waits.
-/// Errors: none. Aborts when more permits are asked for, or released, than the limit allows, when
-///     it is destroyed while tasks wait, and when a task that no runtime runs would have to wait.
+/// Errors: std::invalid_argument, thrown by `acquire` itself, when more permits are asked for than
+///     the limit allows. Aborts when more are released, when it is destroyed while tasks wait, and
+///     when a task that no runtime runs would have to wait.
 /// Example: examples/shared_state.cpp
 class semaphore {
 public:
@@ -225,17 +225,18 @@ public:
     /// The largest limit.
     static constexpr std::size_t permits_max = detail::semaphore_core::permits_max;
 
-    /// Begins with `permits` free ones; there are never more than `limit`.
-    explicit semaphore(std::size_t permits, std::size_t limit = permits_max) noexcept
+    /// Begins with `permits` free ones; there are never more than `limit`. Throws
+    /// std::invalid_argument when it would begin with more, or when the limit is above permits_max.
+    explicit semaphore(std::size_t permits, std::size_t limit = permits_max)
         : core_(permits, limit) {}
 
     /// `co_await s.acquire(n)` takes n permits; release(n) gives them back.
-    [[nodiscard]] acquire_operation acquire(std::size_t count = 1) noexcept {
+    [[nodiscard]] acquire_operation acquire(std::size_t count = 1) {
         return acquire_operation(detail::acquire_request(core_, count));
     }
 
     /// `auto permit = co_await s.scoped_acquire(n)` has n permits until `permit` is destroyed.
-    [[nodiscard]] scoped_acquire_operation scoped_acquire(std::size_t count = 1) noexcept {
+    [[nodiscard]] scoped_acquire_operation scoped_acquire(std::size_t count = 1) {
         return scoped_acquire_operation(detail::scoped_acquire_request(core_, count));
     }
 

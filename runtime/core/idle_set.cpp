@@ -1,15 +1,19 @@
 #include <weft/runtime/core/idle_set.hpp>
 
-#include <weft/runtime/base/assert.hpp>
+#include <weft/runtime/base/argument.hpp>
 
 namespace weft::detail {
 
-idle_set::idle_set(unsigned worker_count)
-    : worker_count_(worker_count)
-    , word_(worker_count * one_awake)
-    , sleepers_(new unsigned[worker_count]) {
-    WEFT_CHECK(worker_count >= 1 && worker_count <= max_workers, "worker count out of range");
+unsigned idle_set::checked(unsigned worker_count) {
+    check_argument(worker_count >= 1 && worker_count <= max_workers,
+                   "a runtime has between 1 and 1024 workers");
+    return worker_count;
 }
+
+idle_set::idle_set(unsigned worker_count)
+    : worker_count_(checked(worker_count))
+    , word_(worker_count * one_awake)
+    , sleepers_(new unsigned[worker_count]) {}
 
 idle_set::~idle_set() {
     delete[] sleepers_;

@@ -53,6 +53,9 @@ public:
     static constexpr unsigned nobody = ~0U;
     static constexpr unsigned max_workers = 1024;
 
+    /// Throws std::invalid_argument when there cannot be so many.
+    [[nodiscard]] static unsigned checked(unsigned worker_count);
+
     /// All workers start awake and not searching.
     explicit idle_set(unsigned worker_count);
     ~idle_set();

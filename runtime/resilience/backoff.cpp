@@ -1,6 +1,6 @@
 #include <weft/runtime/resilience/backoff.hpp>
 
-#include <weft/runtime/base/assert.hpp>
+#include <weft/runtime/base/argument.hpp>
 
 #include <algorithm>
 
@@ -20,14 +20,14 @@ std::int64_t scaled(std::int64_t base, double factor, std::int64_t limit) noexce
 
 }  // namespace
 
-backoff::backoff(backoff_options const& options, random_source& random) noexcept
+backoff::backoff(backoff_options const& options, random_source& random)
     : options_(options)
     , random_(&random)
     , step_(std::min(nanoseconds(options.first), nanoseconds(options.longest)))
     , pause_(step_) {
-    WEFT_CHECK(options.first >= clock::duration::zero() && options.longest >= options.first &&
-                   options.factor >= 1,
-               "a back-off needs 0 <= first <= longest and a factor of at least 1");
+    detail::check_argument(options.first >= clock::duration::zero() &&
+                               options.longest >= options.first && options.factor >= 1,
+                           "a back-off needs 0 <= first <= longest and a factor of at least 1");
 }
 
 std::int64_t backoff::between(std::int64_t low, std::int64_t high) noexcept {

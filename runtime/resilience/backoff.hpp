@@ -36,7 +36,7 @@ struct backoff_options {
 class backoff {
 public:
     explicit backoff(backoff_options const& options,
-                     random_source& random = random_source::shared()) noexcept;
+                     random_source& random = random_source::shared());
 
     /// The pause before the next attempt.
     [[nodiscard]] clock::duration next() noexcept;

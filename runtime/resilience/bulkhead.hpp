@@ -2,6 +2,7 @@
 
 /// Bounds how much of one kind of work runs, and how much of it waits.
 
+#include <weft/runtime/base/argument.hpp>
 #include <weft/runtime/resilience/permit_queue.hpp>
 #include <weft/runtime/resilience/policy.hpp>
 
@@ -34,13 +35,14 @@ struct bulkhead_counters {
 /// Lifetime: must outlive its calls. A call keeps the factory.
 /// Resumption: a call that has waited goes on through the ready queue of the pool.
 /// Complexity: two locks per call, O(1), no allocation but the frame.
-/// Errors: `rejected` with errc::bulkhead_full; else the work's own.
+/// Errors: `rejected` with errc::bulkhead_full; else the work's own. std::invalid_argument for
+///     options that let nothing run.
 /// Example: examples/resilient_client.cpp
 class bulkhead {
 public:
-    explicit bulkhead(bulkhead_options const& options = bulkhead_options()) noexcept
+    explicit bulkhead(bulkhead_options const& options = bulkhead_options())
         : permits_(options.concurrent, options.queued) {
-        WEFT_CHECK(options.concurrent >= 1, "a bulkhead lets at least one call run");
+        detail::check_argument(options.concurrent >= 1, "a bulkhead lets at least one call run");
     }
 
     template <task_factory F>

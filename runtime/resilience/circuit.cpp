@@ -1,12 +1,16 @@
 #include <weft/runtime/resilience/circuit.hpp>
 
+#include <weft/runtime/base/argument.hpp>
+
 #include <algorithm>
+#include <new>
 
 namespace weft::detail {
 
 outcome_window::outcome_window(circuit_options const& options)
     : step_(options.window_time / steps)
-    , cells_(by_time() ? steps : options.window_calls) {}
+    , cells_most_(options.window_calls)
+    , cells_(by_time() ? steps : 1) {}
 
 void outcome_window::replace(cell& old, cell const& fresh) noexcept {
     calls_ = calls_ - old.calls + fresh.calls;
@@ -14,11 +18,26 @@ void outcome_window::replace(cell& old, cell const& fresh) noexcept {
     old = fresh;
 }
 
+/// The one that is free, or has waited longest. Where there is no memory for more, the window stays
+/// as long as it is.
+outcome_window::cell& outcome_window::next_cell() noexcept {
+    if (next_ == cells_.size() && next_ < cells_most_) {
+        try {
+            cells_.emplace_back();
+        } catch (std::bad_alloc const&) {
+            cells_most_ = next_;
+        }
+    }
+    if (next_ == cells_.size()) {
+        next_ = 0;
+    }
+    return cells_[next_++];
+}
+
 void outcome_window::add(bool failed, clock::time_point now) noexcept {
     cell const one{-1, 1, failed ? 1U : 0U};
     if (!by_time()) {
-        replace(cells_[next_], one);
-        next_ = (next_ + 1) % cells_.size();
+        replace(next_cell(), one);
         return;
     }
     expire(now);
@@ -48,11 +67,11 @@ void outcome_window::clear() noexcept {
 }
 
 circuit::circuit(circuit_options const& options) : options_(options), window_(options) {
-    WEFT_CHECK(options.window_calls >= 1 && options.probes >= 1,
-               "a circuit needs a window of at least one call and at least one probe");
-    WEFT_CHECK(options.window_time >= clock::duration::zero() &&
-                   options.open_for >= clock::duration::zero() && options.failure_rate > 0,
-               "a circuit needs durations that are not negative and a failure rate above 0");
+    check_argument(options.window_calls >= 1 && options.probes >= 1,
+                   "a circuit needs a window of at least one call and at least one probe");
+    check_argument(options.window_time >= clock::duration::zero() &&
+                       options.open_for >= clock::duration::zero() && options.failure_rate > 0,
+                   "a circuit needs durations that are not negative and a failure rate above 0");
 }
 
 void circuit::transition_to(circuit_state next) noexcept {

@@ -66,10 +66,12 @@ private:
     [[nodiscard]] bool by_time() const noexcept { return step_ != clock::duration::zero(); }
 
     void replace(cell& old, cell const& fresh) noexcept;
+    [[nodiscard]] cell& next_cell() noexcept;
 
-    clock::duration step_;  // zero: by count
-    std::vector<cell> cells_;
-    std::size_t next_ = 0;  // by count only
+    clock::duration step_;     // zero: by count
+    std::size_t cells_most_;   // by count; there are as many as there were calls
+    std::vector<cell> cells_;  // a ring
+    std::size_t next_ = 0;     // by count only
     unsigned calls_ = 0;
     unsigned failures_ = 0;
 };

@@ -60,7 +60,7 @@ private:
 /// Resumption: where the work ended.
 /// Complexity: two locks per call; O(1). The window is allocated once.
 /// Errors: `rejected` with errc::circuit_open while open; its cause is the failure that opened the
-///     circuit. Else the work's own.
+///     circuit. Else the work's own. std::invalid_argument for options that make no sense.
 /// Example: examples/resilient_client.cpp
 class circuit_breaker {
 public:

@@ -1,5 +1,7 @@
 #include <weft/runtime/resilience/debounce.hpp>
 
+#include <weft/runtime/base/argument.hpp>
+
 #include <algorithm>
 
 namespace weft {
@@ -11,9 +13,9 @@ debounce_counters debounce::counters() const noexcept {
 
 namespace detail {
 
-quiet_gate::quiet_gate(debounce_options const& options) noexcept : options_(options) {
-    WEFT_CHECK(options.quiet >= clock::duration::zero() && options.longest >= options.quiet,
-               "a debounce needs 0 <= quiet <= longest");
+quiet_gate::quiet_gate(debounce_options const& options) : options_(options) {
+    check_argument(options.quiet >= clock::duration::zero() && options.longest >= options.quiet,
+                   "a debounce needs 0 <= quiet <= longest");
 }
 
 quiet_gate::arrival quiet_gate::arrive(clock::time_point now) noexcept {

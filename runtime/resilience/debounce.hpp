@@ -35,7 +35,7 @@ public:
         clock::time_point due;
     };
 
-    explicit quiet_gate(debounce_options const& options) noexcept;
+    explicit quiet_gate(debounce_options const& options);
 
     /// The call shall come back at the time that is due.
     [[nodiscard]] arrival arrive(clock::time_point now) noexcept;
@@ -87,12 +87,11 @@ private:
 /// Lifetime: must outlive its calls. A call keeps the factory.
 /// Resumption: on the worker where the call waited.
 /// Complexity: two locks, one timer and one frame per call.
-/// Errors: the work's own.
+/// Errors: the work's own. std::invalid_argument for options that make no sense.
 /// Example: examples/virtual_time.cpp
 class debounce {
 public:
-    explicit debounce(debounce_options const& options = debounce_options()) noexcept
-        : gate_(options) {}
+    explicit debounce(debounce_options const& options = debounce_options()) : gate_(options) {}
 
     debounce(debounce const&) = delete;
     debounce& operator=(debounce const&) = delete;

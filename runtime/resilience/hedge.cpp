@@ -1,12 +1,15 @@
 #include <weft/runtime/resilience/hedge.hpp>
 
+#include <weft/runtime/base/argument.hpp>
+
 namespace weft {
 
-hedge::hedge(hedge_options const& options) noexcept : options_(options) {
-    WEFT_CHECK(options.attempts >= 1 && options.percentile >= 0 && options.percentile <= 1 &&
-                   options.delay >= clock::duration::zero(),
-               "a hedge needs at least one attempt, a delay that is not negative, and a percentile "
-               "between 0 and 1");
+hedge::hedge(hedge_options const& options) : options_(options) {
+    detail::check_argument(
+        options.attempts >= 1 && options.percentile >= 0 && options.percentile <= 1 &&
+            options.delay >= clock::duration::zero(),
+        "a hedge needs at least one attempt, a delay that is not negative, and a percentile "
+        "between 0 and 1");
 }
 
 hedge_counters hedge::counters() const noexcept {

@@ -118,11 +118,11 @@ private:
 /// Resumption: where the last attempt ended.
 /// Complexity: a scope, one frame per attempt and one timer per call.
 /// Errors: the error of the last attempt to fail, or one that is not to be retried. What the
-///     factory itself throws ends the call.
+///     factory itself throws ends the call. std::invalid_argument for options that make no sense.
 /// Example: examples/hedged_request.cpp
 class hedge {
 public:
-    explicit hedge(hedge_options const& options = hedge_options()) noexcept;
+    explicit hedge(hedge_options const& options = hedge_options());
     hedge(hedge const&) = delete;
     hedge& operator=(hedge const&) = delete;
     ~hedge() = default;

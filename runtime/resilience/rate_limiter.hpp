@@ -64,6 +64,7 @@ private:
 ///     the stop of a call that waits for a sliding window.
 /// Errors: `rejected` with errc::rate_limited for a call whose turn would come later than the
 ///     longest wait or the caller's deadline, or beyond the queue; else the work's own.
+///     std::invalid_argument for options that make no sense.
 /// Example: examples/virtual_time.cpp
 class rate_limiter {
 public:

@@ -1,6 +1,6 @@
 #include <weft/runtime/resilience/rate_schedule.hpp>
 
-#include <weft/runtime/base/assert.hpp>
+#include <weft/runtime/base/argument.hpp>
 
 #include <algorithm>
 
@@ -20,8 +20,8 @@ rate_schedule::rate_schedule(rate_options const& options)
     , tolerance_(0)
     , full_at_(long_ago)
     , left_(long_ago) {
-    WEFT_CHECK(options.limit >= 1 && options.period > clock::duration::zero(),
-               "a rate limit needs at least one call per period, and a period");
+    check_argument(options.limit >= 1 && options.period > clock::duration::zero(),
+                   "a rate limit needs at least one call per period, and a period");
     if (kind_ == rate_kind::sliding_window) {
         starts_.assign(options.limit, long_ago);
     } else {

@@ -1,12 +1,15 @@
 #include <weft/runtime/resilience/retry.hpp>
 
+#include <weft/runtime/base/argument.hpp>
+
 namespace weft {
 
-retry::retry(retry_options const& options) noexcept : options_(options) {
-    WEFT_CHECK(options.attempts >= 1, "a retry policy allows at least one attempt");
+retry::retry(retry_options const& options) : options_(options) {
+    detail::check_argument(options.attempts >= 1, "a retry policy allows at least one attempt");
     if (options_.random == nullptr) {
         options_.random = &random_source::shared();
     }
+    (void)backoff(options_.pauses, *options_.random);  // throws if the pauses make no sense
 }
 
 retry_counters retry::counters() const noexcept {

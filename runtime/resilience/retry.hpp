@@ -83,11 +83,11 @@ private:
 /// Resumption: where the last attempt ended.
 /// Complexity: one lock and one frame per call, one lock per failed attempt; one timer per pause.
 /// Errors: that of the last attempt. What the factory itself throws, before there is a task, is not
-///     retried.
+///     retried. std::invalid_argument for options that make no sense.
 /// Example: examples/resilient_client.cpp
 class retry {
 public:
-    explicit retry(retry_options const& options = retry_options()) noexcept;
+    explicit retry(retry_options const& options = retry_options());
     retry(retry const&) = delete;
     retry& operator=(retry const&) = delete;
     ~retry() = default;

@@ -1,5 +1,7 @@
 #include <weft/runtime/resilience/retry_budget.hpp>
 
+#include <weft/runtime/base/argument.hpp>
+
 #include <algorithm>
 
 namespace weft {
@@ -8,16 +10,19 @@ namespace {
 
 constexpr std::int64_t token = 1'000;
 
+std::int64_t thousandths_of(double tokens) {
+    detail::check_argument(tokens >= 0 && tokens <= 1'000,
+                           "a call earns between 0 and 1000 second attempts");
+    return static_cast<std::int64_t>(tokens * static_cast<double>(token));
+}
+
 }  // namespace
 
-retry_budget::retry_budget(retry_budget_options const& options) noexcept
-    : per_call_(static_cast<std::int64_t>(options.per_call * static_cast<double>(token)))
+retry_budget::retry_budget(retry_budget_options const& options)
+    : per_call_(thousandths_of(options.per_call))
     , per_second_(std::int64_t{options.per_second} * token)
     , most_(std::int64_t{options.saved_up_most} * token)
-    , saved_(most_) {
-    WEFT_CHECK(options.per_call >= 0 && options.per_call <= 1'000,
-               "a call earns between 0 and 1000 second attempts");
-}
+    , saved_(most_) {}
 
 void retry_budget::earn(std::int64_t thousandths) noexcept {
     saved_ = std::min(most_, saved_ + thousandths);

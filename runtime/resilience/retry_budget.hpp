@@ -30,11 +30,11 @@ struct retry_budget_counters {
 /// Cancellation: never suspends.
 /// Lifetime: must outlive the policies that use it.
 /// Complexity: O(1), one lock.
-/// Errors: none.
+/// Errors: std::invalid_argument for options that make no sense.
 /// Example: examples/resilient_client.cpp
 class retry_budget {
 public:
-    explicit retry_budget(retry_budget_options const& options = retry_budget_options()) noexcept;
+    explicit retry_budget(retry_budget_options const& options = retry_budget_options());
 
     /// A call was made at `now`.
     void deposit(clock::time_point now) noexcept;

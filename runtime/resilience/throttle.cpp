@@ -1,5 +1,7 @@
 #include <weft/runtime/resilience/throttle.hpp>
 
+#include <weft/runtime/base/argument.hpp>
+
 namespace weft {
 
 throttle_counters throttle::counters() const noexcept {
@@ -9,8 +11,9 @@ throttle_counters throttle::counters() const noexcept {
 
 namespace detail {
 
-interval_gate::interval_gate(throttle_options const& options) noexcept : options_(options) {
-    WEFT_CHECK(options.interval >= clock::duration::zero(), "a throttle's interval is negative");
+interval_gate::interval_gate(throttle_options const& options) : options_(options) {
+    check_argument(options.interval >= clock::duration::zero(),
+                   "a throttle's interval is negative");
 }
 
 interval_gate::arrival interval_gate::arrive(clock::time_point now) noexcept {

@@ -162,11 +162,6 @@ TEST_SUITE("sync/barrier") {
         pool.block_on(work());
     }
 
-    TEST_CASE("a barrier for nobody aborts and says so") {
-        auto const seen = weft::test::death_of([] { weft::barrier<> barrier(0); });
-        CHECK(weft::test::aborted_saying(seen, "a barrier is made for no participants"));
-    }
-
     TEST_CASE("an arrival at a barrier that everybody has left aborts and says so") {
         auto const seen = weft::test::death_of([] {
             weft::barrier<> barrier(1);

@@ -146,12 +146,6 @@ TEST_SUITE("sync/latch") {
         CHECK(weft::test::aborted_saying(seen, "a latch is counted down below 0"));
     }
 
-    TEST_CASE("a latch that begins above its largest count aborts and says so") {
-        auto const seen =
-            weft::test::death_of([] { weft::latch const latch(weft::latch::count_max + 1); });
-        CHECK(weft::test::aborted_saying(seen, "a latch's count is above count_max"));
-    }
-
     TEST_CASE("a latch that is destroyed while a task waits aborts and says so") {
         auto const seen = weft::test::death_of([] {
             weft::thread_pool pool(1);

@@ -4,7 +4,6 @@
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/thread_pool.hpp>
 #include <weft/tests/support/counted.hpp>
-#include <weft/tests/support/death.hpp>
 #include <weft/tests/support/seed.hpp>
 
 #include <doctest/doctest.h>
@@ -125,14 +124,5 @@ TEST_SUITE("sync/priority_channel") {
         CHECK(rx.try_recv().value() == 2);
         CHECK(rx.try_recv().value() == 1);
         CHECK(rx.try_recv().error() == weft::errc::closed);
-    }
-
-    TEST_CASE("what a priority channel cannot do aborts with the reason") {
-        using weft::test::aborted_saying;
-        using weft::test::death_of;
-        CHECK(aborted_saying(death_of([] { priority_channel<int> none(0); }), "nothing to order"));
-        CHECK(aborted_saying(
-            death_of([] { priority_channel<int> none(2, weft::full_policy::drop_oldest); }),
-            "does not drop its oldest"));
     }
 }

@@ -192,14 +192,6 @@ TEST_SUITE("sync/semaphore") {
         CHECK(semaphore.available() == 0);
     }
 
-    TEST_CASE("a semaphore that is asked for more than its limit aborts and says so") {
-        auto const seen = weft::test::death_of([] {
-            weft::semaphore semaphore(1, 2);
-            (void)semaphore.acquire(3);
-        });
-        CHECK(weft::test::aborted_saying(seen, "asked for more permits than it can ever have"));
-    }
-
     TEST_CASE("a semaphore that is released beyond its limit aborts and says so") {
         auto const seen = weft::test::death_of([] {
             weft::semaphore semaphore(1, 2);
@@ -207,14 +199,6 @@ TEST_SUITE("sync/semaphore") {
             semaphore.release();
         });
         CHECK(weft::test::aborted_saying(seen, "released beyond its limit"));
-    }
-
-    TEST_CASE("a semaphore that begins with more than its limit aborts and says so") {
-        auto const seen = weft::test::death_of([] { weft::semaphore semaphore(3, 2); });
-        CHECK(weft::test::aborted_saying(seen, "begins with more permits than its limit"));
-        auto const unlimited = weft::test::death_of(
-            [] { weft::semaphore const semaphore(0, weft::semaphore::permits_max + 1); });
-        CHECK(weft::test::aborted_saying(unlimited, "limit is above permits_max"));
     }
 
     TEST_CASE("a semaphore that is destroyed while a task waits aborts and says so") {
