@@ -104,11 +104,12 @@ private:
         , queue_(count)
         , places_(count) {}
 
-    /// A child's thread.
-    void child_ended(std::size_t index, detail::task_promise<T>& child) noexcept {
+    /// A child's thread: keeps its outcome. give() follows when its frame is gone.
+    void keep(std::size_t index, detail::task_promise<T>& child) noexcept {
         detail::settled_access::move_outcome(child, places_[index].outcome);
-        queue_.push(places_[index]);
     }
+
+    void give(std::size_t index) noexcept { queue_.push(places_[index]); }
 
     std::optional<completed<T>> take() {
         auto* const ended = static_cast<place*>(queue_.take());
@@ -182,8 +183,9 @@ public:
             return self.body_ended(static_cast<typename body_task::promise_type&>(child));
         }
         std::size_t const index = child.carried_ - 1;
-        self.results_.child_ended(index, static_cast<detail::task_promise<T>&>(child));
-        self.children_[index] = {};
+        self.results_.keep(index, static_cast<detail::task_promise<T>&>(child));
+        self.children_[index] = {};  // keeps I3 of concurrent_join: before anybody is told
+        self.results_.give(index);
         return stop_kind::none;
     }
 

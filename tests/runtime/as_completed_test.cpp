@@ -8,11 +8,13 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <tuple>
 #include <utility>
 #include <variant>
@@ -33,6 +35,36 @@ task<int> value_after(int v, int turns) {
         co_await weft::yield();
     }
     co_return v;
+}
+
+/// Takes long to be destroyed, so that who is told too early sees that it still lives.
+class slow_to_go {
+public:
+    explicit slow_to_go(std::atomic<bool>& gone) noexcept : gone_(&gone) {}
+
+    slow_to_go(slow_to_go&& other) noexcept : gone_(std::exchange(other.gone_, nullptr)) {}
+
+    ~slow_to_go() {
+        if (gone_ != nullptr) {
+            for (int i = 0; i < 100; ++i) {
+                std::this_thread::yield();
+            }
+            gone_->store(true);
+        }
+    }
+
+private:
+    std::atomic<bool>* gone_;
+};
+
+task<int> value_held_by(slow_to_go) {
+    co_await weft::yield();
+    co_return 1;
+}
+
+template <class Body>
+task<int> as_completed_task(std::vector<task<int>> children, Body const& body) {
+    co_return co_await as_completed(std::move(children), body);
 }
 
 task<int> sleeps() {
@@ -189,6 +221,24 @@ TEST_SUITE("runtime/as_completed") {
         CHECK_FALSE(pool.block_on(weft::test::run_and_stop(runner, work(), 7)));
         CHECK(objects_left_when_stopped == 2);
         CHECK(objects.alive == 0);
+    }
+
+    TEST_CASE("a child's frame is gone before its outcome is given") {
+        constexpr int rounds = 200;
+        weft::thread_pool pool(2);
+        int told_early = 0;
+        for (int i = 0; i < rounds; ++i) {
+            std::atomic<bool> gone{false};
+            auto const body = [&](weft::completions<int>& results) -> task<int> {
+                auto const first = co_await results.next();
+                told_early += gone.load() ? 0 : 1;
+                co_return first->value();
+            };
+            std::vector<task<int>> one;
+            one.push_back(value_held_by(slow_to_go(gone)));
+            CHECK(pool.block_on(as_completed_task(std::move(one), body)) == 1);
+        }
+        CHECK(told_early == 0);
     }
 
     TEST_CASE("leaving early stops and awaits the rest, and drops what was not taken") {
