@@ -5,17 +5,28 @@
 /// Protocol of a visit to the pool. Actors: the coroutine that makes the call, a thread of the
 /// pool, the stop callback (any thread). Stages, written under the pool's mutex:
 ///
-///     idle ── start() ──► queued ── a thread takes it ──► visiting: the coroutine runs there
-///      │                     └── stop callback: taken out of the queue ──► stopped
-///      └── stop callback, or a stop requested before ───────────────────► stopped
+///     idle ── start(): a thread waits, or is made ──► visiting: the coroutine runs there
+///      │ └─── start(): every thread is busy ──► queued ── a thread takes it ──► visiting
+///      │                                          └── stop callback takes it out ──► stopped
+///      └── stop callback, or a stop requested before ──────────────────────────────► stopped
 ///
-/// I1 The visit is enrolled with the task's stop state before it is queued, and the callback
-///    decides under the mutex: a stop that comes in between finds `idle`, and the visit is not
-///    queued.
-/// I2 Whoever takes a visit out of the queue decides its end. A call that has begun is never
+/// A thread that finds the queue empty waits in its seat, on top of a stack of them. A call takes
+/// the seat on top, whose thread has waited for the shortest time, puts the visit there, and wakes
+/// that thread: one wake-up for a call, of nobody else, and none while all threads are busy.
+///
+/// I1 The visit is enrolled with the task's stop state before it is given to anybody, and the
+///    callback decides under the mutex: a stop that comes in between finds `idle`, and the visit
+///    goes nowhere.
+/// I2 Whoever takes a visit out of the queue decides its end. A call that has a thread is never
 ///    abandoned, so it may use what its task owns.
-/// I3 To be queued is start()'s last access; to schedule the coroutine is the callback's.
+/// I3 To be queued, or given to a thread, is start()'s last access to the visit; to schedule the
+///    coroutine is the callback's.
+/// I4 While a seat is in the stack, the queue is empty: both change under the mutex.
+/// I5 A thread is woken when the mutex has been given back, so that it does not wait for that
+///    first. By then its seat may have been left, or another thread's, and the call be over: seats
+///    live as long as the pool, and the destructor waits until nobody is about to wake.
 
+#include <weft/runtime/base/atomic.hpp>
 #include <weft/runtime/base/intrusive_list.hpp>
 #include <weft/runtime/base/mutex.hpp>
 #include <weft/runtime/settle.hpp>
@@ -117,7 +128,8 @@ private:
 /// Cancellation: see blocking.
 /// Lifetime: must outlive the calls made on it; the destructor joins its threads. shared() lives as
 ///     long as the process.
-/// Complexity: a call costs two frames, two passes of a mutex and two context switches.
+/// Complexity: a call costs two frames, three passes of a mutex and two context switches; it wakes
+///     one thread, or none while all are busy.
 /// Errors: std::system_error from a call when there is no thread and none can be made;
 ///     std::invalid_argument for a pool of 0 threads.
 /// Example: examples/task_locals.cpp
@@ -148,9 +160,18 @@ public:
 private:
     friend class detail::pool_visit;
 
-    void work() noexcept;
-    void make_thread();
-    [[nodiscard]] detail::pool_visit* next() noexcept;
+    /// Where one thread waits for a call.
+    struct seat : detail::intrusive_list_hook<seat> {
+        detail::condition called;
+        detail::pool_visit* visit = nullptr;
+    };
+
+    [[nodiscard]] seat* admit(detail::pool_visit& visit);
+    [[nodiscard]] seat* make_thread();
+    void call(seat& waiting) noexcept;
+    void work(seat& own) noexcept;
+    [[nodiscard]] detail::pool_visit* next(seat& own) noexcept;
+    void wait_in(seat& own) noexcept;
 
     // --- constant after construction -------------------------------------------
     unsigned threads_max_;
@@ -158,13 +179,18 @@ private:
 
     // --- any thread, under mutex_ ------------------------------------------------
     detail::mutex mutex_;
-    detail::condition work_;   // for idle threads
     detail::condition ended_;  // for the destructor
     detail::intrusive_list<detail::pool_visit> queue_;
+    detail::intrusive_list<seat> waiting_;  // a stack: one that waited shortly has warm caches
+    detail::intrusive_list<seat> left_;     // of threads that have ended
     std::size_t queued_ = 0;
     unsigned threads_ = 0;
     unsigned idle_ = 0;
     bool closing_ = false;
+
+    // --- any thread, atomic (see Protocol) ---------------------------------------
+    /// Written by those who are about to wake a thread, read by the destructor (I5).
+    detail::atomic<unsigned> callers_{0};
 };
 
 namespace detail {

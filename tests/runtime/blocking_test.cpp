@@ -1,5 +1,6 @@
 #include <weft/runtime/blocking.hpp>
 
+#include <weft/runtime/for_each.hpp>
 #include <weft/runtime/scope.hpp>
 #include <weft/runtime/stop_on.hpp>
 #include <weft/runtime/thread_pool.hpp>
@@ -11,6 +12,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <barrier>
 #include <chrono>
 #include <memory>
 #include <semaphore>
@@ -18,6 +20,8 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <sys/resource.h>
 
 using namespace std::chrono_literals;
 using namespace weft::test;
@@ -40,6 +44,13 @@ struct gate {
         return 1;
     }
 };
+
+/// How often a thread of this process has begun to wait.
+long switches_of_threads() {
+    ::rusage used{};
+    ::getrusage(RUSAGE_SELF, &used);
+    return used.ru_nvcsw;
+}
 
 }  // namespace
 
@@ -196,6 +207,58 @@ TEST_SUITE("runtime/blocking") {
             std::this_thread::yield();
         }
         pool.block_on(weft::blocking(brief, [] {}));
+    }
+
+    TEST_CASE("a call wakes one thread, however many wait for one") {
+        constexpr unsigned threads = 32;
+        constexpr long calls = 500;
+        weft::thread_pool pool(1);
+        blocking_pool wide(threads);
+        std::barrier<> all(threads);
+        auto work = [&]() -> task<long> {
+            std::vector<int> const numbers(threads);
+            auto meet = [&](int) { return weft::blocking(wide, [&] { all.arrive_and_wait(); }); };
+            co_await weft::for_each_parallel(numbers, threads, meet);
+            while (wide.count().idle != threads) {
+                co_await weft::yield();
+            }
+            long const before = switches_of_threads();
+            for (long i = 0; i < calls; ++i) {
+                auto nothing = [] {};
+                co_await weft::blocking(wide, nothing);
+            }
+            co_return switches_of_threads() - before;
+        };
+        CHECK(pool.block_on(work()) < calls * 8);
+        CHECK(wide.count().threads == threads);
+    }
+
+    TEST_CASE("threads that end as soon as they have nothing to do lose no call") {
+        weft::thread_pool pool(2);
+        std::atomic<int> made = 0;
+        for (int round = 0; round < 20; ++round) {
+            blocking_pool brief(4, 0);
+            std::vector<int> const numbers(500, 1);
+            auto count = [&](int number) {
+                return weft::blocking(brief, [&made, number] { made += number; });
+            };
+            pool.block_on(weft::for_each_parallel(numbers, 1U + (round % 8U), count));
+        }
+        CHECK(made == 10'000);
+    }
+
+    TEST_CASE("a pool may be destroyed when its last call is over, wherever its caller is") {
+        weft::thread_pool pool(2);
+        for (int round = 0; round < 2'000; ++round) {
+            blocking_pool brief(2);
+            auto work = [&]() -> task<int> {
+                auto one = [] { return 1; };
+                int const first = co_await weft::blocking(brief, one);
+                int const second = co_await weft::blocking(brief, one);
+                co_return first + second;
+            };
+            CHECK(pool.block_on(work()) == 2);
+        }
     }
 
     TEST_CASE("a call sees the values of its task, and a thread sees none afterwards") {
