@@ -26,7 +26,7 @@ public:
     // Waits until there is enough; others get the mutex meanwhile.
     weft::task<int> withdraw(int amount) {
         auto guard = co_await mutex_.scoped_lock();
-        co_await grown_.wait(guard, [this, amount] { return balance_ >= amount; });
+        co_await grown_.wait(guard, [&] { return balance_ >= amount; });
         balance_ -= amount;
         co_return balance_;
     }

@@ -5,8 +5,8 @@
 namespace weft::detail {
 
 task<> clean_up(clock::duration limit, task<> work, std::source_location asked_at) {
-    co_await timeout_operation<void>(
-        {to_nanoseconds(limit), true, asked_at}, std::move(work), stop_from::nobody);
+    deadline_request const request{to_nanoseconds(limit), true, asked_at};
+    co_await timeout_operation<void>(request, std::move(work), stop_from::nobody);
 }
 
 void rethrow_errors(std::exception_ptr body, std::exception_ptr cleanup) {

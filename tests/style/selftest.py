@@ -10,6 +10,7 @@ import sys
 import tempfile
 
 import atomics
+import gcc12
 import header_budget
 import layers
 import self_contained
@@ -113,6 +114,10 @@ def in_task(new):
 
 def include_in(path, name):
     return {path: HEADER + f'\n#include <{name}>\n'}
+
+
+def coroutine(body, before=''):
+    return {'examples/x.cpp': f'{before}weft::task<> x() {{\n    {body}\n}}\n'}
 
 
 CASES = {
@@ -243,6 +248,57 @@ CASES = {
         ('a header shows other code',
          changed('runtime/task.hpp', ' body\n', ' body\n/// ```cpp\n/// int x;\n/// ```\n'),
          'runtime/task.hpp:11: differs'),
+    ],
+    gcc12: [
+        ('a condition that awaits', coroutine('if (co_await f()) { g(); }'),
+         'examples/x.cpp:2: G1'),
+        ('a loop that awaits', coroutine('h();\n    while (!co_await f()) { g(); }'),
+         'examples/x.cpp:3: G1'),
+        ('a for that awaits', coroutine('for (; co_await f();) { g(); }'), 'G1'),
+        ('a do that awaits', coroutine('do { g(); } while (co_await f());'), 'G1'),
+        ('a switch that awaits', coroutine('switch (co_await f()) { default: g(); }'), 'G1'),
+        ('a condition that awaits in a lambda',
+         coroutine('int n = 0;\n    auto l = [&]() -> task<> { if (co_await f()) { g(); } };'),
+         'examples/x.cpp:3: G1'),
+        ('a local in an inner scope only',
+         coroutine('{ int n = 0; g(n); }\n    if (co_await f()) { g(); }'), 'G1'),
+        ('a condition that awaits beside a local',
+         coroutine('int const n = 0;\n    if (co_await f()) { g(n); }'), None),
+        ('a condition that declares', coroutine('while (auto v = co_await f()) { g(v); }'), None),
+        ('a condition behind an init statement',
+         coroutine('if (int n = 0; co_await f()) { g(n); }'), None),
+        ('a condition behind an await', coroutine('co_await f();\n    if (true) { g(); }'), None),
+        ('a capture by value', coroutine('co_await run([s] { g(s); });'), 'examples/x.cpp:2: G2'),
+        ('a capture with a value', coroutine('co_await run([&, s = std::move(t)] { g(s); });'),
+         'G2'),
+        ('a lambda that is called and awaited',
+         coroutine('int n = co_await [=]() -> task<int> { co_return 1; }();'), 'G2'),
+        ('a capture by value in co_return', coroutine('co_return co_await run([s] { g(s); });'),
+         'G2'),
+        ('captures by reference', coroutine('co_await run([&, this, &s] { g(s[0]); });'), None),
+        ('a named lambda',
+         coroutine('auto l = [s] { g(s); };\n    co_await run(std::move(l));'), None),
+        ('a capture by value of a lambda that awaits',
+         coroutine('auto l = [s]() -> task<> { co_await f(s); };'), None),
+        ('a temporary aggregate', coroutine('co_await tx.send(job{name, 1});'),
+         'examples/x.cpp:2: G3'),
+        ('names of members', coroutine('co_await run({.name = s, .count = 1});'), 'G3'),
+        ('empty braces', coroutine('auto n = co_await run(s, {});'), 'G3'),
+        ('a temporary aggregate in parentheses',
+         coroutine('co_await tx.send(job(name, 1));', 'struct job { string name; int n; };\n'),
+         'examples/x.cpp:3: G3'),
+        ('a type with a constructor',
+         coroutine('co_await tx.send(job(name, 1));', 'struct job { job(string, int); };\n'), None),
+        ('a named aggregate',
+         coroutine('job next{name, 1};\n    co_await tx.send(std::move(next));'), None),
+        ('a number in braces', coroutine('co_await f(std::size_t{64});'), None),
+        ('the library', {'runtime/x.cpp': 'task<> f() {\n    co_await g({});\n}\n'},
+         'runtime/x.cpp:2: G3'),
+        ('the README', {'README.md': '```cpp\nco_await tx.send(job{name, 1});\n```\n'},
+         'README.md:2: G3'),
+        ('code in a comment',
+         {'runtime/x.hpp': HEADER + '/// Sends.\n///\n///     co_await tx.send(job{name, 1});\n'},
+         'runtime/x.hpp:4: G3'),
     ],
     header_budget: [
         ('a heavy header', include_in('runtime/awaitable.hpp', 'chrono'), 'the limit is 8000'),

@@ -12,6 +12,9 @@ UMBRELLA = 'weft.hpp'
 # What a line of allow.txt can make an exception of.
 RULES = ('columns', 'file-length', 'function-length', 'header-budget', 'banned', 'nolint')
 
+# A directive of the preprocessor, with the lines that it goes on in.
+DIRECTIVE = re.compile(r'^[ \t]*#(?:[^\n\\]|\\\n|\\.)*', re.MULTILINE)
+
 _TOKEN = re.compile(
     r'''(?P<comment>//[^\n]*|/\*.*?\*/)
       | (?P<raw>\bu?8?R"(?P<mark>[^\s()\\]{0,16})\(.*?\)(?P=mark)")

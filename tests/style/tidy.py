@@ -58,7 +58,6 @@ BANNED_WORDS = (
 NOLINT = re.compile(r'NOLINT(?:NEXTLINE|BEGIN|END)?\b(?P<rest>.*)')
 NOLINT_FORM = re.compile(r'\([\w.-]+(?:,\s*[\w.-]+)*\)(?::\s*\S.*|\s*)$')
 
-DIRECTIVE = re.compile(r'^[ \t]*#(?:[^\n\\]|\\\n|\\.)*', re.MULTILINE)
 TEMPLATE_HEAD = re.compile(r'\btemplate\s*<[^{}]*?>\s*')
 # A brace behind these opens no function, though there are parentheses: `struct alignas(64) slot {`.
 SCOPE = re.compile(
@@ -116,7 +115,7 @@ def opens_function(head):
 
 def functions(code):
     """(first line, last line) of every outermost function body of blanked C++ code."""
-    code = DIRECTIVE.sub(lambda match: re.sub(r'[^\n]', ' ', match.group()), code)
+    code = source_tree.DIRECTIVE.sub(lambda match: re.sub(r'[^\n]', ' ', match.group()), code)
     stack, start, line, opened = [], 0, 1, None
     for position, character in enumerate(code):
         if character == '\n':
