@@ -44,7 +44,8 @@ class as_completed_operation;
 /// `as_completed`, passed to its body.
 ///
 /// Thread safety: one coroutine at a time awaits `next`, the body or what it awaits; `left` and
-///     `request_stop` from any thread.
+///     `request_stop` from any thread until the body ends. The request whose stop makes the body
+///     end is waited for; whoever else asks sees to it that the body has not ended.
 /// Cancellation: a stop of the coroutine in `next` unwinds it; nothing has been taken then. An
 ///     outcome that is there wins.
 /// Lifetime: lives until the body ends; do not keep references beyond it.

@@ -16,7 +16,8 @@
 ///
 /// I1 The subtraction is a child's last access to the join unless it reached 0. A child that
 ///    decides requests the stop before its own subtraction, so the join, its stop state and the
-///    parent's frame are alive during the request, however fast the others end.
+///    parent's frame are alive during the request, however fast the others end. A foreign thread
+///    has no subtraction: the end of the stop state waits for it (stop_token I5).
 /// I2 Outcomes are written before the subtraction (release) and read by whoever reached 0
 ///    (acquire). Of several claims exactly one is first; what it writes needs no other order.
 /// I3 A child's frame, with its parameters and what it held when it was stopped, is destroyed at

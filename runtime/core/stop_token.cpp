@@ -83,7 +83,7 @@ bool stop_state::request_stop(stop_reason const& reason, stop_state* follower) n
     reason_.value = reason ? reason : stop_reason(stop_kind::requested, reason.asked_at());
     // release: publish the reason and what the requester wrote (I6); pairs with
     // stop_requested():observe
-    word_.fetch_or(requested_bit, release);
+    word_.fetch_or(requested_bit | firing_bit, release);
     firing now{nullptr, this_thread_mark()};
     firing_ = &now;
     while (first_ != nullptr) {
@@ -100,7 +100,8 @@ bool stop_state::request_stop(stop_reason const& reason, stop_state* follower) n
         lock();
     }
     firing_ = nullptr;
-    unlock();
+    // release: hand back the lock and the state; pairs with lock():claim and the destructor
+    word_.fetch_and(~(locked_bit | firing_bit), release);
     return true;
 }
 
@@ -144,13 +145,14 @@ void stop_state::remove(stop_node& node) noexcept {
 }
 
 void stop_state::await_requester() noexcept {
-    // relaxed: observe — ordered by what told the owner of the stop
-    if ((word_.load(relaxed) & requested_bit) == 0) [[likely]] {
+    // acquire: observe the winner's last access; pairs with request_stop():hand back. What told the
+    // owner of the stop comes after the bit was set.
+    if ((word_.load(acquire) & firing_bit) == 0) [[likely]] {
         return;
     }
     lock();
-    WEFT_ASSERT(firing_ == nullptr || firing_->thread != this_thread_mark(),
-                "what is being stopped is destroyed by one of its stop callbacks");
+    WEFT_CHECK(firing_ == nullptr || firing_->thread != this_thread_mark(),
+               "what is being stopped is destroyed by one of its stop callbacks");
     spin_wait wait;
     while (firing_ != nullptr) {
         unlock();
@@ -184,9 +186,14 @@ void stop_state::link_upwards() noexcept {
     }
 }
 
-void stop_state::unlink_from_parent() noexcept {
-    link_.value.withdraw();
-    std::destroy_at(&link_.value);
+/// Keeps I5: afterwards nobody refers to the state.
+void stop_state::leave_others() noexcept {
+    // relaxed: own — every registrant is gone, and the link is made by one
+    if ((word_.load(relaxed) & linked_bit) != 0) {
+        link_.value.withdraw();
+        std::destroy_at(&link_.value);
+    }
+    await_requester();
 }
 
 bool stop_state::has_callbacks() noexcept {

@@ -8,6 +8,7 @@
 /// requester that wins, the owner who destroys the state.
 ///
 ///   word_:   requested (sticky) | locked (spin, a few instructions) | linked (the parent knows us)
+///            | firing (the winner is not through)
 ///   first_:  callbacks not yet run, under the lock bit
 ///   firing_: the winner's note of the callback that it is running (on its stack), under the lock
 ///
@@ -26,8 +27,9 @@
 /// I4 Lock order: a state's lock is never held while another's is taken; callbacks run with no lock
 ///    held.
 /// I5 The state outlives its registrants, and the winner's loop: a parent's loop runs a child's
-///    link as a callback, so the child's destructor waits in `deregister` for it (I2). An owner
-///    that may go on as soon as the stop is seen waits in `await_requester` first.
+///    link as a callback, so the child's destructor waits in `deregister` for it (I2), and the
+///    destructor waits for a winner that is not through. So an owner may go on as soon as the stop
+///    is seen, on whatever thread it is requested. Whoever asks second is not waited for.
 /// I6 The winner writes the reason before it sets `requested`; it does not change any more. A child
 ///    that is stopped by its parent takes the parent's reason over.
 
@@ -89,9 +91,10 @@ public:
     stop_state& operator=(stop_state const&) = delete;
 
     ~stop_state() {
-        // relaxed: own — every registrant is gone, so only the destroying thread is left
-        if ((word_.load(relaxed) & linked_bit) != 0) {
-            unlink_from_parent();
+        // acquire: observe the winner's last access; pairs with request_stop():hand back. Every
+        // registrant is gone.
+        if ((word_.load(acquire) & (linked_bit | firing_bit)) != 0) {
+            leave_others();
         }
         WEFT_ASSERT(first_ == nullptr, "a stop state is destroyed while callbacks are registered");
     }
@@ -108,7 +111,8 @@ public:
         return request_stop(stop_reason(stop_kind::requested, at));
     }
 
-    /// Owner, before destruction, where only the stop itself may have made it go on.
+    /// Owner, before it destroys what the winner of a request uses beside the state. The destructor
+    /// does it, too.
     void await_requester() noexcept;
 
     /// Any thread. Links to the ancestors on first use, hence not const.
@@ -137,6 +141,7 @@ private:
     static constexpr std::uint32_t requested_bit = 1;
     static constexpr std::uint32_t locked_bit = 2;
     static constexpr std::uint32_t linked_bit = 4;
+    static constexpr std::uint32_t firing_bit = 8;
 
     /// What the winner is doing, on its stack. Touched under the lock bit.
     struct firing {
@@ -176,7 +181,7 @@ private:
     void remove(stop_node& node) noexcept;
     void link_upwards() noexcept;
     bool link_and_query() noexcept;
-    void unlink_from_parent() noexcept;
+    void leave_others() noexcept;
     void lock() noexcept;
     void unlock() noexcept;
     static void detach(stop_node& node) noexcept;
@@ -247,8 +252,9 @@ private:
 /// Thread safety: `request_stop` and `token` may be called from any thread at the same time;
 ///     construction and destruction by the owner only.
 /// Cancellation: never suspends.
-/// Lifetime: must outlive every callback registered through its tokens and every running
-///     `request_stop`.
+/// Lifetime: must outlive every callback registered through its tokens, and every call on it, but
+///     for the request that stopped it: the destructor waits for that one, so a task may destroy
+///     the source as soon as it sees the stop. Must not be destroyed by one of its own callbacks.
 /// Complexity: `request_stop` runs every registered callback on the calling thread.
 /// Errors: none.
 /// Example: examples/timeout.cpp
@@ -280,7 +286,8 @@ private:
 ///     requests the stop.
 /// Cancellation: never suspends.
 /// Lifetime: destruction waits for a callback that runs on another thread, so the callback may use
-///     what its owner owns. Destroying the object from within its own callback is allowed.
+///     what its owner owns; a worker may be what waits, so a callback is brief and never waits for
+///     a task. Destroying the object from within its own callback is allowed.
 /// Complexity: O(1), no allocation.
 /// Errors: the callback must not throw.
 template <class Callback>

@@ -2,6 +2,7 @@
 
 #include <weft/runtime/as_completed.hpp>
 #include <weft/runtime/sleep.hpp>
+#include <weft/sync/event.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>
@@ -121,6 +122,54 @@ void stopped_taker() {
     model::expect(parent.was_stopped(), "a value comes from nowhere");
 }
 
+// --- a stop that a foreign thread requests through the completions --------------------------
+
+/// What the body hands to a foreign thread, which is not through with the stop when the join is.
+struct passage {
+    weft::completions<int>* results = nullptr;
+    unsigned thread = 0;
+
+    static void use(void* argument) noexcept {
+        (void)static_cast<passage*>(argument)->results->request_stop();
+    }
+};
+
+weft::task<int> wait_in_frame(weft::manual_reset_event& signal, model::plain<int>& frames) {
+    model::frame_end const tells(frames);
+    co_await signal.wait();
+    co_return 1;
+}
+
+weft::task<> hand_completions_over(weft::manual_reset_event& nobody_sets,
+                                   model::plain<int>& frames,
+                                   passage& hand) {
+    auto body = [&hand](weft::completions<int>& results) -> weft::task<int> {
+        hand.results = &results;
+        hand.thread = model::thread::start(&passage::use, &hand);
+        int ended = 0;
+        while (auto each = co_await results.next()) {
+            ++ended;
+        }
+        co_return ended;
+    };
+    std::vector<weft::task<int>> children;
+    children.push_back(wait_in_frame(nobody_sets, frames));
+    (void)co_await weft::as_completed(std::move(children), body);
+}
+
+/// Nothing but the stop ends the child, which withdraws its callback itself: it does not wait for
+/// the thread that asks.
+void stopped_from_elsewhere() {
+    weft::manual_reset_event nobody_sets;
+    model::plain<int> frames{0};
+    passage hand;
+    model::crew workers(1);
+    model::job parent(workers, hand_completions_over(nobody_sets, frames, hand));
+    workers.run();
+    model::thread::join(hand.thread);
+    model::expect(parent.has_value() && frames.read() == 1, "a stopped child is lost");
+}
+
 }  // namespace
 
 TEST_SUITE("model/completed") {
@@ -133,5 +182,10 @@ TEST_SUITE("model/completed") {
     TEST_CASE("a stop ends the taker and every child") {
         CHECK(model::explore("stopped", &stopped, {.stale_reads = 0}));
         CHECK(model::explore("stopped_taker", &stopped_taker, {.stale_reads = 0}));
+    }
+
+    TEST_CASE("a thread that asks for the stop is not overtaken by the end of the join") {
+        CHECK(
+            model::explore("stopped_from_elsewhere", &stopped_from_elsewhere, {.stale_reads = 0}));
     }
 }

@@ -245,6 +245,8 @@ FAULTS = (
      'stop_token'),
     ('the end does not wait for who requested it', 'runtime/core/stop_token.cpp',
      'while (firing_ != nullptr) {', 'while (false) {', 'stop_token'),
+    ('a state ends while who requested its stop is not through', 'runtime/core/stop_token.hpp',
+     '(linked_bit | firing_bit)) != 0', 'linked_bit) != 0', 'stop_token'),
     ('nobody is told which callback runs', 'runtime/core/stop_token.cpp',
      'firing_ = &now;', '', 'stop_token'),
     ('a depot is filled without its lock', 'runtime/core/frame_pool.cpp',

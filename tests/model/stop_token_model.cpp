@@ -167,6 +167,17 @@ void destroyed_when_seen() {
     requester.join();
 }
 
+/// The same with a source: its end is what waits.
+void source_destroyed_when_seen() {
+    auto source = std::make_unique<weft::stop_source>();
+    auto requests = [&source = *source] { source.request_stop(); };
+    model::thread requester(requests);
+    if (source->stop_requested()) {
+        source.reset();
+    }
+    requester.join();
+}
+
 /// Who hears of the follower's stop finds the other state stopped.
 void follower_comes_second() {
     weft::detail::stop_state hard;
@@ -264,9 +275,10 @@ TEST_SUITE("model/stop_token") {
         CHECK(model::explore("reason_is_seen", &reason_is_seen));
     }
 
-    TEST_CASE("a state may die as soon as its stop is seen, when its owner waits") {
+    TEST_CASE("a state may die as soon as its stop is seen") {
         CHECK(model::explore("destroyed_when_seen", &destroyed_when_seen));
         CHECK(model::explore("follower_comes_second", &follower_comes_second));
+        CHECK(model::explore("source_destroyed_when_seen", &source_destroyed_when_seen));
     }
 
     TEST_CASE("a child may die while its parent stops") {

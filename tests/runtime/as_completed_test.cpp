@@ -406,4 +406,30 @@ TEST_SUITE("runtime/as_completed") {
         }
         CHECK(weft::detail::frame_pool::live_frames() == 0);
     }
+
+    TEST_CASE("a foreign thread asks for the stop, and the join may end before it is through") {
+        weft::thread_pool pool(2);
+        auto work = []() -> task<int> {
+            auto endless = weft::spawn(sleeps());
+            auto waits = [&endless]() -> task<int> { co_return co_await endless; };
+            std::thread asks;
+            auto body = [&asks](weft::completions<int>& results) -> task<int> {
+                asks = std::thread([&results] { results.request_stop(); });
+                int stopped = 0;
+                while (auto each = co_await results.next()) {
+                    stopped += each->has_value() ? 0 : 1;
+                }
+                co_return stopped;
+            };
+            std::vector<task<int>> children;
+            children.push_back(waits());
+            int const stopped = co_await as_completed(std::move(children), body);
+            asks.join();
+            endless.request_stop();
+            co_return stopped;
+        };
+        for (int round = 0; round < 500; ++round) {
+            CHECK(pool.block_on(work()) == 1);
+        }
+    }
 }
