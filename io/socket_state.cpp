@@ -20,7 +20,15 @@ socket_state::socket_state(unique_fd owned) noexcept
     serial_(next_serial.fetch_add(1, relaxed)) {}
 
 socket_state::~socket_state() {
-    WEFT_CHECK(in_flight() == 0, "a socket is destroyed while an operation on it is in flight");
+    if (in_flight() != 0) [[unlikely]] {
+        int listens = 0;
+        ::socklen_t size = sizeof listens;
+        ::getsockopt(fd(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
+        WEFT_CHECK(listens == 0,
+                   "a tcp_listener is destroyed while a task waits in it" WEFT_END_TASKS_FIRST);
+        WEFT_CHECK(in_flight() == 0,
+                   "a tcp_stream is destroyed while a task waits in it" WEFT_END_TASKS_FIRST);
+    }
 }
 
 bool socket_state::enter() noexcept {

@@ -51,7 +51,8 @@ public:
 
 protected:
     ~barrier_core() {
-        WEFT_CHECK(waiters_.empty(), "a barrier is destroyed while tasks wait for it");
+        WEFT_CHECK(waiters_.empty(),
+                   "a barrier is destroyed while tasks wait for it" WEFT_END_TASKS_FIRST);
     }
 
 private:

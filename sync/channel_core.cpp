@@ -58,8 +58,12 @@ void channel_waiter::wake() noexcept {
 }
 
 void channel_core::die_in_use(char const* kind, char const* use) noexcept {
-    char message[96];
-    std::snprintf(message, sizeof message, "%s is destroyed while somebody %s", kind, use);
+    char message[256];
+    std::snprintf(message,
+                  sizeof message,
+                  "%s is destroyed while somebody %s" WEFT_END_TASKS_FIRST,
+                  kind,
+                  use);
     panic(__FILE__, __LINE__, "nobody uses it any more", message);
 }
 

@@ -32,7 +32,9 @@ public:
     condition_core& operator=(condition_core const&) = delete;
 
     ~condition_core() {
-        WEFT_CHECK(waiters_.empty(), "a condition_variable is destroyed while tasks wait for it");
+        WEFT_CHECK(
+            waiters_.empty(),
+            "a condition_variable is destroyed while tasks wait for it" WEFT_END_TASKS_FIRST);
     }
 
     void notify_one() noexcept;

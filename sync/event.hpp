@@ -25,7 +25,10 @@ public:
     event_core(event_core const&) = delete;
     event_core& operator=(event_core const&) = delete;
 
-    ~event_core() { WEFT_CHECK(waiters_.empty(), "an event is destroyed while tasks wait for it"); }
+    ~event_core() {
+        WEFT_CHECK(waiters_.empty(),
+                   "an event is destroyed while tasks wait for it" WEFT_END_TASKS_FIRST);
+    }
 
     [[nodiscard]] bool is_signalled() const noexcept {
         // acquire: observe what was written before the signal; pairs with set():publish

@@ -25,7 +25,10 @@ public:
     latch_core(latch_core const&) = delete;
     latch_core& operator=(latch_core const&) = delete;
 
-    ~latch_core() { WEFT_CHECK(waiters_.empty(), "a latch is destroyed while tasks wait for it"); }
+    ~latch_core() {
+        WEFT_CHECK(waiters_.empty(),
+                   "a latch is destroyed while tasks wait for it" WEFT_END_TASKS_FIRST);
+    }
 
     [[nodiscard]] bool is_open() const noexcept {
         // acquire: observe what was written before the count got to 0; pairs with

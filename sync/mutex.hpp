@@ -17,7 +17,8 @@ public:
     mutex_core& operator=(mutex_core const&) = delete;
 
     ~mutex_core() {
-        WEFT_CHECK(waiters_.empty(), "a mutex is destroyed while tasks wait for it");
+        WEFT_CHECK(waiters_.empty(),
+                   "a mutex is destroyed while tasks wait for it" WEFT_END_TASKS_FIRST);
         // relaxed: own — whoever destroys it is the only one left
         WEFT_ASSERT(word_.load(relaxed) == unlocked, "a mutex is destroyed while it is locked");
     }

@@ -4,6 +4,11 @@
 
 namespace weft::detail {
 
+once_core::~once_core() {
+    WEFT_CHECK(waiters_.empty(),
+               "a once or lazy is destroyed while tasks wait for it" WEFT_END_TASKS_FIRST);
+}
+
 bool once_core::start_or_enlist(once_wait& wait) noexcept {
     // acquire: observe what a run has made; pairs with finish():publish
     std::uint32_t word = word_.load(acquire);

@@ -34,9 +34,7 @@ public:
     once_core(once_core const&) = delete;
     once_core& operator=(once_core const&) = delete;
 
-    ~once_core() {
-        WEFT_CHECK(waiters_.empty(), "a once or lazy is destroyed while tasks wait for it");
-    }
+    ~once_core();
 
     [[nodiscard]] bool is_done() const noexcept {
         // acquire: observe what the run has made; pairs with finish():publish

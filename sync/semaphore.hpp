@@ -34,7 +34,8 @@ public:
     semaphore_core& operator=(semaphore_core const&) = delete;
 
     ~semaphore_core() {
-        WEFT_CHECK(waiters_.empty(), "a semaphore is destroyed while tasks wait for it");
+        WEFT_CHECK(waiters_.empty(),
+                   "a semaphore is destroyed while tasks wait for it" WEFT_END_TASKS_FIRST);
     }
 
     [[nodiscard]] bool try_acquire(std::size_t count) noexcept {

@@ -28,7 +28,8 @@ public:
     shared_mutex_core& operator=(shared_mutex_core const&) = delete;
 
     ~shared_mutex_core() {
-        WEFT_CHECK(waiters_.empty(), "a shared_mutex is destroyed while tasks wait for it");
+        WEFT_CHECK(waiters_.empty(),
+                   "a shared_mutex is destroyed while tasks wait for it" WEFT_END_TASKS_FIRST);
         // relaxed: own — whoever destroys it is the only one left
         WEFT_ASSERT(word_.load(relaxed) == 0, "a shared_mutex is destroyed while it is locked");
     }

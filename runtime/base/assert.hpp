@@ -37,5 +37,10 @@ namespace weft::detail {
 #define WEFT_ASSERT(condition, message) static_cast<void>(sizeof(static_cast<bool>(condition)))
 #endif
 
+/// The cure, in the message of an object that dies while tasks wait in it.
+#define WEFT_END_TASKS_FIRST                                                               \
+    ": end the tasks first, by shutdown() or join() of their runtime, or by a scope that " \
+    "ends before; or declare the runtime after it"
+
 /// Marks a place that no execution reaches.
 #define WEFT_UNREACHABLE(message) ::weft::detail::panic(__FILE__, __LINE__, "unreachable", message)

@@ -14,8 +14,9 @@ void schedule_stopped(promise_base& waiter) noexcept {
 }  // namespace
 
 permit_queue::~permit_queue() {
-    WEFT_CHECK(counters_.taken == 0 && waiting_.empty(),
-               "a bulkhead is destroyed while work runs in it or waits for it");
+    WEFT_CHECK(
+        counters_.taken == 0 && waiting_.empty(),
+        "a bulkhead is destroyed while work runs in it or waits for it" WEFT_END_TASKS_FIRST);
 }
 
 bool permit_operation::begin(promise_base& waiter) noexcept {
