@@ -13,6 +13,7 @@
 #include <weft/runtime/as_result.hpp>
 #include <weft/runtime/base/error.hpp>
 #include <weft/runtime/base/result.hpp>
+#include <weft/runtime/base/stderr_line.hpp>
 #include <weft/runtime/blocking.hpp>
 #include <weft/runtime/call.hpp>
 #include <weft/runtime/cancel_after.hpp>

@@ -2,11 +2,11 @@
 
 #include <weft/io/epoll_driver.hpp>
 #include <weft/io/uring_driver.hpp>
+#include <weft/runtime/base/stderr_line.hpp>
 #include <weft/runtime/thread_pool.hpp>
 
 #include <cerrno>
 #include <charconv>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -97,7 +97,7 @@ unsigned wanted_workers(runtime_options const& options) {
 
 void log(std::string const& report) {
     if (!environment("WEFT_LOG").empty()) {
-        std::fprintf(stderr, "weft: %s\n", report.c_str());
+        detail::write_stderr_line(report.c_str());
     }
 }
 
@@ -167,10 +167,14 @@ private:
     bool uses_uring_ = false;
 };
 
-runtime::runtime(runtime_options const& options) : runtime(driver_set(options)) {}
+runtime::runtime(runtime_options const& options)
+    : runtime(driver_set(options), options.on_unhandled_error) {}
 
-runtime::runtime(driver_set&& drivers)
-    : runtime_base(drivers.count(), [&](unsigned index) { return drivers.release(index); })
+runtime::runtime(driver_set&& drivers, error_hook const& on_unhandled_error)
+    : runtime_base(
+          drivers.count(),
+          [&](unsigned index) { return drivers.release(index); },
+          on_unhandled_error)
     , report_(drivers.report())
     , uses_uring_(drivers.uses_uring()) {
     log(report_);

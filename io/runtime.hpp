@@ -28,6 +28,9 @@ public:
     /// WEFT_URING_ENTRIES and WEFT_CQ_ENTRIES in the environment replace them.
     unsigned ring_entries = 256;
     unsigned completion_entries = 0;
+
+    /// Hears of the errors of spawned tasks that nobody joins; at first, they go to stderr.
+    error_hook on_unhandled_error;
 };
 
 /// The composition root: a work-stealing pool with one I/O driver per worker.
@@ -44,7 +47,8 @@ public:
 class runtime : public runtime_base {
 public:
     explicit runtime(runtime_options const& options = runtime_options());
-    ~runtime() = default;
+
+    ~runtime() { end(); }  // tasks may ask for the report to the last
 
     /// "io_uring: …" or "epoll: …", with the features in use or the reason for the step down.
     [[nodiscard]] std::string const& driver_report() const noexcept { return report_; }
@@ -59,7 +63,7 @@ public:
 private:
     class driver_set;
 
-    explicit runtime(driver_set&& drivers);
+    runtime(driver_set&& drivers, error_hook const& on_unhandled_error);
 
     std::string report_;
     bool uses_uring_;

@@ -2,6 +2,7 @@
 
 #include <weft/runtime/base/argument.hpp>
 #include <weft/runtime/scheduler.hpp>
+#include <weft/runtime/thread_event.hpp>
 
 #include <cstdint>
 #include <ctime>
@@ -95,7 +96,8 @@ blocking_pool::blocking_pool(unsigned threads_max, unsigned idle_ms)
 blocking_pool::~blocking_pool() {
     {
         detail::scoped_lock const lock(mutex_);
-        WEFT_CHECK(queue_.empty(), "a blocking_pool is destroyed while calls wait in it");
+        WEFT_CHECK(queue_.empty(),
+                   "a blocking_pool is destroyed while calls wait in it" WEFT_END_TASKS_FIRST);
         closing_ = true;
         for (seat* each = waiting_.front(); each != nullptr; each = waiting_.after(*each)) {
             each->called.notify_all();
@@ -179,6 +181,7 @@ void blocking_pool::work(seat& own) noexcept {
     while (detail::pool_visit* const visit = next(own)) {
         detail::promise_base& visitor = *visit->visitor_;
         detail::context_of_call = visitor.context_;
+        detail::call_for_task const call(visitor.context_->sched);
         visitor.handle().resume();  // makes the call and goes back to its scheduler
         detail::context_of_call = nullptr;
     }

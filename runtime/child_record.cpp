@@ -52,8 +52,13 @@ void child_record::dispose() noexcept {
 }
 
 void child_record::bury() noexcept {
-    if (outcome_ == outcome::error && around_.report != nullptr && !cell_.was_taken()) {
-        around_.report(kept_.error);
+    if (is_reported_) {
+        if (!cell_.was_taken()) {
+            report_lost_error(around_.listener, kept_.error);
+        }
+        if (around_.listener != nullptr) {
+            around_.listener->drop();
+        }
     }
     dispose();
 }
@@ -98,7 +103,6 @@ std::coroutine_handle<> child_record::end(promise_base& finished,
     }
     cell_.close();
     std::destroy_at(&kept_.context);
-    around_.report = nullptr;
     if (how == outcome::error) {
         std::construct_at(&kept_.error, std::move(error));
         outcome_ = how;

@@ -15,6 +15,7 @@
 ///    from the group's, its handle's waiter is told, its siblings are stopped if it failed.
 
 #include <weft/runtime/core/join_cell.hpp>
+#include <weft/runtime/error_hook.hpp>
 #include <weft/runtime/task.hpp>
 
 #include <cstddef>
@@ -27,8 +28,6 @@
 namespace weft::detail {
 
 class task_group;
-
-using error_function = void (*)(std::exception_ptr const&) noexcept;
 
 /// What is kept of one child for its handle, or for its name. The base of child_of<T>.
 class child_record : public completion {
@@ -137,9 +136,9 @@ private:
     };
 
     union before_and_after {
-        task_group* group;      // until the end
-        child_record* next;     // while in the list of errors, which holds the child's share
-        error_function report;  // otherwise: hears of an error that nobody took, or null
+        task_group* group;         // until the end
+        child_record* next;        // while in the list of errors, which holds the child's share
+        error_listener* listener;  // where the error is reported, a share of the listener, or null
     };
 
     // --- constant after construction -------------------------------------------
@@ -151,6 +150,7 @@ private:
 
     // --- child, until its end; then constant, or of the list of errors ------------------
     outcome outcome_ = outcome::pending;
+    bool is_reported_ = false;  // an error that nobody takes is told to around_.listener
     before_and_after around_;
     kept kept_;
 };

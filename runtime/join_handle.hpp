@@ -244,6 +244,29 @@ struct handle_access {
     [[nodiscard]] static join_handle<T> make(child_of<T>& child) noexcept {
         return join_handle<T>(child);
     }
+
+    /// Starts a child for which `count_in()` finds a group and counts it there; where there is none
+    /// any more, the child is destroyed, and its handle says that it was stopped.
+    template <class T, class CountIn>
+    [[nodiscard]] static join_handle<T> start_or_refuse(task<T> child, CountIn count_in) {
+        WEFT_CHECK(static_cast<bool>(child),
+                   "an empty task is spawned: a task can be spawned once");
+        auto* const record = new child_of<T>;
+        join_handle<T> handle = make(*record);
+        if (task_group* const group = count_in(); group != nullptr) {
+            group->start_counted(*record, std::move(child));
+        } else {
+            record->refuse();
+        }
+        return handle;
+    }
+
+    /// In a group that outlives the call.
+    template <class T>
+    [[nodiscard]] static join_handle<T> start_or_refuse(task<T> child, task_group& group) {
+        return start_or_refuse(std::move(child),
+                               [&] { return group.count_child() ? &group : nullptr; });
+    }
 };
 
 }  // namespace detail

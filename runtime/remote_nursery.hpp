@@ -16,7 +16,8 @@ namespace detail {
 /// Protocol. The scope closes the gate after its last child has ended and before it is destroyed.
 /// A spawn counts its child under the lock, where the group is known to be alive; from then on the
 /// child keeps it so (task_group I3). Closing waits for stop requests that are on their way through
-/// the group.
+/// the group, for the last few instructions of each: a callback that runs belongs to a frame below
+/// the scope, and keeps that frame, and so the scope, from its end (stop_token I2).
 class remote_gate {
 public:
     explicit remote_gate(task_group& group) noexcept : group_(&group) {}
@@ -63,7 +64,9 @@ private:
 /// Thread safety: every member may be called from any thread at the same time; one object belongs
 ///     to one thread at a time, so give each its copy.
 /// Cancellation: never suspends.
-/// Lifetime: owns nothing of the scope and does not keep it open.
+/// Lifetime: owns nothing of the scope and does not keep it open. The stop callbacks in the scope's
+///     tasks run in the thread that called request_stop(); a worker that destroys such a task waits
+///     for its callback meanwhile.
 /// Resumption: children start on the pool.
 /// Complexity: a spawn takes a lock and allocates one record.
 /// Errors: std::bad_alloc; then the task is destroyed. A task that comes when the scope has ended
@@ -85,16 +88,8 @@ public:
     /// The handle may be dropped.
     template <class T>
     join_handle<T> spawn(task<T> child) {
-        WEFT_CHECK(static_cast<bool>(child),
-                   "an empty task is spawned: a task can be spawned once");
-        auto* const record = new detail::child_of<T>;
-        if (detail::task_group* const group = gate_->count_child(); group != nullptr) {
-            join_handle<T> handle = detail::handle_access::make(*record);
-            group->start_counted(*record, std::move(child));
-            return handle;
-        }
-        record->refuse();
-        return detail::handle_access::make(*record);
+        return detail::handle_access::start_or_refuse(std::move(child),
+                                                      [this] { return gate_->count_child(); });
     }
 
     /// Stops the scope as nursery::request_stop does; false when it was asked before, or has ended.

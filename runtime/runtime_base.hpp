@@ -1,6 +1,9 @@
 #pragma once
 
 #include <weft/runtime/base/error.hpp>
+#include <weft/runtime/base/mutex.hpp>
+#include <weft/runtime/base/time_span.hpp>
+#include <weft/runtime/error_hook.hpp>
 #include <weft/runtime/join_handle.hpp>
 #include <weft/runtime/scope.hpp>
 #include <weft/runtime/task_group.hpp>
@@ -44,6 +47,25 @@ private:
     }
 };
 
+/// What a foreign thread does in a group, counted as a child. Throws operation_cancelled when the
+/// group has ended.
+class counted_visit {
+public:
+    explicit counted_visit(task_group& group) : group_(group) {
+        if (!group.count_child()) {
+            throw operation_cancelled();
+        }
+    }
+
+    counted_visit(counted_visit const&) = delete;
+    counted_visit& operator=(counted_visit const&) = delete;
+
+    ~counted_visit() { group_.leave(); }
+
+private:
+    task_group& group_;
+};
+
 /// The result of a finished task for somebody who cannot be unwound.
 template <class T>
 T take_or_throw_cancelled(task<T>& finished) {
@@ -58,33 +80,47 @@ T take_or_throw_cancelled(task<T>& finished) {
 
 /// What every runtime offers, whatever its workers wait in: a pool of workers, and the root scope.
 ///
+/// It ends once: when join() or shutdown() returns every task has ended, and no other will start.
+/// So what tasks use may be destroyed then, also where it was declared after the runtime:
+///
+///     weft::runtime runtime;
+///     weft::tcp_listener listener(weft::address::any_v4(8080));
+///     runtime.spawn(serve(listener));
+///     wait_for_signal();
+///     runtime.shutdown(5s);  // before the listener is destroyed
+///
 /// Thread safety: every member may be called from any thread at the same time, except the
 ///     destructor; block_on only from threads that are not workers of a runtime.
-/// Cancellation: `request_stop` stops every task under the root scope.
-/// Lifetime: the destructor requests a stop, waits for every task under the root scope, then joins
-///     the workers. A task that ignores the stop holds it up.
+/// Cancellation: `request_stop` and `shutdown` stop every task under the root scope.
+/// Lifetime: the destructor is a shutdown() without a grace, and joins the workers. A task that
+///     ignores the stop holds it up. Join, shutdown and destructor abort in a task of the runtime
+///     and in a blocking() call of one, which would wait for itself, also where exit() is called
+///     there.
 /// Complexity: spawn is O(1).
-/// Errors: an exception that leaves a spawned task goes to whoever joins it. If nobody does, it is
-///     reported on stderr when its handle is dropped, or at once if that was before; the other
-///     tasks go on.
+/// Errors: an exception that leaves a spawned task goes to whoever joins it. If nobody does, the
+///     runtime's error_hook hears of it when its handle is dropped, or at once if that was before;
+///     the other tasks go on.
 /// Example: examples/hello.cpp
 class runtime_base {
 public:
     runtime_base(runtime_base const&) = delete;
     runtime_base& operator=(runtime_base const&) = delete;
 
-    /// Starts a task under the root scope. The handle may be dropped.
+    /// Starts a task under the root scope. The handle may be dropped. When the runtime has ended,
+    /// the task is destroyed, and its handle says that it was stopped.
     template <class T>
     join_handle<T> spawn(task<T> work) {
-        return detail::handle_access::make(root_.spawn(std::move(work)));
+        return detail::handle_access::start_or_refuse(std::move(work), root_);
     }
 
     /// Runs a task to its end and gives its value or rethrows its error; operation_cancelled when
-    /// it was stopped. Blocks the calling thread, which must not be a worker.
+    /// it was stopped, or the runtime has ended. Blocks the calling thread, which must not be a
+    /// worker.
     template <class T>
     T block_on(task<T> work) {
         WEFT_CHECK(detail::current_worker() == nullptr,
                    "block_on is called on a worker, which would wait for itself: co_await instead");
+        detail::counted_visit const counted(root_);
         detail::blocking_wait wait(root_.inherited());
         task<T> running(std::move(work));  // dies first: what was stopped still refers to `wait`
         scheduler_.inject(wait.prepare(running));
@@ -104,24 +140,49 @@ public:
         return root_.request_stop(reason, options.grace);
     }
 
-    /// Tasks under the root scope; exact when nothing starts or ends.
+    /// Waits until every task under the root scope has ended, those that start meanwhile included,
+    /// and block_on in other threads. The runtime has ended then. Blocks the calling thread;
+    /// several may wait.
+    void join() noexcept;
+
+    /// Asks every task to stop, softly first where a grace is given, and waits as join() does. When
+    /// the grace is over, it asks for good.
+    void shutdown(time_span grace = time_span(),
+                  std::source_location at = std::source_location::current()) noexcept;
+
+    /// Tasks under the root scope, those of block_on included; exact when nothing starts or ends.
     [[nodiscard]] std::size_t task_count() const noexcept { return root_.children(); }
 
     [[nodiscard]] unsigned worker_count() const noexcept { return scheduler_.worker_count(); }
 
 protected:
-    runtime_base(unsigned worker_count, detail::driver_factory make_driver);
+    runtime_base(unsigned worker_count,
+                 detail::driver_factory make_driver,
+                 error_hook on_unhandled_error);
     ~runtime_base();
+
+    /// The first act of the destructor of a class whose members tasks may use.
+    void end() noexcept;
 
     [[nodiscard]] detail::scheduler& sched() noexcept { return scheduler_; }
 
 private:
+    void require_outsider(char const* act) const noexcept;
+    void join_root() noexcept;
+
+    // --- constant after construction -------------------------------------------
+    error_hook on_unhandled_error_;
+
+    // --- any thread (their own protocols) ----------------------------------------
     detail::scheduler scheduler_;
     detail::task_group root_;
+
+    // --- any thread, under end_mutex_, which is held while one of them waits ------------
+    detail::mutex end_mutex_;
+    bool has_ended_ = false;
 };
 
-/// Starts a task under the root scope of the runtime that runs the caller. The handle may be
-/// dropped.
+/// Starts a task under the root scope of the runtime that runs the caller. See runtime_base::spawn.
 ///
 /// Thread safety: called in a task that a runtime runs.
 /// Cancellation: never suspends; the new task stops when the runtime does, not when the caller
@@ -133,8 +194,8 @@ private:
 /// Example: examples/echo_server.cpp
 template <class T>
 join_handle<T> spawn(task<T> work) {
-    return detail::handle_access::make(
-        detail::require_worker("spawn").sched().root().spawn(std::move(work)));
+    return detail::handle_access::start_or_refuse(std::move(work),
+                                                  detail::require_worker("spawn").sched().root());
 }
 
 /// Runs a task on the calling thread until it ends, without a runtime: for tasks that only compute.

@@ -3,8 +3,8 @@
 /// Workers' life cycle and the queues between them.
 ///
 /// Protocol of shutdown. Nothing is detached: every coroutine belongs to a scope, and the outermost
-/// scopes are joined by a foreign thread (the runtime's destructor, or block_on) before stop() is
-/// called. stop() therefore finds no live coroutine: it sets `stopping_`, wakes every worker, and
+/// scopes are joined by a foreign thread (the runtime's join, or block_on) before stop() is called.
+/// stop() therefore finds no live coroutine: it sets `stopping_`, wakes every worker, and
 /// joins the threads.
 ///
 /// I1 A coroutine that is scheduled before stop() runs before the workers leave, because its scope

@@ -165,11 +165,12 @@ void task_group::fail(child_record& record) noexcept {
         list(record);
         record.tell_waiter();
     } else if (record.cell_.has_handle()) {
-        record.around_.report = error_hook;
+        record.is_reported_ = true;
+        record.around_.listener = listener != nullptr ? &listener->share() : nullptr;
         record.tell_waiter();
         record.drop_child();
     } else {
-        error_hook(record.kept_.error);
+        report_lost_error(listener, record.kept_.error);
         record.dispose();
     }
     if (policy_ == on_error::stop_siblings) {
@@ -179,7 +180,7 @@ void task_group::fail(child_record& record) noexcept {
 
 void task_group::fail_plain(std::exception_ptr error) noexcept {
     if (policy_ == on_error::report) {
-        error_hook(error);
+        report_lost_error(listener, error);
         return;
     }
     child_record* const record = child_record::of_error(error);
@@ -377,7 +378,6 @@ task_group::~task_group() {
     context_.own_stop.await_requester();  // keeps I5
     while (first_failed_ != nullptr) {
         child_record& each = *std::exchange(first_failed_, first_failed_->around_.next);
-        each.around_.report = nullptr;
         each.drop_child();
     }
     // relaxed: own — every child is gone

@@ -16,8 +16,10 @@
 /// I4 The soft half of a stop without grace comes after the hard one has reached everybody below:
 ///    who hears the soft one first may tell that there is time left.
 /// I5 A thread that requests a stop may find that the children end before it is through. For that
-///    of a stop for good the destructor waits. One that gives a grace puts the period of grace in
-///    its place, asks softly, and starts it: until then the joiner does not go on.
+///    of a stop for good the destructor waits (stop_token I5). One that gives a grace puts the
+///    period of grace in its place, asks softly, and starts it: until then the joiner does not go
+///    on.
+/// A thread that uses the group without a child of its own counts as one: count_child(), leave().
 /// A period of grace, between the soft and the hard stop, is a coroutine that is not counted. Who
 /// reaches 0 stops it; the later of the two, the last child and its end, tells joiner_.
 
@@ -43,7 +45,7 @@ class thread_event;
 enum class on_error : std::uint8_t {
     stop_siblings,  ///< keep it, and stop the others
     keep_going,     ///< keep it, unless a join_handle hands it out
-    report,         ///< tell the error hook, unless a join_handle hands it out
+    report,         ///< tell the listener, unless a join_handle hands it out
 };
 
 class task_group : private completion {
@@ -100,8 +102,12 @@ public:
     template <class T>
     void start_counted(child_of<T>& record, task<T> child) noexcept {
         record.attach(*this, context_);
-        start_counted(record, task_access::release(child).promise(), false);
+        start_counted(record, task_access::release(child).promise(), std::is_void_v<T>);
     }
+
+    /// Foreign thread, after count_child(), where no child follows: what was counted has ended.
+    /// Requires: the group is joined by a thread.
+    void leave() noexcept { (void)arrive(); }
 
     [[nodiscard]] context const& inherited() const noexcept { return context_; }
 
@@ -133,8 +139,8 @@ public:
     /// Throws std::bad_alloc.
     void take_errors(error_list& all);
 
-    /// Set before the first spawn: hears of every child's error, on the child's worker.
-    error_function error_hook = nullptr;
+    /// Set before the first spawn: hears of the error of a child that nobody joins. Null: stderr.
+    error_listener* listener = nullptr;
 
 private:
     friend class child_record;

@@ -6,6 +6,7 @@
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/virtual_time.hpp>
 
+#include <source_location>
 #include <utility>
 
 namespace weft::test {
@@ -81,7 +82,7 @@ private:
 /// Example: examples/virtual_time.cpp
 class runtime : private detail::virtual_clock, public runtime_base {
 public:
-    explicit runtime(unsigned worker_count = 1);
+    explicit runtime(unsigned worker_count = 1, error_hook on_unhandled_error = error_hook());
     ~runtime();
 
     /// runtime_base::block_on; time moves by itself from the start of the task to its end.
@@ -89,6 +90,14 @@ public:
     T block_on(task<T> work) {
         return runtime_base::block_on(self_advancing(time(), std::move(work)));
     }
+
+    /// runtime_base::join; time moves by itself until the last task has ended.
+    void join() noexcept;
+
+    /// runtime_base::shutdown; the grace is virtual time, which moves by itself when the tasks have
+    /// been asked to stop.
+    void shutdown(time_span grace = time_span(),
+                  std::source_location at = std::source_location::current()) noexcept;
 
     /// The virtual time.
     [[nodiscard]] clock::time_point now() const noexcept;

@@ -2,6 +2,12 @@
 
 namespace weft::detail {
 
+namespace {
+
+thread_local scheduler const* home_of_call = nullptr;
+
+}  // namespace
+
 void thread_event::signal() noexcept {
     scoped_lock const lock(mutex_);
     signalled_ = true;
@@ -13,6 +19,18 @@ void thread_event::wait() noexcept {
     while (!signalled_) {
         condition_.wait(mutex_);
     }
+}
+
+WEFT_NOINLINE call_for_task::call_for_task(scheduler const* home) noexcept {
+    home_of_call = home;
+}
+
+WEFT_NOINLINE call_for_task::~call_for_task() {
+    home_of_call = nullptr;
+}
+
+WEFT_NOINLINE bool makes_call_for(scheduler const& home) noexcept {
+    return home_of_call == &home;
 }
 
 }  // namespace weft::detail

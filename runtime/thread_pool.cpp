@@ -2,6 +2,8 @@
 
 #include <weft/runtime/thread_driver.hpp>
 
+#include <utility>
+
 #include <sched.h>
 
 namespace weft {
@@ -24,7 +26,9 @@ unsigned available_processors() noexcept {
     return count > 0 ? static_cast<unsigned>(count) : 1;
 }
 
-thread_pool::thread_pool(unsigned worker_count)
-    : runtime_base(worker_count != 0 ? worker_count : available_processors(), make_thread_driver) {}
+thread_pool::thread_pool(unsigned worker_count, error_hook on_unhandled_error)
+    : runtime_base(worker_count != 0 ? worker_count : available_processors(),
+                   make_thread_driver,
+                   std::move(on_unhandled_error)) {}
 
 }  // namespace weft

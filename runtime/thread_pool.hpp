@@ -12,8 +12,8 @@ namespace weft {
 class thread_pool : public runtime_base {
 public:
     /// 0 workers means one per available processor. Throws std::system_error when a thread cannot
-    /// be started.
-    explicit thread_pool(unsigned worker_count = 0);
+    /// be started, and std::bad_alloc; then nothing is left.
+    explicit thread_pool(unsigned worker_count = 0, error_hook on_unhandled_error = error_hook());
     ~thread_pool() = default;
 };
 

@@ -70,7 +70,7 @@ worker& require_worker(char const* operation) noexcept {
     return *here;
 }
 
-worker::worker(scheduler& owner, unsigned index, driver& waits_in) noexcept
+worker::worker(scheduler& owner, unsigned index, driver& waits_in)
     : scheduler_(&owner)
     , driver_(&waits_in)
     , index_(index)

@@ -58,7 +58,8 @@ public:
     static constexpr nanoseconds_u64 fork_period = 200'000;
     static constexpr std::int64_t fork_reserve = 4;
 
-    worker(scheduler& owner, unsigned index, driver& waits_in) noexcept;
+    /// Throws std::bad_alloc.
+    worker(scheduler& owner, unsigned index, driver& waits_in);
 
     worker(worker const&) = delete;
     worker& operator=(worker const&) = delete;

@@ -188,6 +188,24 @@ void group_freed_during_a_graced_stop() {
     workers.close();
 }
 
+/// A thread that works in the group, and has no child in it, is waited for, or comes too late.
+void visited_against_the_join() {
+    model::plain<int> value{0};
+    model::crew workers(1);
+    auto const root = std::make_unique<group>(&workers.sched(), weft::detail::on_error::report);
+    auto visits = [&] {
+        if (root->count_child()) {
+            value.write(1);
+            root->leave();
+        }
+    };
+    model::thread visitor(visits);
+    root->join_blocking();
+    int const at_end = value.read();
+    visitor.join();
+    model::expect(value.read() == at_end && root->children() == 0, "a visit is not waited for");
+}
+
 // --- groups of errors ---------------------------------------------------------------------
 
 /// Copies in several threads; the last to go frees what they share.
@@ -204,6 +222,34 @@ void errors_in_two_threads() {
     model::thread other(looks);
     model::expect(first->errors().size() == 2, "an error is lost");
     first.reset();
+}
+
+/// What a hook's function owns: its end reads what the last call wrote.
+struct account {
+    explicit account(model::plain<int>& calls) noexcept : heard(&calls) {}
+
+    account(account const&) = default;
+    account& operator=(account const&) = default;
+
+    ~account() { (void)heard->read(); }
+
+    model::plain<int>* heard;
+};
+
+/// One thread calls it, and both drop it; the last to go destroys the function.
+void hook_in_two_threads() {
+    model::plain<int> calls{0};
+    auto hears = [own = account(calls)](std::exception_ptr const&) { own.heard->write(1); };
+    auto first = std::make_unique<weft::error_hook>(hears);
+    auto second = std::make_unique<weft::error_hook>(*first);
+    auto tells = [&second] {
+        weft::detail::report_lost_error(second->listener(), std::make_exception_ptr(failure{}));
+        second.reset();
+    };
+    model::thread other(tells);
+    first.reset();
+    other.join();
+    model::expect(calls.read() == 1, "an error is not heard");
 }
 
 // --- nurseries in other threads -------------------------------------------------------------
@@ -341,6 +387,7 @@ TEST_SUITE("model/group") {
         CHECK(model::explore(
             "grace_against_the_last_child", &grace_against_the_last_child, {.stale_reads = 1}));
         CHECK(model::explore("two_graces", &two_graces, {.stale_reads = 0}));
+        CHECK(model::explore("visited_against_the_join", &visited_against_the_join));
         CHECK(model::explore("group_freed_during_a_graced_stop",
                              &group_freed_during_a_graced_stop,
                              {.stale_reads = 1}));
@@ -348,6 +395,10 @@ TEST_SUITE("model/group") {
 
     TEST_CASE("copies of a group of errors are read and dropped in any thread") {
         CHECK(model::explore("errors_in_two_threads", &errors_in_two_threads));
+    }
+
+    TEST_CASE("a hook for errors is called and dropped in any thread") {
+        CHECK(model::explore("hook_in_two_threads", &hook_in_two_threads));
     }
 
     TEST_CASE("a nursery in a foreign thread starts its task, or refuses it when the scope ends") {
