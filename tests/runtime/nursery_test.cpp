@@ -541,4 +541,43 @@ TEST_SUITE("runtime/nursery") {
             other.join();
         }
     }
+
+    TEST_CASE("a scope ends after the callback of a stop from elsewhere, and others go on") {
+        weft::thread_pool pool(2);
+        std::optional<weft::remote_nursery> remote;
+        std::atomic<bool> has_callback = false;
+        std::atomic<bool> is_in_callback = false;
+        std::atomic<bool> may_return = false;
+        std::atomic<bool> has_ended = false;
+        auto body = [&](nursery& n) -> task<> {
+            remote.emplace(n.remote());
+            auto waits = [&] {
+                is_in_callback = true;
+                may_return.wait(false);
+            };
+            weft::stop_callback const callback(n.token(), waits);
+            has_callback = true;
+            has_callback.notify_one();
+            is_in_callback.wait(false);  // then the frame's end waits for the callback
+            co_return;
+        };
+        auto work = [&]() -> task<> {
+            co_await weft::scope(std::ref(body));
+            has_ended = true;
+        };
+        auto scope = pool.spawn(work());
+        has_callback.wait(false);
+        std::thread other([&] { remote->request_stop(); });
+        while (!is_in_callback) {
+            std::this_thread::yield();
+        }
+        is_in_callback.notify_one();
+        pool.block_on(yields(100));
+        CHECK_FALSE(has_ended);
+        may_return = true;
+        may_return.notify_one();
+        pool.join();
+        CHECK(has_ended);
+        other.join();
+    }
 }
