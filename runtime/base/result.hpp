@@ -77,14 +77,19 @@ public:
     result& operator=(result other) noexcept(std::is_nothrow_move_constructible_v<stored>) {
         destroy();
         has_value_ = false;
-        ::new (static_cast<void*>(&error_))
-            std::error_code(std::make_error_code(std::errc::not_enough_memory));
-        if (other.has_value_) {
-            ::new (static_cast<void*>(&value_)) stored(std::move(other.value_));
-            has_value_ = true;
+        if constexpr (std::is_nothrow_move_constructible_v<stored>) {
+            construct(std::move(other));
         } else {
-            error_ = other.error_;
+            try {
+                construct(std::move(other));
+            } catch (...) {
+                // What the constructor wrote lies in the error's place.
+                ::new (static_cast<void*>(&error_))
+                    std::error_code(std::make_error_code(std::errc::not_enough_memory));
+                throw;
+            }
         }
+        has_value_ = other.has_value_;
         return *this;
     }
 

@@ -50,6 +50,26 @@ struct throws_on_copy {
     bool armed = false;
 };
 
+/// Moves throw when told to, after they have written over the place of the value.
+struct throws_on_move {
+    explicit throws_on_move(bool is_armed) noexcept : armed(is_armed) {}
+
+    throws_on_move(throws_on_move const&) = default;
+
+    throws_on_move(throws_on_move&& other) : armed(other.armed) {
+        written[0] = written[1] = 0x4141414141414141;
+        if (armed) {
+            throw std::bad_alloc();
+        }
+    }
+
+    throws_on_move& operator=(throws_on_move const&) = delete;
+    ~throws_on_move() = default;
+
+    long written[2] = {};
+    bool armed;
+};
+
 std::error_code const broken_pipe = std::make_error_code(std::errc::broken_pipe);
 
 }  // namespace
@@ -153,6 +173,27 @@ TEST_SUITE("runtime/base/result") {
         CHECK((!target.has_value() || !target->armed));
         target = failure(std::errc::broken_pipe);
         CHECK(target.error() == broken_pipe);
+    }
+
+    TEST_CASE("an assignment whose value throws while it is moved leaves a whole error") {
+        throws_on_move const armed(true);
+        throws_on_move const harmless(false);
+        result<throws_on_move> const source(armed);
+        for (bool had_value : {false, true}) {
+            CAPTURE(had_value);
+            result<throws_on_move> target = failure(broken_pipe);
+            if (had_value) {
+                target = result<throws_on_move>(harmless);
+            }
+            CHECK(target.has_value() == had_value);
+            CHECK_THROWS_AS(target = source, std::bad_alloc);
+            CHECK(!target.has_value());
+            CHECK(target.error() == std::errc::not_enough_memory);
+            CHECK(target.error().message() ==
+                  std::make_error_code(std::errc::not_enough_memory).message());
+            target = result<throws_on_move>(harmless);
+            CHECK(target.has_value());
+        }
     }
 
     TEST_CASE("value_or gives the value if there is one, and the substitute otherwise") {
