@@ -2,6 +2,7 @@
 
 #include <weft/io/direct_call.hpp>
 #include <weft/runtime/base/assert.hpp>
+#include <weft/runtime/base/monotonic.hpp>
 
 #include <cerrno>
 #include <ctime>
@@ -375,10 +376,7 @@ void epoll_driver::wake() noexcept {
 }
 
 nanoseconds_u64 epoll_driver::now() const noexcept {
-    ::timespec time{};
-    ::clock_gettime(CLOCK_MONOTONIC, &time);
-    return static_cast<nanoseconds_u64>(time.tv_sec) * 1'000'000'000U +
-           static_cast<nanoseconds_u64>(time.tv_nsec);
+    return monotonic_ns();
 }
 
 }  // namespace weft::detail

@@ -2,6 +2,7 @@
 
 #include <weft/io/ring.hpp>
 #include <weft/runtime/base/assert.hpp>
+#include <weft/runtime/base/monotonic.hpp>
 #include <weft/runtime/base/tsan.hpp>
 
 #include <bit>
@@ -526,10 +527,7 @@ void uring_driver::wake() noexcept {
 }
 
 nanoseconds_u64 uring_driver::now() const noexcept {
-    ::timespec time{};
-    ::clock_gettime(CLOCK_MONOTONIC, &time);
-    return static_cast<nanoseconds_u64>(time.tv_sec) * 1'000'000'000U +
-           static_cast<nanoseconds_u64>(time.tv_nsec);
+    return monotonic_ns();
 }
 
 uring_statistics uring_driver::statistics() const noexcept {

@@ -1,11 +1,11 @@
 #include <weft/runtime/blocking.hpp>
 
 #include <weft/runtime/base/argument.hpp>
+#include <weft/runtime/base/monotonic.hpp>
 #include <weft/runtime/scheduler.hpp>
 #include <weft/runtime/thread_event.hpp>
 
 #include <cstdint>
-#include <ctime>
 #include <exception>
 #include <thread>
 #include <utility>
@@ -20,13 +20,6 @@ namespace {
 
 /// Of the task whose call this thread makes.
 thread_local context const* context_of_call = nullptr;
-
-[[nodiscard]] std::uint64_t monotonic_ns() noexcept {
-    ::timespec time{};
-    ::clock_gettime(CLOCK_MONOTONIC, &time);
-    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000U +
-           static_cast<std::uint64_t>(time.tv_nsec);
-}
 
 }  // namespace
 
@@ -180,6 +173,7 @@ void blocking_pool::work(seat& own) noexcept {
     ::pthread_setname_np(::pthread_self(), "weft-blocking");
     while (detail::pool_visit* const visit = next(own)) {
         detail::promise_base& visitor = *visit->visitor_;
+        detail::borrowed_time const time(visitor.context_->sched->worker_at(0).waits_in());
         detail::context_of_call = visitor.context_;
         detail::call_for_task const call(visitor.context_->sched);
         visitor.handle().resume();  // makes the call and goes back to its scheduler

@@ -46,8 +46,8 @@ private:
     shared* block_;
 };
 
-task<> later_stop::wait(share own, clock::duration limit, std::source_location at) {
-    auto nap = [](clock::duration length) -> task<> { co_await sleep_for(length); };
+task<> later_stop::wait(share own, time_span limit, std::source_location at) {
+    auto nap = [](time_span length) -> task<> { co_await sleep_for(length); };
     auto const ended =
         co_await (with_stop_token(own->nobody_waits.token(), nap(limit)) | weft::as_result);
     if (ended) {
@@ -55,10 +55,7 @@ task<> later_stop::wait(share own, clock::duration limit, std::source_location a
     }
 }
 
-later_stop::later_stop(void* target,
-                       function pass_on,
-                       clock::duration limit,
-                       std::source_location at)
+later_stop::later_stop(void* target, function pass_on, time_span limit, std::source_location at)
     : stop_node(&on_stop)
     , target_(target)
     , pass_on_(pass_on)

@@ -26,7 +26,7 @@ public:
     using function = void (*)(void* target, stop_reason const&) noexcept;
 
     /// `pass_on` may be called at once, on another thread.
-    later_stop(void* target, function pass_on, clock::duration limit, std::source_location at);
+    later_stop(void* target, function pass_on, time_span limit, std::source_location at);
     later_stop(later_stop const&) = delete;
     later_stop& operator=(later_stop const&) = delete;
     ~later_stop();
@@ -35,7 +35,7 @@ private:
     struct shared;
     class share;
 
-    static task<> wait(share own, clock::duration limit, std::source_location at);
+    static task<> wait(share own, time_span limit, std::source_location at);
     static void on_stop(stop_node& node) noexcept;
 
     // --- constant after construction -------------------------------------------
@@ -68,7 +68,7 @@ template <class Target>
 class [[nodiscard]] cancel_after : private detail::later_stop {
 public:
     cancel_after(Target& target,
-                 clock::duration limit,
+                 time_span limit,
                  std::source_location at = std::source_location::current())
         : later_stop(&target, &pass_on, limit, at) {}
 

@@ -20,6 +20,16 @@ using nanoseconds_u64 = std::uint64_t;
 
 inline constexpr nanoseconds_u64 no_deadline = ~nanoseconds_u64{0};
 
+/// 146 years, and so beyond any uptime: what is due then or later is never due, and no driver hears
+/// of it. So early that what is added to a deadline, here or in the kernel, does not overflow.
+inline constexpr nanoseconds_u64 end_of_time = nanoseconds_u64{1} << 62U;
+
+/// The deadline `length` after `now`, at most end_of_time. Requires: both are below 2^63.
+[[nodiscard]] constexpr nanoseconds_u64 time_after(nanoseconds_u64 now,
+                                                   nanoseconds_u64 length) noexcept {
+    return now + length < end_of_time ? now + length : end_of_time;
+}
+
 class driver {
 public:
     driver() noexcept = default;

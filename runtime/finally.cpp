@@ -4,8 +4,8 @@
 
 namespace weft::detail {
 
-task<> clean_up(clock::duration limit, task<> work, std::source_location asked_at) {
-    deadline_request const request{to_nanoseconds(limit), true, asked_at};
+task<> clean_up(time_span limit, task<> work, std::source_location asked_at) {
+    deadline_request const request{limit, true, asked_at};
     co_await timeout_operation<void>(request, std::move(work), stop_from::nobody);
 }
 

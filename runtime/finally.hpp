@@ -13,12 +13,12 @@
 namespace weft {
 
 /// How long a clean-up may take where nothing else is said.
-inline constexpr clock::duration default_cleanup_limit = std::chrono::seconds(10);
+inline constexpr time_span default_cleanup_limit = std::chrono::seconds(10);
 
 namespace detail {
 
 /// Runs a clean-up, which no stop reaches but that of its own limit.
-[[nodiscard]] task<> clean_up(clock::duration limit, task<> work, std::source_location asked_at);
+[[nodiscard]] task<> clean_up(time_span limit, task<> work, std::source_location asked_at);
 
 /// Throws the one that is not null; both in a group.
 void rethrow_errors(std::exception_ptr body, std::exception_ptr cleanup);
@@ -41,7 +41,7 @@ void rethrow_errors(std::exception_ptr body, std::exception_ptr cleanup);
 template <class T>
 [[nodiscard]] task<T> finally(task<T> body,
                               task<> cleanup,
-                              clock::duration limit = default_cleanup_limit,
+                              time_span limit = default_cleanup_limit,
                               std::source_location asked_at = std::source_location::current()) {
     detail::settle_operation<T> ended(std::move(body));
     // Made before the body runs: nothing can keep it from running afterwards.
@@ -60,7 +60,7 @@ template <class T, class Cleanup>
     requires std::is_invocable_v<Cleanup&>
 [[nodiscard]] task<T> finally(task<T> body,
                               Cleanup cleanup,
-                              clock::duration limit = default_cleanup_limit,
+                              time_span limit = default_cleanup_limit,
                               std::source_location asked_at = std::source_location::current()) {
     return finally(std::move(body), call(std::move(cleanup)), limit, asked_at);
 }

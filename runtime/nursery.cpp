@@ -2,7 +2,6 @@
 
 #include <weft/runtime/finally.hpp>
 
-#include <chrono>
 #include <utility>
 
 namespace weft {
@@ -26,8 +25,7 @@ void nursery_extras::add_cleanup(task<> work,
                                  bool has_workers) {
     WEFT_CHECK(static_cast<bool>(work), "an empty task is deferred");
     if (has_workers) {  // else there are no timers
-        auto const length = static_cast<std::int64_t>(limit.nanoseconds());
-        work = clean_up(std::chrono::nanoseconds(length), std::move(work), at);
+        work = clean_up(limit, std::move(work), at);
     }
     promise_base& promise = task_access::release(work).promise();
     scoped_lock const lock(mutex_);

@@ -4,9 +4,7 @@
 
 namespace weft::detail {
 
-shield_state::shield_state(promise_base& parent,
-                           promise_base& child,
-                           clock::duration limit) noexcept
+shield_state::shield_state(promise_base& parent, promise_base& child, time_span limit) noexcept
     : completion(&child_done)
     , stop_node(&on_stop)
     , worker_timer(&fired)
@@ -15,7 +13,7 @@ shield_state::shield_state(promise_base& parent,
     , home_(&require_worker("shielded"))
     , parent_(&parent)
     , child_(&child)
-    , limit_(to_nanoseconds(limit))
+    , limit_(limit.nanoseconds())
     , end_(*this) {
     context_.own_stop.follow(nullptr);
     surroundings_.soft_stop = nullptr;
@@ -42,7 +40,7 @@ void shield_state::on_stop(stop_node& node) noexcept {
 
 void shield_state::arm() noexcept {
     is_armed_ = true;
-    home_->add_timer(*this, home_->now() + limit_);
+    home_->add_timer(*this, time_after(home_->now(), limit_));
 }
 
 void shield_state::fired(worker_timer& timer) noexcept {

@@ -30,7 +30,7 @@ namespace detail {
 
 class shield_state : private completion, private stop_node, private worker_timer {
 public:
-    shield_state(promise_base& parent, promise_base& child, clock::duration limit) noexcept;
+    shield_state(promise_base& parent, promise_base& child, time_span limit) noexcept;
     shield_state(shield_state const&) = delete;
     shield_state& operator=(shield_state const&) = delete;
 
@@ -82,7 +82,7 @@ private:
 template <class T>
 class [[nodiscard]] shielded_operation {
 public:
-    shielded_operation(clock::duration limit, task<T> child) noexcept
+    shielded_operation(time_span limit, task<T> child) noexcept
         : limit_(limit)
         , child_(std::move(child)) {
         WEFT_CHECK(static_cast<bool>(child_),
@@ -114,7 +114,7 @@ public:
     T await_resume() { return detail::task_access::promise(child_).take(); }
 
 private:
-    clock::duration limit_;
+    time_span limit_;
     task<T> child_;
 
     union {
@@ -137,7 +137,7 @@ private:
 /// Errors: the task's own.
 /// Example: examples/graceful_shutdown.cpp
 template <class T>
-[[nodiscard]] shielded_operation<T> shielded(clock::duration limit, task<T> child) noexcept {
+[[nodiscard]] shielded_operation<T> shielded(time_span limit, task<T> child) noexcept {
     return shielded_operation<T>(limit, std::move(child));
 }
 

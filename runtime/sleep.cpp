@@ -4,31 +4,18 @@
 
 namespace weft {
 
-namespace detail {
+sleep_operation::sleep_operation(time_span length) noexcept : sleep_operation(length, true) {}
 
-nanoseconds_u64 to_nanoseconds(clock::duration duration) noexcept {
-    auto const count = std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count();
-    return count > 0 ? static_cast<nanoseconds_u64>(count) : 0;
-}
-
-}  // namespace detail
-
-sleep_operation::sleep_operation(clock::duration duration) noexcept
+sleep_operation::sleep_operation(time_span time, bool from_now) noexcept
     : pinned_operation(&on_cancel)
     , worker_timer(&fired) {
-    keep(detail::to_nanoseconds(duration), true);
-}
-
-sleep_operation::sleep_operation(clock::time_point deadline) noexcept
-    : pinned_operation(&on_cancel)
-    , worker_timer(&fired) {
-    keep(detail::to_nanoseconds(deadline.time_since_epoch()), false);
+    keep(time.nanoseconds(), from_now);
 }
 
 void sleep_operation::start(detail::promise_base& waiter) noexcept {
     detail::worker& here = detail::require_worker("sleep_for");
     if (begin(here, waiter)) {
-        here.add_timer(*this, kept_flag() ? here.now() + kept_value() : kept_value());
+        here.add_timer(*this, detail::time_after(kept_flag() ? here.now() : 0, kept_value()));
     } else {
         refuse();
     }

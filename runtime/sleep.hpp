@@ -1,5 +1,6 @@
 #pragma once
 
+#include <weft/runtime/clock.hpp>
 #include <weft/runtime/pinned_operation.hpp>
 
 #include <chrono>
@@ -8,23 +9,15 @@
 
 namespace weft {
 
-/// The clock of deadlines: monotonic, as the worker's driver tells it.
-using clock = std::chrono::steady_clock;
-
-namespace detail {
-
-/// Negative durations are over at once; the longest are beyond any uptime and do not overflow when
-/// added to now.
-[[nodiscard]] nanoseconds_u64 to_nanoseconds(clock::duration duration) noexcept;
-
-}  // namespace detail
-
 /// What sleep_for and sleep_until wait in.
 class [[nodiscard]] sleep_operation : private detail::pinned_operation,
                                       private detail::worker_timer {
 public:
-    explicit sleep_operation(clock::duration duration) noexcept;
-    explicit sleep_operation(clock::time_point deadline) noexcept;
+    explicit sleep_operation(time_span length) noexcept;
+
+    template <class Duration>
+    explicit sleep_operation(std::chrono::time_point<clock, Duration> deadline) noexcept
+        : sleep_operation(time_span(deadline.time_since_epoch()), false) {}
 
     [[nodiscard]] bool await_ready() const noexcept { return false; }
 
@@ -36,12 +29,14 @@ public:
     void await_resume() const noexcept {}
 
 private:
+    sleep_operation(time_span time, bool from_now) noexcept;
+
     void start(detail::promise_base& waiter) noexcept;
     static void fired(detail::worker_timer& timer) noexcept;
     static void on_cancel(detail::pinned_operation& base) noexcept;
 };
 
-/// Suspends for at least `duration`; not at all longer than the worker is busy after that.
+/// Suspends for at least `length`; not at all longer than the worker is busy after that.
 ///
 /// Thread safety: awaited in a task that a runtime runs.
 /// Cancellation: a stop ends the sleep at once and unwinds the task.
@@ -50,12 +45,14 @@ private:
 /// Complexity: O(1), no allocation, no system call of its own.
 /// Errors: none.
 /// Example: examples/timeout.cpp
-[[nodiscard]] inline sleep_operation sleep_for(clock::duration duration) noexcept {
-    return sleep_operation(duration);
+[[nodiscard]] inline sleep_operation sleep_for(time_span length) noexcept {
+    return sleep_operation(length);
 }
 
 /// Suspends until `deadline`. See sleep_for.
-[[nodiscard]] inline sleep_operation sleep_until(clock::time_point deadline) noexcept {
+template <class Duration>
+[[nodiscard]] sleep_operation sleep_until(
+    std::chrono::time_point<clock, Duration> deadline) noexcept {
     return sleep_operation(deadline);
 }
 

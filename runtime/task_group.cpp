@@ -288,7 +288,7 @@ struct task_group::grace_period : completion {
         , own_context(owner.context_.sched, nullptr) {}
 
     /// Hears of nobody's stop but the last child's.
-    static task<> wait(task_group& group, stop_reason reason, clock::duration length) {
+    static task<> wait(task_group& group, stop_reason reason, time_span length) {
         co_await sleep_for(length);
         group.request_stop(reason);
     }
@@ -333,10 +333,7 @@ bool task_group::request_stop(stop_reason const& reason, time_span grace) noexce
     grace_period* period = nullptr;
     try {
         period = new grace_period(*this);
-        task<> wait = grace_period::wait(
-            *this,
-            reason,
-            std::chrono::nanoseconds(static_cast<std::int64_t>(grace.nanoseconds())));
+        task<> wait = grace_period::wait(*this, reason, grace);
         promise_base& promise = task_access::promise(wait);
         promise.context_ = &period->own_context;
         promise.completion_ = period;

@@ -28,13 +28,13 @@ void runtime::shutdown(time_span grace, std::source_location at) noexcept {
 }
 
 clock::time_point runtime::now() const noexcept {
-    return clock::time_point(std::chrono::nanoseconds(virtual_clock::now()));
+    return detail::to_time_point(virtual_clock::now());
 }
 
-void runtime::advance(clock::duration distance) noexcept {
+void runtime::advance(time_span distance) noexcept {
     WEFT_CHECK(detail::current_worker() == nullptr,
                "advance is called on a worker, which would wait for itself: use sleep_for");
-    time().advance(detail::to_nanoseconds(distance));
+    time().advance(distance.nanoseconds());
 }
 
 }  // namespace weft::test

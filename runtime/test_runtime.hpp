@@ -67,9 +67,10 @@ private:
 ///     auto hold = rt.hold_time();
 ///     std::thread foreign([hold = std::move(hold), &done] { done.set(); });
 ///
-/// A time from std::chrono::steady_clock has no meaning here: take it from `now()`. Sleeps end up
+/// Tasks read this time from weft::clock::now(); other threads take it from `now()`. Sleeps end up
 /// to 1.024 µs late, the grain of a worker's timers, so round before you compare. A task that
-/// yields in a loop until time has passed waits for ever.
+/// yields in a loop until time has passed waits for ever, and so does one that sleeps for ever,
+/// which is 146 years or longer: time does not go that far.
 ///
 /// Thread safety: every member may be called from any thread at the same time, except the
 ///     destructor; `block_on` and `advance` not on workers, `advance` by one thread at a time.
@@ -105,7 +106,7 @@ public:
     /// Moves time on by `distance`, jumping from deadline to deadline so that everything that is
     /// due on the way runs at its time, and returns when every task waits again. With zero, lets
     /// what is ready run.
-    void advance(clock::duration distance) noexcept;
+    void advance(time_span distance) noexcept;
 
     /// Time does not move by itself until the hold ends; `advance` moves it nevertheless.
     time_hold hold_time() noexcept { return time_hold(time()); }

@@ -1,7 +1,6 @@
 #include <weft/runtime/this_task.hpp>
 
 #include <weft/runtime/base/error.hpp>
-#include <weft/runtime/worker.hpp>
 
 namespace weft {
 
@@ -9,18 +8,14 @@ clock::duration deadline::remaining() const noexcept {
     if (!*this) {
         return clock::duration::max();
     }
-    detail::worker* const here = detail::current_worker();
-    clock::time_point const now =
-        here != nullptr ? clock::time_point(std::chrono::nanoseconds(here->now())) : clock::now();
+    clock::time_point const now = clock::now();
     return time_ > now ? time_ - now : clock::duration::zero();
 }
 
 namespace detail {
 
 deadline deadline_of(context const& surroundings) noexcept {
-    nanoseconds_u64 const time = surroundings.surroundings->deadline;
-    return time != no_deadline ? deadline(clock::time_point(std::chrono::nanoseconds(time)))
-                               : deadline();
+    return deadline(to_time_point(surroundings.surroundings->deadline));
 }
 
 stop_token soft_token_of(context const& surroundings) noexcept {

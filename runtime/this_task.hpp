@@ -38,8 +38,7 @@ public:
     /// The largest time there is where nothing limits the task.
     [[nodiscard]] clock::time_point time() const noexcept { return time_; }
 
-    /// Zero once it has passed; the longest duration there is where nothing limits the task. By the
-    /// clock of the worker that asks.
+    /// Zero once it has passed; the longest duration there is where nothing limits the task.
     [[nodiscard]] clock::duration remaining() const noexcept;
 
     friend bool operator==(deadline, deadline) noexcept = default;

@@ -1,6 +1,6 @@
 #include <weft/runtime/thread_driver.hpp>
 
-#include <ctime>
+#include <weft/runtime/base/monotonic.hpp>
 
 namespace weft::detail {
 
@@ -25,10 +25,7 @@ void thread_driver::wake() noexcept {
 }
 
 nanoseconds_u64 thread_driver::now() const noexcept {
-    timespec time{};
-    ::clock_gettime(CLOCK_MONOTONIC, &time);
-    return static_cast<nanoseconds_u64>(time.tv_sec) * 1'000'000'000U +
-           static_cast<nanoseconds_u64>(time.tv_nsec);
+    return monotonic_ns();
 }
 
 }  // namespace weft::detail

@@ -6,12 +6,6 @@
 
 namespace weft::detail {
 
-namespace {
-
-constexpr nanoseconds_u64 latest_deadline = ~nanoseconds_u64{0} >> 1U;
-
-}  // namespace
-
 timeout_state::timeout_state(promise_base& parent,
                              promise_base& child,
                              deadline_request limit,
@@ -34,10 +28,8 @@ timeout_state::timeout_state(promise_base& parent,
         surroundings_.deadline = no_deadline;
     }
     nanoseconds_u64 const now = home_->now();
-    nanoseconds_u64 const wanted = limit.relative ? now + limit.time : limit.time;
-    // What a time_point cannot hold is as far as one can.
-    nanoseconds_u64 const deadline = wanted < latest_deadline ? wanted : latest_deadline;
-    bool const narrows = deadline < surroundings_.deadline;
+    nanoseconds_u64 const deadline = time_after(limit.relative ? now : 0, limit.time.nanoseconds());
+    bool const narrows = deadline < surroundings_.deadline && deadline < end_of_time;
     if (narrows) {
         surroundings_.deadline = deadline;
     }

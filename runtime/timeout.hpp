@@ -34,9 +34,9 @@ namespace weft {
 
 namespace detail {
 
-/// When a deadline is: a time, or a while from the await.
+/// When a deadline is: a time since the clock's beginning, or a while from the await.
 struct deadline_request {
-    nanoseconds_u64 time;
+    time_span time;
     bool relative;
     std::source_location asked_at;
 };
@@ -177,20 +177,19 @@ private:
 /// Example: examples/timeout.cpp
 template <class T>
 [[nodiscard]] timeout_operation<T> timeout(
-    clock::duration limit,
+    time_span limit,
     task<T> child,
     std::source_location asked_at = std::source_location::current()) noexcept {
-    return timeout_operation<T>({detail::to_nanoseconds(limit), true, asked_at}, std::move(child));
+    return timeout_operation<T>({limit, true, asked_at}, std::move(child));
 }
 
 /// The same with a point in time. See timeout.
-template <class T>
+template <class T, class Duration>
 [[nodiscard]] timeout_operation<T> with_deadline(
-    clock::time_point deadline,
+    std::chrono::time_point<clock, Duration> deadline,
     task<T> child,
     std::source_location asked_at = std::source_location::current()) noexcept {
-    return timeout_operation<T>(
-        {detail::to_nanoseconds(deadline.time_since_epoch()), false, asked_at}, std::move(child));
+    return timeout_operation<T>({deadline.time_since_epoch(), false, asked_at}, std::move(child));
 }
 
 }  // namespace weft

@@ -32,7 +32,7 @@ void virtual_clock::advance(nanoseconds_u64 distance) noexcept {
     scoped_lock const lock(mutex_);
     WEFT_CHECK(!advancing_, "virtual time is advanced by two threads at once");
     advancing_ = true;
-    target_ = now() + distance;
+    target_ = time_after(now(), distance);
     settle();
     while (advancing_) {
         changed_.wait(mutex_);

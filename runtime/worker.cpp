@@ -376,7 +376,7 @@ void worker::maintain() noexcept {
 
 nanoseconds_u64 worker::next_deadline() const noexcept {
     std::uint64_t const tick = wheel_.next_expiry();
-    return tick == timer_wheel::never ? no_deadline : tick << tick_shift;
+    return tick < end_of_time >> tick_shift ? tick << tick_shift : no_deadline;
 }
 
 void worker::park() noexcept {

@@ -1,11 +1,52 @@
 #pragma once
 
+#include <compare>
 #include <cstdint>
+#include <type_traits>
 
 namespace weft {
 
-/// A length of time, made of any std::chrono duration, without the weight of <chrono>. Negative
-/// durations are zero, and the longest are cut to some centuries.
+namespace detail {
+
+/// Has the members of a std::chrono::duration.
+template <class T>
+concept chrono_duration = requires(T const& length) {
+    typename T::rep;
+    T::period::num;
+    T::period::den;
+    length.count();
+};
+
+/// A period in nanoseconds, as a fraction.
+struct nanosecond_ratio {
+    __extension__ using wide = unsigned __int128;
+
+    constexpr nanosecond_ratio(std::intmax_t num, std::intmax_t den) noexcept {
+        std::uintmax_t common = 1'000'000'000;
+        for (std::uintmax_t rest = static_cast<std::uintmax_t>(den) % common; rest != 0;) {
+            std::uintmax_t const next = common % rest;
+            common = rest;
+            rest = next;
+        }
+        numerator = static_cast<wide>(num) * (1'000'000'000 / common);
+        denominator = static_cast<std::uintmax_t>(den) / common;
+    }
+
+    /// Whether a 64-bit count times the numerator fits into a wide number.
+    [[nodiscard]] constexpr bool is_exact() const noexcept { return numerator >> 64U == 0; }
+
+    wide numerator = 0;
+    std::uintmax_t denominator = 1;
+};
+
+}  // namespace detail
+
+/// A length of time, made of any std::chrono duration, without the weight of <chrono>.
+///
+/// Every duration that comes into the library comes in as one of these, so that nothing overflows
+/// on the way: negative durations are zero, and so is one that is not a number; what is longer than
+/// clock::duration::max(), 292 years, is cut to that, and means "for ever". Fractions of a
+/// nanosecond are rounded.
 ///
 /// Thread safety, cancellation, errors: a value.
 /// Lifetime: refers to nothing.
@@ -16,34 +57,39 @@ public:
     constexpr time_span() noexcept = default;
 
     // `5s` becomes a time_span without a word, as it becomes any other duration.
-    template <class Duration>
-        requires requires(Duration duration) {
-            duration.count();
-            Duration::period::num;
-            Duration::period::den;
-        }
-    constexpr time_span(Duration duration) noexcept {
-        using period = typename Duration::period;
-        double const exact = static_cast<double>(duration.count()) *
-                             (static_cast<double>(period::num) * 1e9) /
-                             static_cast<double>(period::den);
-        if (exact >= static_cast<double>(longest)) {
-            count_ = longest;
-        } else if (exact > 0) {
-            count_ = period::num == 1 && billion % period::den == 0
-                         ? static_cast<std::uint64_t>(duration.count()) *
-                               static_cast<std::uint64_t>(billion / period::den)
-                         : static_cast<std::uint64_t>(exact);
-        }
-    }
+    template <detail::chrono_duration Duration>
+    constexpr time_span(Duration const& length) noexcept
+        : count_(nanoseconds_of<typename Duration::period>(length.count())) {}
 
+    /// At most clock::duration::max().count().
     [[nodiscard]] constexpr std::uint64_t nanoseconds() const noexcept { return count_; }
 
     friend constexpr bool operator==(time_span, time_span) noexcept = default;
+    friend constexpr auto operator<=>(time_span, time_span) noexcept = default;
 
 private:
-    static constexpr std::int64_t billion = 1'000'000'000;
-    static constexpr std::uint64_t longest = std::uint64_t{1} << 62;
+    static constexpr std::uint64_t longest = ~std::uint64_t{0} >> 1U;
+
+    template <class Period, class Rep>
+    [[nodiscard]] static constexpr std::uint64_t nanoseconds_of(Rep const& count) noexcept {
+        constexpr detail::nanosecond_ratio ratio(Period::num, Period::den);
+        if (!(count > Rep(0))) {
+            return 0;
+        }
+        if constexpr (std::is_integral_v<Rep> && ratio.is_exact()) {
+            using wide = detail::nanosecond_ratio::wide;
+            wide const scaled = static_cast<wide>(count) * ratio.numerator;
+            wide const exact = (scaled + ratio.denominator / 2) / ratio.denominator;
+            return exact < longest ? static_cast<std::uint64_t>(exact) : longest;
+        } else {
+            long double const exact = static_cast<long double>(count) *
+                                      static_cast<long double>(ratio.numerator) /
+                                      static_cast<long double>(ratio.denominator);
+            return exact < static_cast<long double>(longest)
+                       ? static_cast<std::uint64_t>(exact + 0.5L)
+                       : longest;
+        }
+    }
 
     std::uint64_t count_ = 0;
 };

@@ -8,8 +8,8 @@ namespace weft {
 
 namespace {
 
-std::int64_t nanoseconds(clock::duration duration) noexcept {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count();
+std::int64_t nanoseconds(time_span length) noexcept {
+    return static_cast<std::int64_t>(length.nanoseconds());
 }
 
 /// `base` times `factor`, at most `limit`.
@@ -25,9 +25,8 @@ backoff::backoff(backoff_options const& options, random_source& random)
     , random_(&random)
     , step_(std::min(nanoseconds(options.first), nanoseconds(options.longest)))
     , pause_(step_) {
-    detail::check_argument(options.first >= clock::duration::zero() &&
-                               options.longest >= options.first && options.factor >= 1,
-                           "a back-off needs 0 <= first <= longest and a factor of at least 1");
+    detail::check_argument(options.longest >= options.first && options.factor >= 1,
+                           "a back-off needs first <= longest and a factor of at least 1");
 }
 
 std::int64_t backoff::between(std::int64_t low, std::int64_t high) noexcept {
@@ -54,7 +53,7 @@ clock::duration backoff::next() noexcept {
             break;
         }
     }
-    return std::chrono::duration_cast<clock::duration>(std::chrono::nanoseconds(pause_));
+    return clock::duration(pause_);
 }
 
 }  // namespace weft

@@ -19,8 +19,8 @@ enum class jitter : std::uint8_t {
 };
 
 struct backoff_options {
-    clock::duration first = std::chrono::milliseconds(100);
-    clock::duration longest = std::chrono::seconds(10);
+    time_span first = std::chrono::milliseconds(100);
+    time_span longest = std::chrono::seconds(10);
     double factor = 2;  ///< at least 1
     jitter spread = jitter::full;
 };

@@ -8,7 +8,7 @@
 namespace weft::detail {
 
 outcome_window::outcome_window(circuit_options const& options)
-    : step_(options.window_time / steps)
+    : step_((options.window_time.nanoseconds() + steps - 1) / steps)
     , cells_most_(options.window_calls)
     , cells_(by_time() ? steps : 1) {}
 
@@ -69,9 +69,7 @@ void outcome_window::clear() noexcept {
 circuit::circuit(circuit_options const& options) : options_(options), window_(options) {
     check_argument(options.window_calls >= 1 && options.probes >= 1,
                    "a circuit needs a window of at least one call and at least one probe");
-    check_argument(options.window_time >= clock::duration::zero() &&
-                       options.open_for >= clock::duration::zero() && options.failure_rate > 0,
-                   "a circuit needs durations that are not negative and a failure rate above 0");
+    check_argument(options.failure_rate > 0, "a circuit needs a failure rate above 0");
 }
 
 void circuit::transition_to(circuit_state next) noexcept {
@@ -149,7 +147,7 @@ void circuit::reset() noexcept {
 }
 
 circuit_state circuit::state(clock::time_point now) const noexcept {
-    if (state_ == circuit_state::open && now - opened_at_ >= options_.open_for) {
+    if (state_ == circuit_state::open && now >= clock::after(opened_at_, options_.open_for)) {
         return circuit_state::half_open;
     }
     return state_;
@@ -159,7 +157,7 @@ clock::duration circuit::retry_after(clock::time_point now) const noexcept {
     if (state_ != circuit_state::open) {
         return clock::duration::zero();
     }
-    return std::max(clock::duration::zero(), opened_at_ + options_.open_for - now);
+    return std::max(clock::duration::zero(), clock::after(opened_at_, options_.open_for) - now);
 }
 
 }  // namespace weft::detail

@@ -29,11 +29,11 @@ enum class circuit_state : std::uint8_t { closed, open, half_open, isolated };
 /// `window_calls` calls or, where `window_time` is not zero, the calls that ended within it.
 struct circuit_options {
     unsigned window_calls = 100;
-    clock::duration window_time = clock::duration::zero();
+    time_span window_time;
     double failure_rate = 0.5;    ///< share of failures, once there are `minimum_calls`
     unsigned minimum_calls = 10;  ///< in the window, before the rate counts
     unsigned failures = 0;        ///< number of failures; 0: no limit
-    clock::duration open_for = std::chrono::seconds(5);
+    time_span open_for = std::chrono::seconds(5);
     unsigned probes = 1;  ///< calls at once when half open, and successes that close it
 };
 

@@ -14,8 +14,7 @@ debounce_counters debounce::counters() const noexcept {
 namespace detail {
 
 quiet_gate::quiet_gate(debounce_options const& options) : options_(options) {
-    check_argument(options.quiet >= clock::duration::zero() && options.longest >= options.quiet,
-                   "a debounce needs 0 <= quiet <= longest");
+    check_argument(options.longest >= options.quiet, "a debounce needs quiet <= longest");
 }
 
 quiet_gate::arrival quiet_gate::arrive(clock::time_point now) noexcept {
@@ -23,11 +22,8 @@ quiet_gate::arrival quiet_gate::arrive(clock::time_point now) noexcept {
         in_burst_ = true;
         burst_began_ = now;
     }
-    clock::duration const left = options_.longest == clock::duration::max()
-                                     ? clock::duration::max()
-                                     : burst_began_ + options_.longest - now;
-    clock::duration const wait = std::clamp(left, clock::duration::zero(), options_.quiet);
-    return arrival{++last_, now + wait};
+    clock::time_point const latest = clock::after(burst_began_, options_.longest);
+    return arrival{++last_, std::clamp(latest, now, clock::after(now, options_.quiet))};
 }
 
 bool quiet_gate::claim(arrival const& call) noexcept {

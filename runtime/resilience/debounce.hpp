@@ -11,11 +11,10 @@
 namespace weft {
 
 struct debounce_options {
-    clock::duration quiet =
-        std::chrono::milliseconds(100);  ///< without a call, before the last runs
+    time_span quiet = std::chrono::milliseconds(100);  ///< without a call, before the last runs
 
     /// After this much time the last call runs although others keep coming; max(): never.
-    clock::duration longest = clock::duration::max();
+    time_span longest = clock::duration::max();
 };
 
 struct debounce_counters {

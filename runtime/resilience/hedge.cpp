@@ -6,10 +6,8 @@ namespace weft {
 
 hedge::hedge(hedge_options const& options) : options_(options) {
     detail::check_argument(
-        options.attempts >= 1 && options.percentile >= 0 && options.percentile <= 1 &&
-            options.delay >= clock::duration::zero(),
-        "a hedge needs at least one attempt, a delay that is not negative, and a percentile "
-        "between 0 and 1");
+        options.attempts >= 1 && options.percentile >= 0 && options.percentile <= 1,
+        "a hedge needs at least one attempt and a percentile between 0 and 1");
 }
 
 hedge_counters hedge::counters() const noexcept {
@@ -20,7 +18,8 @@ hedge_counters hedge::counters() const noexcept {
 clock::duration hedge::current_delay() const noexcept {
     bool const measured =
         options_.percentile > 0 && latencies_.size() >= options_.samples && latencies_.size() != 0;
-    return measured ? latencies_.percentile(options_.percentile) : options_.delay;
+    return measured ? latencies_.percentile(options_.percentile)
+                    : clock::duration(options_.delay.nanoseconds());
 }
 
 namespace detail {

@@ -27,8 +27,8 @@
 namespace weft {
 
 struct hedge_options {
-    unsigned attempts = 2;                                   ///< the first included; at least 1
-    clock::duration delay = std::chrono::milliseconds(100);  ///< from one attempt to the next
+    unsigned attempts = 2;                             ///< the first included; at least 1
+    time_span delay = std::chrono::milliseconds(100);  ///< from one attempt to the next
 
     /// Not zero: the delay is this percentile (0.95, say) of the last successful attempts, as soon
     /// as there are `samples` of them; the window holds 128.

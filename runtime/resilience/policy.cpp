@@ -55,7 +55,7 @@ rejected::rejected(errc why, clock::duration retry_after, std::exception_ptr cau
 namespace detail {
 
 clock::time_point policy_now(char const* policy) noexcept {
-    return clock::time_point(std::chrono::nanoseconds(require_worker(policy).now()));
+    return to_time_point(require_worker(policy).now());
 }
 
 void throw_rejected(errc why, clock::duration retry_after, std::exception_ptr const& cause) {

@@ -69,7 +69,8 @@ bool retry_progress::fail(bool worth_another,
         return false;
     }
     pause_ = pauses_.next();
-    if (pause_ >= remaining) {
+    bool const has_deadline = remaining != clock::duration::max();
+    if (has_deadline && pause_ >= remaining) {
         end(&retry_counters::out_of_time);
         return false;
     }

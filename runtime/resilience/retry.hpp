@@ -49,7 +49,7 @@ public:
     void succeed() noexcept;
 
     /// True when there shall be another attempt, after next_pause(). `remaining` is the time until
-    /// the caller's deadline.
+    /// the caller's deadline; the longest there is without one.
     [[nodiscard]] bool fail(bool worth_another,
                             clock::time_point now,
                             clock::duration remaining) noexcept;

@@ -1,7 +1,5 @@
 #include <weft/runtime/resilience/throttle.hpp>
 
-#include <weft/runtime/base/argument.hpp>
-
 namespace weft {
 
 throttle_counters throttle::counters() const noexcept {
@@ -11,21 +9,18 @@ throttle_counters throttle::counters() const noexcept {
 
 namespace detail {
 
-interval_gate::interval_gate(throttle_options const& options) : options_(options) {
-    check_argument(options.interval >= clock::duration::zero(),
-                   "a throttle's interval is negative");
-}
+interval_gate::interval_gate(throttle_options const& options) noexcept : options_(options) {}
 
 interval_gate::arrival interval_gate::arrive(clock::time_point now) noexcept {
     arrival call;
     call.number = ++last_;
-    if (!has_run_ || now - ran_at_ >= options_.interval) {
+    if (!has_run_ || now >= clock::after(ran_at_, options_.interval)) {
         has_run_ = true;
         ran_at_ = now;
         call.answer = verdict::run;
     } else if (options_.trailing) {
         call.answer = verdict::wait;
-        call.due = ran_at_ + options_.interval;
+        call.due = clock::after(ran_at_, options_.interval);
     }
     return call;
 }

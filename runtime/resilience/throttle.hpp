@@ -11,7 +11,7 @@
 namespace weft {
 
 struct throttle_options {
-    clock::duration interval = std::chrono::milliseconds(100);
+    time_span interval = std::chrono::milliseconds(100);
 
     /// The last of the calls that came too soon runs when the interval is over.
     bool trailing = false;
@@ -37,7 +37,7 @@ public:
         clock::time_point due{};  // of one that waits
     };
 
-    explicit interval_gate(throttle_options const& options);
+    explicit interval_gate(throttle_options const& options) noexcept;
 
     [[nodiscard]] arrival arrive(clock::time_point now) noexcept;
 
@@ -91,11 +91,12 @@ private:
 /// Resumption: a call that runs at once never suspends before; a trailing one goes on where it
 ///     waited.
 /// Complexity: one or two locks and one frame per call, one timer for a trailing one.
-/// Errors: the work's own. std::invalid_argument for options that make no sense.
+/// Errors: the work's own.
 /// Example: examples/virtual_time.cpp
 class throttle {
 public:
-    explicit throttle(throttle_options const& options = throttle_options()) : gate_(options) {}
+    explicit throttle(throttle_options const& options = throttle_options()) noexcept
+        : gate_(options) {}
 
     throttle(throttle const&) = delete;
     throttle& operator=(throttle const&) = delete;

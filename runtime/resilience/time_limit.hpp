@@ -28,7 +28,7 @@ struct time_limit_counters {
 /// Example: examples/resilient_client.cpp
 class time_limit {
 public:
-    explicit time_limit(clock::duration limit) noexcept : limit_(limit) {}
+    explicit time_limit(time_span limit) noexcept : limit_(limit) {}
 
     time_limit(time_limit const&) = delete;
     time_limit& operator=(time_limit const&) = delete;
@@ -49,14 +49,14 @@ public:
 
 private:
     template <class T>
-    static task<T> within(clock::duration limit, task<T> work) {
+    static task<T> within(time_span limit, task<T> work) {
         co_return co_await timeout(limit, std::move(work));
     }
 
     void count(std::exception_ptr const& error) noexcept;
 
     // --- constant after construction -------------------------------------------
-    clock::duration limit_;
+    time_span limit_;
 
     // --- any thread, under mutex_ ------------------------------------------------
     mutable detail::mutex mutex_;

@@ -18,6 +18,7 @@ LIMITS = {
     'runtime/': 25_000,
     'runtime/awaitable.hpp': 8_000,
     'runtime/generator.hpp': 8_000,
+    'runtime/clock.hpp': 36_000,
     'runtime/sleep.hpp': 36_000,
     'runtime/timeout.hpp': 36_000,
     'runtime/resilience/': 44_000,
