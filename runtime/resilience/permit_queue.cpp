@@ -14,14 +14,14 @@ void schedule_stopped(promise_base& waiter) noexcept {
 }  // namespace
 
 permit_queue::~permit_queue() {
-    WEFT_CHECK(
-        counters_.taken == 0 && waiting_.empty(),
-        "a bulkhead is destroyed while work runs in it or waits for it" WEFT_END_TASKS_FIRST);
+    WEFT_CHECK(counters_.taken == 0 && waiting_.empty(),
+               "a bulkhead or rate limiter is destroyed while calls run in it or wait for "
+               "it" WEFT_END_TASKS_FIRST);
 }
 
 bool permit_operation::begin(promise_base& waiter) noexcept {
     WEFT_CHECK(waiter.context_->sched != nullptr,
-               "a bulkhead needs a runtime: await it in a task that a runtime runs");
+               "a bulkhead or rate limiter needs a runtime: await it in a task that one runs");
     waiter_ = &waiter;
     if (!enroll(&waiter.stop())) {
         schedule_stopped(waiter);

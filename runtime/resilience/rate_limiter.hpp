@@ -1,8 +1,20 @@
 #pragma once
 
 /// Bounds how often work starts.
+///
+/// Protocol. Calls that have to wait do so in a queue with one permit. Whoever has the permit is
+/// the first; it sleeps until the schedule lets the next call start, starts, and passes the permit
+/// on.
+///   arrival: nobody waits and a call may start now? start
+///            : the turn would come too late, or too many wait? refuse : waiting + 1, queue
+///   first:   sleep until a call may start → start, waiting - 1 → permit to the next in the queue
+///   stop:    waiting - 1; out of the queue, or the permit to the next in it
+/// I1 The schedule knows real starts only, so the limit holds whoever gives up, and a place that is
+///    given up moves everybody behind it up.
+/// I2 Nobody starts past a call that waits: starts are in the order of the calls.
 
 #include <weft/runtime/base/mutex.hpp>
+#include <weft/runtime/resilience/permit_queue.hpp>
 #include <weft/runtime/resilience/policy.hpp>
 #include <weft/runtime/resilience/rate_schedule.hpp>
 #include <weft/runtime/this_task.hpp>
@@ -13,8 +25,8 @@
 namespace weft {
 
 struct rate_limiter_options : rate_options {
-    clock::duration longest_wait = std::chrono::seconds(1);  ///< zero: nobody waits
-    std::size_t queued = 1'024;                              ///< calls that may wait
+    time_span longest_wait = std::chrono::seconds(1);  ///< zero: nobody waits
+    std::size_t queued = 1'024;                        ///< calls that may wait
 };
 
 struct rate_limiter_counters {
@@ -29,24 +41,26 @@ class rate_limiter;
 
 namespace detail {
 
-/// One call's place in the schedule. A place that is not used is given back.
+/// One call's way past the limit. Counts itself as stopped when it is destroyed before it began.
 class rate_turn {
 public:
-    /// Throws rejected.
+    /// Begins if the call may start at once. Throws rejected, or std::bad_alloc.
     rate_turn(rate_limiter& limiter, clock::duration remaining);
     rate_turn(rate_turn const&) = delete;
     rate_turn& operator=(rate_turn const&) = delete;
     ~rate_turn();
 
-    /// Zero for a call that may start at once.
-    [[nodiscard]] clock::duration wait() const noexcept { return wait_; }
+    [[nodiscard]] bool has_begun() const noexcept { return begun_; }
 
-    void begin() noexcept;
+    /// Requires: the call is the first of those that wait. False when it is too early; due() tells
+    /// until when. Throws std::bad_alloc.
+    [[nodiscard]] bool try_begin();
+
+    [[nodiscard]] clock::time_point due() const noexcept { return due_; }
 
 private:
     rate_limiter* limiter_;
-    clock::time_point start_;
-    clock::duration wait_;
+    clock::time_point due_;
     bool begun_ = false;
 };
 
@@ -57,11 +71,11 @@ private:
 ///
 /// Thread safety: every member may be called from any thread at the same time, except the
 ///     destructor.
-/// Cancellation: a stop while it waits unwinds a call; its turn goes to a later one.
+/// Cancellation: a stop while it waits unwinds a call; those behind it move up.
 /// Lifetime: must outlive its calls. A call keeps the factory.
 /// Resumption: a call that has waited goes on through the ready queue of its worker.
-/// Complexity: one or two locks per call, one timer for a call that waits; O(1), but O(limit) for
-///     the stop of a call that waits for a sliding window.
+/// Complexity: one lock per call, five and one timer for a call that waits; O(1). A sliding window
+///     remembers its last `limit` starts.
 /// Errors: `rejected` with errc::rate_limited for a call whose turn would come later than the
 ///     longest wait or the caller's deadline, or beyond the queue; else the work's own.
 ///     std::invalid_argument for options that make no sense.
@@ -78,10 +92,14 @@ public:
         weft::deadline const limit = co_await this_task::deadline();
         {
             detail::rate_turn turn(*this, limit.remaining());
-            if (turn.wait() > clock::duration::zero()) {
-                co_await sleep_for(turn.wait());
+            if (!turn.has_begun()) {
+                [[maybe_unused]] bool const is_first = co_await queue_.acquire();
+                WEFT_ASSERT(is_first, "a queue without a bound is full");
+                detail::permit_holder const place(queue_);
+                while (!turn.try_begin()) {
+                    co_await sleep_until(turn.due());
+                }
             }
-            turn.begin();
         }
         co_return co_await factory();
     }
@@ -92,8 +110,11 @@ private:
     friend class detail::rate_turn;
 
     // --- constant after construction -------------------------------------------
-    clock::duration longest_wait_;
+    time_span longest_wait_;
     std::size_t queued_;
+
+    // --- any thread (its own mutex) ------------------------------------------------
+    detail::permit_queue queue_;
 
     // --- any thread, under mutex_ ------------------------------------------------
     mutable detail::mutex mutex_;

@@ -2,8 +2,8 @@
 
 /// When the next call may start: the arithmetic of rate limits, told the time by its caller.
 ///
-/// A call reserves the earliest start that the limit allows; starts are handed out in the order of
-/// the calls. A reservation that is not used can be given back, and then benefits later calls.
+/// It knows the starts that have been, and nothing of calls that wait: so a call that gives up
+/// leaves no trace.
 ///
 /// token_bucket:   `burst` calls may start at once, and one more every period / limit. The state is
 ///                 one time: when the bucket would be full again.
@@ -25,7 +25,7 @@ enum class rate_kind : std::uint8_t { token_bucket, sliding_window };
 struct rate_options {
     rate_kind kind = rate_kind::token_bucket;
     unsigned limit = 100;  ///< calls per period; at least 1
-    clock::duration period = std::chrono::seconds(1);
+    time_span period = std::chrono::seconds(1);
     unsigned burst = 0;  ///< token bucket: calls at once after a pause; 0: as `limit`
 };
 
@@ -35,31 +35,33 @@ class rate_schedule {
 public:
     explicit rate_schedule(rate_options const& options);
 
-    /// The earliest start for a call that comes at `now`, not before `now`.
-    [[nodiscard]] clock::time_point earliest(clock::time_point now) const noexcept;
+    /// The earliest start, not before `now`, of a call before which `ahead` others are to start,
+    /// each as early as it may.
+    [[nodiscard]] clock::time_point earliest(clock::time_point now,
+                                             std::size_t ahead = 0) const noexcept;
 
-    /// Takes the start that earliest() gives.
-    clock::time_point reserve(clock::time_point now) noexcept;
-
-    /// Gives a reserved start back.
-    void cancel(clock::time_point start) noexcept;
+    /// A call starts. Requires: earliest(now) is `now`. Throws std::bad_alloc.
+    void start(clock::time_point now);
 
 private:
-    [[nodiscard]] clock::time_point& start_at(std::size_t age_rank) noexcept {
-        return starts_[(oldest_ + age_rank) % starts_.size()];
-    }
+    /// Nanoseconds; has room for the longest period times the largest number of calls.
+    __extension__ using wide = unsigned __int128;
+
+    [[nodiscard]] wide earliest_of_bucket(nanoseconds_u64 now, std::size_t ahead) const noexcept;
+    [[nodiscard]] wide earliest_of_window(nanoseconds_u64 now, std::size_t ahead) const noexcept;
 
     // --- constant after construction -------------------------------------------
     rate_kind kind_;
-    clock::duration period_;
-    clock::duration interval_;   // token bucket: from one token to the next
-    clock::duration tolerance_;  // token bucket: what `burst` tokens are worth, less one
+    std::size_t limit_;
+    nanoseconds_u64 period_;
+    nanoseconds_u64 interval_ = 0;  // token bucket: from one token to the next
+    wide tolerance_ = 0;            // token bucket: what `burst` tokens are worth, less one
 
     // --- state ---------------------------------------------------------------------
-    clock::time_point full_at_;              // token bucket
-    std::vector<clock::time_point> starts_;  // sliding window: a ring
-    std::size_t oldest_ = 0;                 // in starts_
-    clock::time_point left_;                 // the start that left the ring last
+    wide full_at_ = 0;                     // token bucket
+    std::vector<nanoseconds_u64> starts_;  // sliding window: a ring once it has grown to the limit
+    std::size_t oldest_ = 0;               // in starts_
+    nanoseconds_u64 newest_ = 0;           // sliding window
 };
 
 }  // namespace detail

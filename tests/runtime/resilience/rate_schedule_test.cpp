@@ -1,10 +1,10 @@
 #include <weft/runtime/resilience/rate_schedule.hpp>
 
+#include <weft/tests/support/rate_reference.hpp>
 #include <weft/tests/support/seed.hpp>
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <vector>
@@ -27,13 +27,22 @@ rate_options per_second(rate_kind kind, unsigned limit, unsigned burst = 0) {
     return options;
 }
 
+/// When `count` calls start that all come at `now`, each as early as it may; as the schedule says
+/// before the first of them starts, and as they then do.
 std::vector<weft::clock::duration> starts(rate_schedule& subject,
                                           weft::clock::time_point now,
-                                          int count) {
-    std::vector<weft::clock::duration> all;
-    for (int i = 0; i < count; ++i) {
-        all.push_back(subject.reserve(now) - start);
+                                          std::size_t count) {
+    std::vector<weft::clock::duration> foretold;
+    for (std::size_t i = 0; i < count; ++i) {
+        foretold.push_back(subject.earliest(now, i) - start);
     }
+    std::vector<weft::clock::duration> all;
+    for (std::size_t i = 0; i < count; ++i) {
+        now = subject.earliest(now);
+        subject.start(now);
+        all.push_back(now - start);
+    }
+    CHECK(all == foretold);
     return all;
 }
 
@@ -66,67 +75,52 @@ TEST_SUITE("runtime/resilience/rate_schedule") {
         CHECK(starts(subject, start + 700ms, 2) == durations{1000ms, 1600ms});
     }
 
-    TEST_CASE("a start that is given back is there for the next call") {
-        rate_schedule bucket(per_second(rate_kind::token_bucket, 10, 1));
-        auto const first = bucket.reserve(start);
-        auto const second = bucket.reserve(start);
-        CHECK(second - first == 100ms);
-        bucket.cancel(second);
-        CHECK(bucket.earliest(start) - start == 100ms);
-
-        rate_schedule window(per_second(rate_kind::sliding_window, 2));
-        (void)starts(window, start, 2);
-        auto const third = window.reserve(start);
-        CHECK(third - start == 1s);
-        window.cancel(third);
-        CHECK(starts(window, start, 3) == durations{1s, 1s, 2s});
+    TEST_CASE("the longest period and the largest numbers overflow nowhere") {
+        constexpr auto most = ~0U;
+        for (auto const kind : {rate_kind::token_bucket, rate_kind::sliding_window}) {
+            for (unsigned const limit : {1U, 2U, most}) {
+                for (unsigned const burst : {1U, 2U, most}) {
+                    rate_options options = per_second(kind, limit, burst);
+                    options.period = std::chrono::hours::max();
+                    rate_schedule subject(options);
+                    subject.start(start);
+                    CHECK(subject.earliest(start, ~std::size_t{0}) >= start + 24h * 365 * 100);
+                    bool const may_follow =
+                        kind == rate_kind::token_bucket ? burst != 1 : limit != 1;
+                    CHECK((subject.earliest(start) == start) == may_follow);
+                    if (!may_follow && limit < most) {
+                        CHECK(subject.earliest(start) > start + 24h * 365 * 100);
+                    }
+                }
+            }
+        }
     }
 
-    TEST_CASE("no stretch of a period holds more starts than the window's limit") {
+    TEST_CASE("a sliding window takes memory for the starts that were, not for its limit") {
+        rate_schedule subject(per_second(rate_kind::sliding_window, ~0U));
+        CHECK(starts(subject, start, 3) == durations{0s, 0s, 0s});
+    }
+
+    TEST_CASE("a schedule agrees with one that tries every time") {
         auto const seed = weft::test::fresh_seed();
         CAPTURE(seed);
         weft::test::random_numbers random(seed);
-        constexpr std::size_t limit = 5;
-        rate_schedule subject(per_second(rate_kind::sliding_window, limit));
-        std::vector<weft::clock::time_point> taken;
-        auto now = start;
-        for (int i = 0; i < 5'000; ++i) {
-            now += std::chrono::milliseconds(random.below(300));
-            auto const reserved = subject.reserve(now);
-            CHECK(reserved >= now);
-            if (reserved > now && random.one_in(3)) {
-                subject.cancel(reserved);
-            } else {
-                taken.push_back(reserved);
+        for (int round = 0; round < 400; ++round) {
+            auto const kind =
+                random.one_in(2) ? rate_kind::token_bucket : rate_kind::sliding_window;
+            auto const limit = static_cast<unsigned>(1 + random.below(5));
+            auto const burst = static_cast<unsigned>(random.below(7));
+            rate_schedule subject(per_second(kind, limit, burst));
+            weft::test::rate_reference reference(kind, limit, 1s, burst);
+            auto now = start;
+            for (int call = 0; call < 40; ++call) {
+                now += std::chrono::milliseconds(random.below(700));
+                auto const wanted = reference.earliest(now);
+                CHECK(subject.earliest(now) == wanted);
+                now = wanted;
+                subject.start(now);
+                reference.start(now);
             }
-        }
-        std::ranges::sort(taken);
-        for (std::size_t i = limit; i < taken.size(); ++i) {
-            CHECK(taken[i] - taken[i - limit] >= 1s);
-        }
-        CHECK(taken.size() > 3'000);
-    }
-
-    TEST_CASE("a bucket never lets more start than its burst and its rate allow") {
-        auto const seed = weft::test::fresh_seed();
-        CAPTURE(seed);
-        weft::test::random_numbers random(seed);
-        constexpr int burst = 4;
-        rate_schedule subject(per_second(rate_kind::token_bucket, 10, burst));
-        std::vector<weft::clock::time_point> taken;
-        auto now = start;
-        for (int i = 0; i < 5'000; ++i) {
-            now += std::chrono::milliseconds(random.below(200));
-            auto const reserved = subject.reserve(now);
-            if (reserved > now && random.one_in(3)) {
-                subject.cancel(reserved);
-            } else {
-                taken.push_back(reserved);
-            }
-        }
-        std::ranges::sort(taken);
-        for (std::size_t i = burst; i < taken.size(); ++i) {
-            CHECK(taken[i] - taken[i - burst] >= 100ms);
         }
     }
 }
