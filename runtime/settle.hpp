@@ -62,6 +62,14 @@ public:
     T take() { return task_access::promise(child_).take(); }
 
 protected:
+    /// Without a task, until watch().
+    settle_operation() noexcept : completion(&child_done) {}
+
+    void watch(task<T> child) noexcept {
+        WEFT_CHECK(static_cast<bool>(child), "a factory gives an empty task");
+        child_ = std::move(child);
+    }
+
     /// Requires: not stopped.
     [[nodiscard]] task_promise<T>& promise() noexcept { return task_access::promise(child_); }
 

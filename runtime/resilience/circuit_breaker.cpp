@@ -57,8 +57,8 @@ circuit_pass::~circuit_pass() {
     }
 }
 
-void circuit_pass::settle(std::exception_ptr const& error) {
-    bool const failed = error != nullptr && breaker_->counts_(error);
+void circuit_pass::settle(std::exception_ptr const& error) noexcept {
+    bool const failed = error != nullptr && concerns(breaker_->counts_, error);
     clock::time_point const now = policy_now("circuit_breaker");
     std::exception_ptr cause = error;  // the old one is freed after the lock
     scoped_lock const lock(breaker_->mutex_);

@@ -3,9 +3,9 @@
 /// Keeps work from a service that fails.
 
 #include <weft/runtime/base/mutex.hpp>
+#include <weft/runtime/resilience/attempt.hpp>
 #include <weft/runtime/resilience/circuit.hpp>
 #include <weft/runtime/resilience/policy.hpp>
-#include <weft/runtime/settle.hpp>
 
 #include <cstdint>
 
@@ -39,7 +39,7 @@ public:
     ~circuit_pass();
 
     /// `error` is null for a success.
-    void settle(std::exception_ptr const& error);
+    void settle(std::exception_ptr const& error) noexcept;
 
 private:
     circuit_breaker* breaker_;
@@ -72,7 +72,7 @@ public:
     template <task_factory F>
     [[nodiscard]] task<factory_value_t<F>> run(F factory) {
         detail::circuit_pass pass(*this);
-        detail::settle_operation<factory_value_t<F>> work(factory());
+        detail::attempt_operation<factory_value_t<F>> work(factory);
         co_await work;
         if (work.was_stopped()) {
             co_await detail::end_as_stopped();

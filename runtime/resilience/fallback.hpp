@@ -3,8 +3,8 @@
 /// Other ways to a result, for when the first one fails.
 
 #include <weft/runtime/base/mutex.hpp>
+#include <weft/runtime/resilience/attempt.hpp>
 #include <weft/runtime/resilience/policy.hpp>
-#include <weft/runtime/settle.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -97,13 +97,13 @@ public:
         detail::fallback_progress progress(mutex_, counters_);
         std::exception_ptr error;
         {
-            detail::settle_operation<factory_value_t<F>> work(factory());
+            detail::attempt_operation<factory_value_t<F>> work(factory);
             co_await work;
             if (work.was_stopped()) {
                 co_await detail::end_as_stopped();
             }
             error = work.error();
-            if (error == nullptr || !mends_(error)) {
+            if (error == nullptr || !detail::concerns(mends_, error)) {
                 progress.end(error == nullptr ? &fallback_counters::successes
                                               : &fallback_counters::not_tried);
                 co_return work.take();
@@ -123,8 +123,10 @@ private:
     task<T> alternative(detail::fallback_progress& progress, std::exception_ptr error) {
         {
             progress.begin_alternative();
-            detail::settle_operation<T> work(
-                detail::try_alternative(std::get<I>(alternatives_), error));
+            auto const give = [&] {
+                return detail::try_alternative(std::get<I>(alternatives_), error);
+            };
+            detail::attempt_operation<T> work(give);
             co_await work;
             if (work.was_stopped()) {
                 co_await detail::end_as_stopped();

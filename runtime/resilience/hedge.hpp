@@ -15,6 +15,7 @@
 /// I1 The call is decided once; what decided it is its result, whatever stop comes meanwhile.
 /// I2 The result is kept before the lane ends, and read after the scope has joined every lane.
 
+#include <weft/runtime/resilience/attempt.hpp>
 #include <weft/runtime/resilience/kept_value.hpp>
 #include <weft/runtime/resilience/latency_window.hpp>
 #include <weft/runtime/resilience/policy.hpp>
@@ -117,8 +118,8 @@ private:
 /// Lifetime: must outlive its calls; so must the budget. A call keeps the factory.
 /// Resumption: where the last attempt ended.
 /// Complexity: a scope, one frame per attempt and one timer per call.
-/// Errors: the error of the last attempt to fail, or one that is not to be retried. What the
-///     factory itself throws ends the call. std::invalid_argument for options that make no sense.
+/// Errors: the error of the last attempt to fail, or one that is not to be retried.
+///     std::invalid_argument for options that make no sense.
 /// Example: examples/hedged_request.cpp
 class hedge {
 public:
@@ -141,7 +142,7 @@ public:
             std::rethrow_exception(call.error());
         }
         if (!race.was_stopped()) {
-            race.take();  // throws what the factory threw
+            race.take();  // throws: there was no memory for an attempt
         }
         for (;;) {
             co_await detail::end_as_stopped();  // and never comes back
@@ -185,7 +186,7 @@ private:
         using detail::hedge_call;
         for (;;) {
             clock::time_point const began = detail::policy_now("hedge");
-            detail::settle_operation<T> attempt(factory());
+            detail::attempt_operation<T> attempt(factory);
             co_await attempt;
             if (attempt.was_stopped()) {
                 co_await detail::end_as_stopped();
@@ -198,7 +199,7 @@ private:
                 }
                 co_return;
             }
-            auto const next = call.fail(number, error, !options.retries(error));
+            auto const next = call.fail(number, error, !detail::concerns(options.retries, error));
             if (next == hedge_call::after_error::give_up) {
                 lanes.request_stop();
             }

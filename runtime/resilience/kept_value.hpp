@@ -2,8 +2,6 @@
 
 /// A place for the value of a task of any type, a reference and none at all included.
 
-#include <weft/runtime/settle.hpp>
-
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -25,7 +23,8 @@ public:
     [[nodiscard]] explicit operator bool() const noexcept { return kept_.has_value(); }
 
     /// Requires: the task has ended with a value.
-    void take_from(settle_operation<T>& ended) {
+    template <class Ended>
+    void take_from(Ended& ended) {
         if constexpr (std::is_void_v<T>) {
             kept_.emplace();
         } else if constexpr (by_reference) {

@@ -20,7 +20,8 @@
 
 namespace weft {
 
-/// Tells whether an error concerns a policy. Called without a lock, on the task's worker.
+/// Tells whether an error concerns a policy. Called without a lock, on the task's worker. One that
+/// throws has said no.
 using error_predicate = bool (*)(std::exception_ptr const&);
 
 /// Every error but std::errc::operation_canceled, which tells that somebody was stopped.
@@ -59,6 +60,15 @@ private:
 
 namespace detail {
 
+template <class Predicate>
+[[nodiscard]] bool concerns(Predicate& predicate, std::exception_ptr const& error) noexcept {
+    try {
+        return predicate(error);
+    } catch (...) {
+        return false;
+    }
+}
+
 template <class T>
 inline constexpr bool is_task = false;
 
@@ -74,7 +84,8 @@ inline constexpr bool is_task<task<T>> = true;
 
 }  // namespace detail
 
-/// A callable that gives a task each time it is called.
+/// A callable that gives a task each time it is called. What it throws instead of giving one counts
+/// as an error of the task.
 template <class F>
 concept task_factory =
     std::invocable<F&> && detail::is_task<std::invoke_result_t<F&>> && std::move_constructible<F>;

@@ -2,10 +2,10 @@
 
 /// Attempts that follow one another until one succeeds.
 
+#include <weft/runtime/resilience/attempt.hpp>
 #include <weft/runtime/resilience/backoff.hpp>
 #include <weft/runtime/resilience/policy.hpp>
 #include <weft/runtime/resilience/retry_budget.hpp>
-#include <weft/runtime/settle.hpp>
 #include <weft/runtime/this_task.hpp>
 
 #include <concepts>
@@ -82,8 +82,7 @@ private:
 ///     factory.
 /// Resumption: where the last attempt ended.
 /// Complexity: one lock and one frame per call, one lock per failed attempt; one timer per pause.
-/// Errors: that of the last attempt. What the factory itself throws, before there is a task, is not
-///     retried. std::invalid_argument for options that make no sense.
+/// Errors: that of the last attempt. std::invalid_argument for options that make no sense.
 /// Example: examples/resilient_client.cpp
 class retry {
 public:
@@ -105,7 +104,7 @@ public:
         for (;;) {
             progress.begin_attempt();
             {
-                detail::settle_operation<factory_value_t<F>> attempt(factory());
+                detail::attempt_operation<factory_value_t<F>> attempt(factory);
                 co_await attempt;
                 if (attempt.was_stopped()) {
                     co_await detail::end_as_stopped();
@@ -116,8 +115,9 @@ public:
                     co_return attempt.take();
                 }
                 weft::deadline const limit = co_await this_task::deadline();
-                if (!progress.fail(
-                        retries(error), detail::policy_now("retry"), limit.remaining())) {
+                if (!progress.fail(detail::concerns(retries, error),
+                                   detail::policy_now("retry"),
+                                   limit.remaining())) {
                     co_return attempt.take();
                 }
             }

@@ -3,8 +3,8 @@
 /// A time limit as a policy: one per attempt where it stands below a retry.
 
 #include <weft/runtime/base/mutex.hpp>
+#include <weft/runtime/resilience/attempt.hpp>
 #include <weft/runtime/resilience/policy.hpp>
-#include <weft/runtime/settle.hpp>
 #include <weft/runtime/timeout.hpp>
 
 #include <cstdint>
@@ -36,7 +36,8 @@ public:
 
     template <task_factory F>
     [[nodiscard]] task<factory_value_t<F>> run(F factory) {
-        detail::settle_operation<factory_value_t<F>> work(within(limit_, factory()));
+        auto const give = [&] { return within(limit_, factory()); };
+        detail::attempt_operation<factory_value_t<F>> work(give);
         co_await work;
         count(work.error());
         if (work.was_stopped()) {

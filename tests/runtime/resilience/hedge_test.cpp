@@ -255,13 +255,20 @@ TEST_SUITE("runtime/resilience/hedge") {
         CHECK(rt.block_on(outcome_under(source.token(), policy.run(wins_and_stops))) == "value 4");
     }
 
-    TEST_CASE("what the factory throws is the result") {
+    TEST_CASE("what the factory throws makes the next attempt start at once") {
         runtime rt;
         hedge policy(every(100ms, 2));
-        auto throws = []() -> task<int> {  // not a coroutine
-            throw std::runtime_error("no task");
+        int calls = 0;
+        auto throws_once = [&calls]() -> task<int> {  // not a coroutine
+            if (++calls == 1) {
+                throw std::runtime_error("no task");
+            }
+            return weft::test::value(calls);
         };
-        CHECK(rt.block_on(outcome_of(policy.run(throws))) == "error no task");
+        auto const start = rt.now();
+        CHECK(rt.block_on(outcome_of(policy.run(throws_once))) == "value 2");
+        CHECK(rt.now() == start);
+        CHECK(policy.counters().attempts == 2);
     }
 
     TEST_CASE("values that can only be moved, references, and none at all are delivered") {
