@@ -2,9 +2,25 @@
 
 #include <weft/runtime/scheduler.hpp>
 
+#include <new>
+#include <system_error>
+
 namespace weft::detail {
 
 namespace {
+
+/// Of all boards: flights of different ones may wait for each other.
+struct flight_graph {
+    mutex guard;
+    std::uint64_t searches = 0;  // under guard
+};
+
+/// Never destroyed: a flight may land after the statics are gone.
+flight_graph& graph() noexcept {
+    alignas(flight_graph) static unsigned char place[sizeof(flight_graph)];
+    static flight_graph* const instance = ::new (static_cast<void*>(place)) flight_graph;
+    return *instance;
+}
 
 void schedule_stopped(promise_base& waiter) noexcept {
     waiter.stop_marked_ = true;
@@ -73,6 +89,53 @@ std::exception_ptr flight::take_error() noexcept {
     return --participants_ == 0 ? std::move(error_) : error_;  // keeps I5
 }
 
+/// Requires: the graph's mutex is held.
+bool flight::reaches(flight const& goal) noexcept {
+    std::uint64_t const search = ++graph().searches;
+    searched_in_ = search;
+    next_to_search_ = nullptr;
+    for (flight* rest = this; rest != nullptr;) {
+        flight& here = *rest;
+        rest = here.next_to_search_;
+        if (&here == &goal) {
+            return true;
+        }
+        for (flight_edge* each = here.waits_for_.front(); each != nullptr;
+             each = here.waits_for_.after(*each)) {
+            flight& next = *each->target_;
+            if (next.searched_in_ != search) {
+                next.searched_in_ = search;
+                next.next_to_search_ = rest;
+                rest = &next;
+            }
+        }
+    }
+    return false;
+}
+
+/// keeps I6
+bool flight_edge::connect(flight& source, flight& target) noexcept {
+    scoped_lock const lock(graph().guard);
+    if (target.reaches(source)) {
+        return false;
+    }
+    target.share();
+    target_ = &target;
+    source.waits_for_.push_back(*this);
+    return true;
+}
+
+flight_edge::~flight_edge() {
+    if (target_ == nullptr) {
+        return;
+    }
+    {
+        scoped_lock const lock(graph().guard);
+        unlink();
+    }
+    target_->drop();
+}
+
 bool flight_wait::begin(promise_base& waiter) noexcept {
     waiter_ = &waiter;
     bool const may_go_on = enroll(&waiter.stop());
@@ -121,6 +184,11 @@ void flight_wait::on_stop(stop_node& node) noexcept {
         target.stop_.request_stop();
         target.drop();
     }
+}
+
+void throw_waits_for_itself() {
+    throw std::system_error(std::make_error_code(std::errc::resource_deadlock_would_occur),
+                            "single_flight");
 }
 
 }  // namespace weft::detail

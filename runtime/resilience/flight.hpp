@@ -12,6 +12,10 @@
 ///   land:    unlist, done, take the whole queue, unlock → schedule everybody in it
 ///   fail:    after a landing with an error each participant takes a reference to the error,
 ///            participants_ - 1; the last one takes the flight's own
+///   forget:  unlist; the participants stay
+///   nested:  a call that is made inside of a flight's work adds an edge, from that flight to the
+///            one that it joins, under the graph's mutex, which may be taken under a board's;
+///            does the other flight reach this one along edges? refuse. The edge goes with the call
 ///
 /// I1 A flight that has not landed has a participant, who refers to the board; so the board is
 ///    alive until the lock of the landing is given back, and is not touched after that.
@@ -21,10 +25,12 @@
 /// I4 The outcome is written before done_ and read by participants after they were scheduled.
 /// I5 Once its participants have taken it, only they hold the error: it is not destroyed by the
 ///    pilot's thread, behind the back of who has caught it.
+/// I6 The edges of all boards together make no cycle, so no flight waits for itself.
 
 #include <weft/runtime/base/intrusive_list.hpp>
 #include <weft/runtime/base/mutex.hpp>
 #include <weft/runtime/promise.hpp>
+#include <weft/runtime/task_local.hpp>
 
 #include <concepts>
 #include <coroutine>
@@ -47,6 +53,9 @@ struct single_flight_counters {
 namespace detail {
 
 class flight;
+
+/// Inside of a flight's work, the flight.
+inline constexpr task_local<flight*> current_flight;
 
 /// What the flights of one single_flight share.
 struct flight_board {
@@ -85,6 +94,24 @@ private:
     bool stop_came_ = false;
 };
 
+/// The dependence of a flight, in whose work a call is made, on the flight that this call joins.
+class flight_edge : public intrusive_list_hook<flight_edge> {
+public:
+    flight_edge() noexcept = default;
+    flight_edge(flight_edge const&) = delete;
+    flight_edge& operator=(flight_edge const&) = delete;
+    ~flight_edge();
+
+    /// Once. False, and no edge is added, where `target` waits for `source`: then it would never
+    /// land. Requires: `source` has not landed while the edge is there.
+    [[nodiscard]] bool connect(flight& source, flight& target) noexcept;
+
+private:
+    friend class flight;
+
+    flight* target_ = nullptr;  // a reference
+};
+
 class flight {
 public:
     flight(flight const&) = delete;
@@ -99,6 +126,9 @@ public:
 
     /// Pilot, once. `how` is not `value` unless the value is in place.
     void land(outcome how, std::exception_ptr error) noexcept;
+
+    /// Whoever comes next begins another. Requires: the board's guard is held.
+    void forget() noexcept { remove_from_list(); }
 
     /// Asks the work to stop.
     [[nodiscard]] stop_token token() noexcept { return stop_.token(); }
@@ -122,12 +152,14 @@ protected:
     ~flight() = default;
 
 private:
+    friend class flight_edge;
     friend class flight_wait;
 
     enum class departure : std::uint8_t { stay, leave, abandon };
 
     [[nodiscard]] departure depart() noexcept;
     void remove_from_list() noexcept;
+    [[nodiscard]] bool reaches(flight const& goal) noexcept;
 
     // --- constant after construction -------------------------------------------
     flight_board* board_;
@@ -148,6 +180,11 @@ private:
     bool done_ = false;
     outcome outcome_ = outcome::pending;  // constant once done (I4)
     std::exception_ptr error_;
+
+    // --- any thread, under the graph's mutex ---------------------------------------
+    intrusive_list<flight_edge> waits_for_;
+    flight* next_to_search_ = nullptr;
+    std::uint64_t searched_in_ = 0;
 };
 
 /// A reference that is given back at the end of its life.
@@ -201,6 +238,8 @@ private:
     flight_reference target_;
     bool flying_ = true;
 };
+
+[[noreturn]] void throw_waits_for_itself();
 
 }  // namespace detail
 

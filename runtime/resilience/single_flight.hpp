@@ -30,9 +30,11 @@ namespace weft {
 /// Lifetime: must outlive its calls. The work keeps the first caller's factory; what that refers to
 ///     must outlive the work, which may outlive that caller.
 /// Resumption: through the ready queue of the worker where the work ended.
-/// Complexity: one look into a hash table under a lock; one record and three frames per run, one
-///     frame per call.
+/// Complexity: one look into a hash table under a lock; one record and four frames per run, one
+///     frame per call. A call inside of another's work looks through what its key's work waits for.
 /// Errors: the work's own. All callers share the exception object, so they do not change it.
+///     std::errc::resource_deadlock_would_occur for a call that would wait for itself: it is made
+///     inside of the work of a key that waits, itself or by way of other keys, for this one.
 /// Example: examples/virtual_time.cpp
 template <class Key, class T, class Hash = std::hash<Key>>
     requires(std::is_void_v<T> || std::is_reference_v<T> || std::copy_constructible<T>)
@@ -48,7 +50,10 @@ public:
         requires std::same_as<factory_value_t<F>, T>
     [[nodiscard]] task<T> run(Key key, F factory) {
         co_await this_task::stop_point();
-        detail::flight_reference const joined = join(std::move(key), factory);
+        detail::flight* const* const inside = co_await detail::current_flight.find();
+        detail::flight_edge dependence;
+        detail::flight_reference const joined =
+            join(std::move(key), factory, inside != nullptr ? *inside : nullptr, dependence);
         co_await detail::flight_wait(*joined);
         if ((*joined).ended_as() == detail::outcome::error) {
             std::rethrow_exception((*joined).take_error());
@@ -57,6 +62,15 @@ public:
             co_await detail::end_as_stopped();  // and never comes back
         }
         co_return static_cast<entry&>(*joined).value.share();
+    }
+
+    /// The next call of `key` begins the work anew, whatever has become of a run that goes on: for
+    /// when the world has changed, or work hangs. The run goes on for the callers that it has.
+    void forget(Key const& key) {
+        detail::scoped_lock const lock(board_.guard);
+        if (auto const found = listed_.find(key); found != listed_.end()) {
+            found->second->forget();
+        }
     }
 
     /// One key as a policy for a pipeline.
@@ -128,20 +142,31 @@ private:
         detail::kept_value<T> value;
     };
 
-    /// Gives a reference to the flight, which counts the caller as a participant.
+    /// Gives a reference to the flight, which counts the caller as a participant. A caller `inside`
+    /// of a flight's work makes that flight depend on this one.
     template <class F>
-    detail::flight_reference join(Key key, F& factory) {
+    detail::flight_reference join(Key key,
+                                  F& factory,
+                                  detail::flight* inside,
+                                  detail::flight_edge& dependence) {
         entry* begun = nullptr;
         {
             detail::scoped_lock const lock(board_.guard);
             ++board_.counters.calls;
             if (auto const found = listed_.find(key); found != listed_.end()) {
+                if (inside != nullptr && !dependence.connect(*inside, *found->second)) {
+                    detail::throw_waits_for_itself();
+                }
                 found->second->join();
                 found->second->share();
                 ++board_.counters.shared;
                 return detail::flight_reference(*found->second);
             }
             begun = list(std::move(key));
+            if (inside != nullptr) {
+                [[maybe_unused]] bool const is_new = dependence.connect(*inside, *begun);
+                WEFT_ASSERT(is_new, "a flight that has not begun waits for another");
+            }
         }
         detail::flight_reference joined(*begun);
         begun->share();
@@ -179,7 +204,7 @@ private:
         auto how = detail::outcome::error;
         std::exception_ptr error;
         try {
-            detail::settle_operation<T> work(under(self.token(), std::move(factory)));
+            detail::settle_operation<T> work(under(self, std::move(factory)));
             co_await work;
             how = self.keep_outcome(work, error);
         } catch (...) {
@@ -190,9 +215,9 @@ private:
 
     /// What the factory throws by itself becomes an error of the work here.
     template <class F>
-    static task<T> under(stop_token token, F factory) {
-        auto work = factory();
-        co_return co_await with_stop_token(token, std::move(work));
+    static task<T> under(entry& self, F factory) {
+        auto work = detail::current_flight.with(&self, factory());
+        co_return co_await with_stop_token(self.token(), std::move(work));
     }
 
     // --- any thread, under its guard ------------------------------------------------

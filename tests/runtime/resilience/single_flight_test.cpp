@@ -13,6 +13,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -114,6 +115,33 @@ std::string together(runtime& rt, Calls... calls) {
     };
     return rt.block_on(join(std::move(all)));
 }
+
+/// Loads that need one another: number i, of `length` in a ring, needs the next one, until `depth`
+/// have been needed. Odd and even numbers have flights of their own.
+class ring_of_loads {
+public:
+    task<int> load(int number, int length, int depth) {
+        auto work = [this, number, length, depth]() -> task<int> {
+            co_await weft::sleep_for(1s);
+            if (depth == 0) {
+                co_return 1;
+            }
+            int const value = co_await load((number + 1) % length, length, depth - 1);
+            co_return value;
+        };
+        int const value = co_await flights_[number % 2].run(number, work);
+        co_return value;
+    }
+
+    [[nodiscard]] weft::single_flight_counters counters() const {
+        auto sum = flights_[0].counters();
+        sum.in_flight += flights_[1].counters().in_flight;
+        return sum;
+    }
+
+private:
+    weft::single_flight<int, int> flights_[2];
+};
 
 }  // namespace
 
@@ -372,5 +400,78 @@ TEST_SUITE("runtime/resilience/single_flight") {
         CHECK(shared.counters().in_flight == 0);
         rt.advance(0s);
         CHECK(rt.task_count() == 0);
+    }
+
+    TEST_CASE("work that waits for itself, by way of any other work, is told so at once") {
+        runtime rt;
+        ring_of_loads loads;
+        for (int const length : {1, 2, 3, 10}) {
+            CAPTURE(length);
+            CHECK(rt.block_on(outcome_of(loads.load(0, length, length))) ==
+                  "error single_flight: Resource deadlock avoided");
+            CHECK(loads.counters().in_flight == 0);
+            CHECK(rt.block_on(outcome_of(loads.load(0, length, 0))) == "value 1");
+        }
+    }
+
+    TEST_CASE("two runs that come to wait for each other from outside do not both wait on") {
+        runtime rt;
+        ring_of_loads loads;
+        auto all = [&]() -> task<std::string> {
+            auto [a, b] = co_await weft::when_all(outcome_of(loads.load(0, 2, 1)),
+                                                  outcome_of(loads.load(1, 2, 1)));
+            co_return a + ", " + b;
+        };
+        std::string const both = rt.block_on(all());
+        CHECK(both ==
+              "error single_flight: Resource deadlock avoided, "
+              "error single_flight: Resource deadlock avoided");
+        CHECK(loads.counters().in_flight == 0);
+    }
+
+    TEST_CASE("work may wait for the same other work in many ways, if not for itself") {
+        runtime rt;
+        flights shared;
+        std::function<task<int>(int)> sum = [&](int depth) -> task<int> {
+            auto work = [&sum, depth]() -> task<int> {
+                co_await weft::sleep_for(1s);
+                if (depth == 0) {
+                    co_return 1;
+                }
+                auto [one, other] = co_await weft::when_all(sum(depth - 1), sum(depth - 1));
+                co_return one + other;
+            };
+            int const value = co_await shared.run(std::to_string(depth), work);
+            co_return value;
+        };
+        CHECK(rt.block_on(outcome_of(sum(16))) == "value 65536");
+        CHECK(shared.counters().flights == 17);
+    }
+
+    TEST_CASE("a key that was forgotten begins anew, and its callers keep the run they had") {
+        runtime rt;
+        flights shared;
+        counts old_counts;
+        counts new_counts;
+        auto late = [&]() -> task<int> {
+            co_await weft::sleep_for(500ms);
+            shared.forget("key");
+            shared.forget("key");
+            shared.forget("another");
+            int const value = co_await shared.run("key", new_counts.work());
+            co_return value + 10;
+        };
+        auto all = [&]() -> task<std::string> {
+            auto [a, b, c] =
+                co_await weft::when_all(outcome_of(shared.run("key", old_counts.work())),
+                                        outcome_of(shared.run("key", old_counts.work())),
+                                        outcome_of(late()));
+            co_return a + ", " + b + ", " + c;
+        };
+        CHECK(rt.block_on(all()) == "value 1, value 1, value 11");
+        CHECK(old_counts.ended == 1);
+        CHECK(new_counts.ended == 1);
+        CHECK(shared.counters().in_flight == 0);
+        CHECK(shared.counters().flights == 2);
     }
 }
