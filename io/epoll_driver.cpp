@@ -136,12 +136,12 @@ void epoll_driver::detach() noexcept {
 
 // --- a turn ---------------------------------------------------------------------------
 
-void epoll_driver::poll(ready_list&) noexcept {
+void epoll_driver::poll() noexcept {
     serve_untried();
     collect(0);
 }
 
-void epoll_driver::park(nanoseconds_u64 deadline, ready_list&) noexcept {
+void epoll_driver::park(nanoseconds_u64 deadline) noexcept {
     nanoseconds_u64 timeout = no_deadline;
     bool const worked = !untried_.empty();
     serve_untried();

@@ -33,10 +33,8 @@ public:
 
     // --- driver ------------------------------------------------------------------------
     void detach() noexcept override;
-
-    /// Operations finish through their home worker; `ready` stays as it is.
-    void poll(ready_list& ready) noexcept override;
-    void park(nanoseconds_u64 deadline, ready_list& ready) noexcept override;
+    void poll() noexcept override;
+    void park(nanoseconds_u64 deadline) noexcept override;
     void wake() noexcept override;
     [[nodiscard]] nanoseconds_u64 now() const noexcept override;
 

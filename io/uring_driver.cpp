@@ -163,13 +163,13 @@ void uring_driver::detach() noexcept {
 
 // --- a turn ---------------------------------------------------------------------------
 
-void uring_driver::poll(ready_list&) noexcept {
+void uring_driver::poll() noexcept {
     hand_over();
     collect();
     reap();
 }
 
-void uring_driver::park(nanoseconds_u64 deadline, ready_list&) noexcept {
+void uring_driver::park(nanoseconds_u64 deadline) noexcept {
     hand_over();
     if (woken_ || ring_->has_completions()) {
         collect();

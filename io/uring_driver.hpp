@@ -49,10 +49,8 @@ public:
     // --- driver ------------------------------------------------------------------------
     void attach() noexcept override;
     void detach() noexcept override;
-
-    /// Operations finish through their home worker; `ready` stays as it is.
-    void poll(ready_list& ready) noexcept override;
-    void park(nanoseconds_u64 deadline, ready_list& ready) noexcept override;
+    void poll() noexcept override;
+    void park(nanoseconds_u64 deadline) noexcept override;
     void wake() noexcept override;
     [[nodiscard]] nanoseconds_u64 now() const noexcept override;
     [[nodiscard]] bool has_pending() const noexcept override;

@@ -6,8 +6,6 @@
 /// knows nothing of what happens inside: io_uring, epoll, a futex, or a simulated kernel with
 /// virtual time.
 
-#include <weft/runtime/core/runnable.hpp>
-
 #include <cstddef>
 #include <cstdint>
 
@@ -43,14 +41,14 @@ public:
     /// Owner, once, after the last operation: undoes `attach`.
     virtual void detach() noexcept {}
 
-    /// Owner. Hands queued work to the kernel and appends what has completed to `ready`. Never
-    /// blocks.
-    virtual void poll(ready_list& ready) noexcept = 0;
+    /// Owner. Hands queued work to the kernel; what has completed is pushed into the worker's ready
+    /// queue. Never blocks.
+    virtual void poll() noexcept = 0;
 
     /// Owner. Like `poll`, but with nothing to report it blocks until something completes, `wake`
     /// is called, or the clock reaches `deadline`. A `wake` that came before the call makes it
     /// return at once. May return early.
-    virtual void park(nanoseconds_u64 deadline, ready_list& ready) noexcept = 0;
+    virtual void park(nanoseconds_u64 deadline) noexcept = 0;
 
     /// Any thread. Makes the current or the next `park` return.
     virtual void wake() noexcept = 0;

@@ -4,9 +4,9 @@
 
 namespace weft::detail {
 
-void thread_driver::poll(ready_list&) noexcept {}
+void thread_driver::poll() noexcept {}
 
-void thread_driver::park(nanoseconds_u64 deadline, ready_list&) noexcept {
+void thread_driver::park(nanoseconds_u64 deadline) noexcept {
     scoped_lock const lock(mutex_);
     while (!notified_) {
         if (deadline == no_deadline) {

@@ -12,8 +12,8 @@ class thread_driver final : public driver {
 public:
     thread_driver() noexcept = default;
 
-    void poll(ready_list& ready) noexcept override;
-    void park(nanoseconds_u64 deadline, ready_list& ready) noexcept override;
+    void poll() noexcept override;
+    void park(nanoseconds_u64 deadline) noexcept override;
     void wake() noexcept override;
     [[nodiscard]] nanoseconds_u64 now() const noexcept override;
 

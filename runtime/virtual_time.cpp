@@ -106,9 +106,9 @@ virtual_driver::~virtual_driver() {
     *link = next_;
 }
 
-void virtual_driver::poll(ready_list&) noexcept {}
+void virtual_driver::poll() noexcept {}
 
-void virtual_driver::park(nanoseconds_u64 deadline, ready_list&) noexcept {
+void virtual_driver::park(nanoseconds_u64 deadline) noexcept {
     scoped_lock const lock(clock_->mutex_);
     deadline_ = deadline;
     parked_ = true;

@@ -82,8 +82,8 @@ public:
     explicit virtual_driver(virtual_clock& clock) noexcept;
     ~virtual_driver() override;
 
-    void poll(ready_list& ready) noexcept override;
-    void park(nanoseconds_u64 deadline, ready_list& ready) noexcept override;
+    void poll() noexcept override;
+    void park(nanoseconds_u64 deadline) noexcept override;
     void wake() noexcept override;
 
     [[nodiscard]] nanoseconds_u64 now() const noexcept override { return clock_->now(); }

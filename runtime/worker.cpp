@@ -355,9 +355,6 @@ void worker::expire_timers() noexcept {
 /// What became ready during a service is announced once, and only if it is more than one coroutine:
 /// this worker runs that soon.
 void worker::end_service() noexcept {
-    while (runnable* const each = completed_.pop_front()) {
-        enqueue(promise_base::from(*each));
-    }
     in_service_ = false;
     if (ready_.size_hint() > 1) {
         scheduler_->notify();
@@ -368,7 +365,7 @@ void worker::maintain() noexcept {
     in_service_ = true;
     serve_remote();
     if (driver_->has_pending()) {
-        driver_->poll(completed_);
+        driver_->poll();
     }
     expire_timers();
     end_service();
@@ -459,9 +456,9 @@ void worker::block(bool watches) noexcept {
     // relaxed: claim the right to block; the exchange below observes. The loser (relaxed) was
     // notified: it only polls.
     if (parker_.compare_exchange_strong(expected, parker_state::parked, relaxed, relaxed)) {
-        driver_->park(deadline, completed_);
+        driver_->park(deadline);
     } else {
-        driver_->poll(completed_);
+        driver_->poll();
     }
     // acquire: observe the latest waker's work (I1) and take the notification; pairs with
     // wake():publish

@@ -206,8 +206,7 @@ private:
     bool rose_for_one_ = false;  // since the last sleep
     bool searching_ = false;
     bool in_service_ = false;  // completions are being collected; end_service() announces them
-    ready_list completed_;
-    ready_list overflow_;  // ready, behind a full ring (I3)
+    ready_list overflow_;      // ready, behind a full ring (I3)
     timer_wheel wheel_;
 
     // --- owner and thieves (their own protocols) -------------------------------------
@@ -220,11 +219,12 @@ private:
     remote_queue<&remote_request::next> remote_;
 };
 
-/// The worker whose thread this is, or null on a foreign thread. To be read in functions that are
-/// not inlined: a coroutine that goes on elsewhere must not keep the address.
+/// The worker whose thread this is, or null on a foreign thread. Fork-join reads it directly, in
+/// functions that do not suspend: neither the worker nor the address of this variable may be kept
+/// across a suspension, after which a coroutine can be on another thread.
 WEFT_STATIC_TLS extern constinit thread_local worker* this_threads_worker;
 
-/// The same for everybody else. Not cached across a suspension.
+/// The same for everybody else: never inlined, so that a coroutine reads it anew each time.
 [[nodiscard]] worker* current_worker() noexcept;
 
 /// The current worker; aborts with the operation's name where there is none.

@@ -27,7 +27,6 @@ using weft::task;
 using weft::unique_fd;
 using weft::detail::io_kind;
 using weft::detail::no_deadline;
-using weft::detail::ready_list;
 using weft::detail::socket_state;
 using weft::detail::uring_driver;
 using weft::detail::uring_options;
@@ -51,17 +50,9 @@ public:
 
     uring_driver* operator->() const { return driver_; }
 
-    void park(std::uint64_t deadline) {
-        ready_list ready;
-        driver_->park(deadline, ready);
-        CHECK(ready.empty());
-    }
+    void park(std::uint64_t deadline) { driver_->park(deadline); }
 
-    void poll() {
-        ready_list ready;
-        driver_->poll(ready);
-        CHECK(ready.empty());
-    }
+    void poll() { driver_->poll(); }
 
 private:
     uring_driver* driver_;

@@ -374,21 +374,19 @@ TEST_SUITE("runtime/virtual_time") {
     TEST_CASE("a driver that was woken before it parks returns at once and time stands still") {
         virtual_clock time;
         virtual_driver driver(time);
-        weft::detail::ready_list ready;
         weft::detail::self_advance const moving(time);
         driver.wake();
-        driver.park(virtual_clock::origin + 5, ready);
+        driver.park(virtual_clock::origin + 5);
         CHECK(time.now() == virtual_clock::origin);
     }
 
     TEST_CASE("a driver that parks alone takes time to its deadline") {
         virtual_clock time;
         virtual_driver driver(time);
-        weft::detail::ready_list ready;
         weft::detail::self_advance const moving(time);
-        driver.park(virtual_clock::origin + 5, ready);
+        driver.park(virtual_clock::origin + 5);
         CHECK(time.now() == virtual_clock::origin + 5);
-        driver.park(virtual_clock::origin + 3, ready);
+        driver.park(virtual_clock::origin + 3);
         CHECK(time.now() == virtual_clock::origin + 5);
         CHECK(driver.now() == time.now());
     }
@@ -398,12 +396,8 @@ TEST_SUITE("runtime/virtual_time") {
         virtual_driver early(time);
         virtual_driver late(time);
         weft::detail::self_advance const moving(time);
-        std::thread other([&late] {
-            weft::detail::ready_list ready;
-            late.park(virtual_clock::origin + 9, ready);
-        });
-        weft::detail::ready_list ready;
-        early.park(virtual_clock::origin + 5, ready);
+        std::thread other([&late] { late.park(virtual_clock::origin + 9); });
+        early.park(virtual_clock::origin + 5);
         CHECK(time.now() == virtual_clock::origin + 5);
         late.wake();
         other.join();

@@ -37,9 +37,9 @@ struct worker_timer : timer_node {
 /// What a worker of a model waits in: nothing.
 class no_driver final : public driver {
 public:
-    void poll(ready_list&) noexcept override {}
+    void poll() noexcept override {}
 
-    void park(nanoseconds_u64, ready_list&) noexcept override {}
+    void park(nanoseconds_u64) noexcept override {}
 
     void wake() noexcept override {}
 
