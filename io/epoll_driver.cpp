@@ -45,6 +45,7 @@
 // I5 Tasks migrate, so a socket can be registered with several workers, and each edge wakes them
 //    all. A watch that saw `unclaimed_max` edges in a row with nobody waiting is dropped.
 // I6 The wake-up descriptor is edge-triggered: every write wakes, none has to be read back.
+// I7 A wait that fails ends the process with the error's name; it would fail again and again.
 
 namespace weft::detail {
 
@@ -158,6 +159,13 @@ void epoll_driver::park(nanoseconds_u64 deadline) noexcept {
 void epoll_driver::collect(nanoseconds_u64 timeout) noexcept {
     ::epoll_event events[batch_size];
     int const count = wait(events, timeout);
+    if (count >= 0) [[likely]] {
+        errors_.note_success();
+    } else if (errno == EINTR) {
+        errors_.note_interruption();
+    } else {
+        errors_.note_failure(errno);
+    }
     for (int i = 0; i < count; ++i) {
         on_event(events[i].data.fd, events[i].events);
     }

@@ -5,6 +5,7 @@
 /// epoll_driver.cpp, Protocol.
 
 #include <weft/io/op.hpp>
+#include <weft/io/wait_errors.hpp>
 #include <weft/runtime/base/intrusive_list.hpp>
 #include <weft/runtime/base/unique_fd.hpp>
 #include <weft/runtime/driver.hpp>
@@ -85,6 +86,7 @@ private:
     std::size_t in_flight_ = 0;
     bool woken_ = false;         // a wake was seen and no park has returned since
     bool precise_waits_ = true;  // the kernel takes timeouts in nanoseconds
+    wait_errors errors_{"epoll_wait"};
     epoll_statistics statistics_;
 };
 

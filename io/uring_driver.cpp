@@ -49,7 +49,8 @@
 //    This holds for sending; a receive would write back into the header later, so recv_vec waits
 //    for readiness and then calls recvmsg(2).
 // I6 Nothing blocks while work is refused: with something postponed, a wait is limited to
-//    retry_interval.
+//    retry_interval. Where the kernel refuses the wait, too, the worker sleeps that long instead;
+//    if that lasts, or for an error that does not pass, the process ends with the error's name.
 //
 // Rejected: holding operations back so that completions never exceed the completion queue.
 // Operations on sockets wait for other operations; if the receives held all places, the send that
@@ -237,10 +238,11 @@ void uring_driver::block(nanoseconds_u64 deadline) noexcept {
     if (accepted(ring_->wait(limit))) {
         return;
     }
-    if (timer_.fd) {
-        (void)accepted(ring_->collect_only());
-    } else {
-        (void)accepted(ring_->wait_only(limit < retry_interval ? limit : retry_interval));
+    bool const can_wait =
+        accepted(timer_.fd ? ring_->collect_only()
+                           : ring_->wait_only(limit < retry_interval ? limit : retry_interval));
+    if (!can_wait) {
+        (void)::poll(nullptr, 0, 1);  // keeps I6; in milliseconds
     }
 }
 
@@ -260,15 +262,22 @@ void uring_driver::set_timer(nanoseconds_u64 deadline) noexcept {
 }
 
 /// Judges an enter: true when the kernel did what it was told, or was merely interrupted. False
-/// when it took nothing and has to be asked again later. Anything else means that the ring is used
-/// wrongly.
+/// when it took nothing and has to be asked again later. Anything else ends the process (I6).
 bool uring_driver::accepted(int answer) noexcept {
-    if (answer >= 0 || answer == -EINTR || answer == -ETIME) [[likely]] {
+    if (answer >= 0 || answer == -ETIME) [[likely]] {
+        errors_.note_success();
+        return true;
+    }
+    if (answer == -EINTR) {
+        errors_.note_interruption();
         return true;
     }
     WEFT_CHECK(answer != -EBADR,
                "the kernel lost completions for lack of memory; operations would never end");
-    WEFT_CHECK(is_transient(-answer), "io_uring_enter fails");
+    if (!is_transient(-answer)) {
+        errors_.note_failure(-answer);
+    }
+    errors_.note_refusal(-answer);
     ++statistics_.refused;
     return false;
 }
@@ -384,6 +393,7 @@ void uring_driver::arm(watch& watched, tag name) noexcept {
     }
     sqe->user_data = static_cast<std::uint64_t>(name);
     watched.armed = true;
+    watched.lasts = multishot_;
 }
 
 // --- cancellation -----------------------------------------------------------------------
@@ -457,13 +467,16 @@ void uring_driver::take_answer(std::uint64_t user_data, int result, unsigned fla
 }
 
 /// A watch that has ended is armed again by the next turn. The descriptor is emptied first, or it
-/// would fire at once.
+/// would fire at once. A kernel that refuses the multishot form is asked for the plain one.
 void uring_driver::on_watch(watch& watched, int result, unsigned flags) noexcept {
     if ((flags & IORING_CQE_F_MORE) != 0) [[likely]] {
         return;
     }
     watched.armed = false;
     if (result < 0) {
+        if (!watched.lasts && !is_transient(-result)) {
+            panic_of_error("the watch of a worker's descriptor", -result);
+        }
         multishot_ = false;
         return;
     }

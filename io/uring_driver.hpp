@@ -11,6 +11,7 @@
 
 #include <weft/io/op.hpp>
 #include <weft/io/uring_options.hpp>
+#include <weft/io/wait_errors.hpp>
 #include <weft/runtime/base/intrusive_list.hpp>
 #include <weft/runtime/base/unique_fd.hpp>
 #include <weft/runtime/driver.hpp>
@@ -75,6 +76,7 @@ private:
     struct watch {
         unique_fd fd;
         bool armed = false;
+        bool lasts = false;  // armed in the multishot form
     };
 
     enum class tag : std::uint64_t;
@@ -114,6 +116,7 @@ private:
     std::size_t in_flight_ = 0;
     intrusive_list<io_op> postponed_;          // started, not in the kernel (I2)
     intrusive_list<io_op> postponed_cancels_;  // in the kernel; the cancellation is not (I3)
+    wait_errors errors_{"io_uring_enter"};
     uring_statistics statistics_;
 };
 

@@ -24,6 +24,9 @@ namespace weft::detail {
                                   char const* expression,
                                   char const* message) noexcept;
 
+/// Prints "weft: system_call fails: ERROR (description)" to stderr and aborts.
+[[noreturn]] WEFT_COLD void panic_of_error(char const* system_call, int error) noexcept;
+
 }  // namespace weft::detail
 
 #define WEFT_CHECK(condition, message) \

@@ -2,7 +2,9 @@
 
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/when_all.hpp>
+#include <weft/tests/support/death.hpp>
 #include <weft/tests/support/fd_count.hpp>
+#include <weft/tests/support/refused_call.hpp>
 #include <weft/tests/support/uring_setups.hpp>
 
 #include <doctest/doctest.h>
@@ -11,16 +13,14 @@
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
-#include <iterator>
 #include <memory>
 #include <span>
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -35,6 +35,7 @@ using weft::detail::epoll_driver;
 using weft::detail::epoll_statistics;
 using weft::detail::io_kind;
 using weft::detail::no_deadline;
+using weft::detail::panic_of_error;
 using weft::detail::socket_state;
 
 using bytes = std::vector<unsigned char>;
@@ -105,18 +106,13 @@ task<> receive(socket_state& socket, std::size_t room, std::size_t expected) {
     CHECK(got.value_or(std::size_t{99}) == expected);
 }
 
-/// From now on the kernel answers epoll_pwait2(2) with EPERM on this thread, as the filter of a
-/// container does that does not know the call. False where no filter is allowed.
-[[nodiscard]] bool forbid_precise_waits() {
-    ::sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(::seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_epoll_pwait2, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    ::sock_fprog const program{static_cast<unsigned short>(std::size(code)), code};
-    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+/// Every form of the call in which a worker waits. False where no filter is allowed.
+[[nodiscard]] bool refuse_waits(int error) {
+    return refuse_call(SYS_epoll_pwait2, error) && refuse_call(SYS_epoll_pwait, error)
+#if defined(SYS_epoll_wait)
+           && refuse_call(SYS_epoll_wait, error)
+#endif
+        ;
 }
 
 /// Parks until the deadline has passed. How often that took.
@@ -156,6 +152,23 @@ TEST_SUITE("io/epoll_driver/waiting") {
         driver.park(no_deadline);
     }
 
+    TEST_CASE("a wait that fails for good ends the process with the error's name") {
+        for (auto const& [error, name] :
+             {std::pair(EBADF, "EBADF"), std::pair(EPERM, "EPERM"), std::pair(EINTR, "EINTR")}) {
+            CAPTURE(name);
+            auto wait = [answer = error] {
+                attached driver;
+                if (!refuse_waits(answer)) {
+                    panic_of_error("epoll_wait", answer);  // no filter is allowed here
+                }
+                for (;;) {
+                    driver.park(no_deadline);
+                }
+            };
+            CHECK(aborted_saying(death_of(wait), std::string("epoll_wait fails: ") + name));
+        }
+    }
+
     TEST_CASE("every wake from another thread ends a park") {
         attached driver;
         constexpr int rounds = 1000;
@@ -187,7 +200,7 @@ TEST_SUITE("io/epoll_driver/waiting") {
     TEST_CASE("a park blocks until its deadline where a filter refuses precise waits") {
         std::thread filtered([] {
             attached driver;
-            if (forbid_precise_waits()) {
+            if (refuse_call(SYS_epoll_pwait2, EPERM)) {
                 CHECK(parks_until(driver, driver->now() + 3'000'000) < 10);
             }
         });

@@ -2,6 +2,7 @@
 
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/when_all.hpp>
+#include <weft/tests/support/death.hpp>
 #include <weft/tests/support/uring_setups.hpp>
 
 #include <doctest/doctest.h>
@@ -13,10 +14,13 @@
 #include <span>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 
 namespace {
@@ -57,6 +61,16 @@ public:
 private:
     uring_driver* driver_;
 };
+
+/// Processor time of children that have ended.
+double child_seconds() {
+    ::rusage used{};
+    CHECK(::getrusage(RUSAGE_CHILDREN, &used) == 0);
+    auto const seconds = [](::timeval const& time) {
+        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+    };
+    return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
 
 task<> send_all(socket_state& socket, bytes& data, std::atomic<int>& good) {
     auto const sent = co_await operation(io_kind::send_all, socket, std::span(data));
@@ -382,6 +396,34 @@ TEST_SUITE("io/uring_driver/operations") {
         workers.block_on(work());
         CHECK(good == 32);
         CHECK(postponed > 0);
+    }
+
+    TEST_CASE("a wait that fails for good ends the process with the error's name") {
+        WEFT_NEEDS_URING();
+        for (auto const& [error, name] :
+             {std::pair(EPERM, "EPERM"), std::pair(EBADF, "EBADF"), std::pair(EINTR, "EINTR")}) {
+            CAPTURE(name);
+            auto wait = [answer = error] {
+                attached driver(uring_failing(1, answer, 2));
+                for (;;) {
+                    driver.park(no_deadline);
+                }
+            };
+            CHECK(aborted_saying(death_of(wait), std::string("io_uring_enter fails: ") + name));
+        }
+    }
+
+    TEST_CASE("a refusal that lasts ends the process, which has used next to no processor time") {
+        WEFT_NEEDS_URING();
+        auto wait = [] {
+            attached driver(uring_failing(1, ENOMEM, 2));
+            for (;;) {
+                driver.park(no_deadline);
+            }
+        };
+        double const before = child_seconds();
+        CHECK(aborted_saying(death_of(wait), "io_uring_enter fails: ENOMEM"));
+        CHECK(child_seconds() - before < 1.0);
     }
 
     TEST_CASE("two workers drive their own rings") {
