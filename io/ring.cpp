@@ -219,10 +219,6 @@ std::string ring::probe(uring_features allowed) {
     grant(multishot_poll, (uring_.features & IORING_FEAT_RSRC_TAGS) != 0);
     grant(registered_ring_fd, offers(IORING_OP_MSG_RING));
     grant(poll_first, offers(IORING_OP_SOCKET));
-    grant(multishot_accept, offers(IORING_OP_SOCKET));
-    grant(multishot_recv, offers(IORING_OP_SEND_ZC));
-    grant(msg_ring, offers(IORING_OP_MSG_RING));
-    grant(cqe_skip, (uring_.features & IORING_FEAT_CQE_SKIP) != 0);
     ::io_uring_free_probe(table);
 
     enter_flags_ = has(no_iowait) ? uring_abi::enter_no_iowait : 0U;

@@ -24,7 +24,7 @@ public:
     /// WEFT_DRIVER=uring|epoll in the environment replaces `automatic`.
     driver_kind driver = driver_kind::automatic;
 
-    /// Submission queue entries of each ring, and completion queue entries (0: four times as many).
+    /// Submission queue entries of each ring, and completion queue entries (0: 16 times as many).
     /// WEFT_URING_ENTRIES and WEFT_CQ_ENTRIES in the environment replace them.
     unsigned ring_entries = 256;
     unsigned completion_entries = 0;

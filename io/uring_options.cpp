@@ -18,13 +18,9 @@ constexpr std::string_view feature_names[] = {
     "registered_ring_fd",
     "poll_first",
     "multishot_poll",
-    "multishot_accept",
-    "multishot_recv",
-    "msg_ring",
-    "cqe_skip",
 };
 static_assert(std::size(feature_names) == uring_feature_count);
-static_assert(static_cast<unsigned>(uring_feature::cqe_skip) + 1 == uring_feature_count);
+static_assert(static_cast<unsigned>(uring_feature::multishot_poll) + 1 == uring_feature_count);
 
 constexpr std::string_view blanks = " \t";
 

@@ -1,7 +1,7 @@
 #pragma once
 
 /// What the io_uring back end may use, and with which sizes: the features by name, and the options
-/// of a ring. Knows nothing of the kernel's headers.
+/// of a ring. Knows nothing of the kernel's headers. A feature that nothing uses has no name here.
 
 #include <cstdint>
 #include <string>
@@ -25,14 +25,9 @@ enum class uring_feature : std::uint8_t {
     // operations
     poll_first,      ///< 5.19: a receive that will have to wait does not try first
     multishot_poll,  ///< 5.13: one registration of the wake-up descriptor lasts
-    // offered by the kernel and reported; nothing in this back end depends on them
-    multishot_accept,  ///< 5.19
-    multishot_recv,    ///< 6.0
-    msg_ring,          ///< 5.18
-    cqe_skip,          ///< 5.17
 };
 
-inline constexpr unsigned uring_feature_count = 15;
+inline constexpr unsigned uring_feature_count = 11;
 
 /// The name by which a feature is masked and reported.
 [[nodiscard]] std::string_view name_of(uring_feature feature) noexcept;

@@ -14,6 +14,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
@@ -117,6 +118,25 @@ TEST_SUITE("io/runtime/driver") {
             CHECK(starts_with(rt.driver_report(), rt.uses_uring() ? "io_uring: " : "epoll: "));
             rt.block_on(use_the_network());
         }
+    }
+
+    TEST_CASE("the report names no feature that nothing uses") {
+        plain_environment const none;
+        runtime const rt(with_workers(1));
+        for (char const* const unused :
+             {"multishot_accept", "multishot_recv", "msg_ring", "cqe_skip"}) {
+            CAPTURE(unused);
+            CHECK_FALSE(contains(rt.driver_report(), unused));
+        }
+    }
+
+    TEST_CASE("a ring has 16 times as many completion entries unless told otherwise") {
+        plain_environment const none;
+        runtime_options options = with_workers(1);
+        options.ring_entries = 32;
+        runtime const rt(options);
+        CHECK(
+            (!rt.uses_uring() || contains(rt.driver_report(), "32 submission and 512 completion")));
     }
 
     TEST_CASE("no number of workers means one per processor") {
@@ -303,6 +323,32 @@ TEST_SUITE("io/runtime/end") {
             CHECK(fd_count() == fds);
             CHECK(weft::detail::frame_pool::live_frames() == frames);
         }
+    }
+
+    TEST_CASE("a task that ends with the runtime can still ask what its workers wait in") {
+        std::string told;
+        std::string kept;
+        bool uses_uring = false;
+        {
+            runtime rt(with_workers(2));
+            kept = rt.driver_report();
+            std::atomic<bool> started = false;
+            auto log = [&]() -> task<> {
+                auto const note = [&](void*) {
+                    told = rt.driver_report();
+                    uses_uring = rt.uses_uring();
+                };
+                std::unique_ptr<void, decltype(note)> const at_end(&told, note);
+                started = true;
+                co_await weft::sleep_for(1h);
+            };
+            rt.spawn(log());
+            while (!started) {
+                std::this_thread::yield();
+            }
+        }
+        CHECK(told == kept);
+        CHECK(uses_uring == starts_with(kept, "io_uring"));
     }
 
     TEST_CASE("a runtime that was never used leaves nothing behind") {
