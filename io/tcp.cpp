@@ -76,12 +76,13 @@ private:
            std::find(numbers.begin(), numbers.end(), error.value()) != numbers.end();
 }
 
-/// The connection is gone; the next one may be well. Linux reports its pending network errors here.
+/// The connection is gone; the next one may be well.
 [[nodiscard]] bool lost_before_accepted(std::error_code error) noexcept {
     return is_any_of(error,
-                     {ECONNABORTED,
+                     {ECONNABORTED,  // the peer has given up meanwhile
+                      // Errors of the network that were pending on the new socket; accept(2) says
+                      // to treat them like EAGAIN.
                       EPROTO,
-                      EPERM,
                       ENETDOWN,
                       ENETUNREACH,
                       EHOSTDOWN,
@@ -90,8 +91,13 @@ private:
                       ENONET});
 }
 
+/// The connection stays in the kernel's queue.
 [[nodiscard]] bool out_of_resources(std::error_code error) noexcept {
-    return is_any_of(error, {EMFILE, ENFILE, ENOBUFS, ENOMEM});
+    return is_any_of(error,
+                     {EMFILE,   // until the process closes a descriptor
+                      ENFILE,   // until any process does
+                      ENOBUFS,  // until the kernel has memory
+                      ENOMEM});
 }
 
 [[nodiscard]] task<> close_socket(tcp_socket& socket) {
@@ -375,10 +381,7 @@ result<tcp_stream> tcp_listener::take_over(result<unique_fd> accepted,
 }
 
 task<result<tcp_stream>> tcp_listener::accept_next(tcp_socket& socket) {
-    using namespace std::chrono_literals;
-    constexpr clock::duration shortest_pause = 5ms;
-    constexpr clock::duration longest_pause = 50ms;
-    clock::duration pause = shortest_pause;
+    detail::accept_retries retries;
     detail::socket_share const share(socket.state);  // for the pauses too
     for (;;) {
         accept_step step(socket);
@@ -386,11 +389,12 @@ task<result<tcp_stream>> tcp_listener::accept_next(tcp_socket& socket) {
         if (ended) {
             co_return take_over(step.op.take_descriptor(), step.peer());
         }
-        if (out_of_resources(ended.error())) {
-            co_await sleep_for(pause);
-            pause = std::min(2 * pause, longest_pause);
-        } else if (!lost_before_accepted(ended.error())) {
+        auto const pause_ms = retries.pause_ms_after(ended.error());
+        if (!pause_ms) {
             co_return failure(ended.error());
+        }
+        if (*pause_ms != 0) {
+            co_await sleep_for(std::chrono::milliseconds(*pause_ms));
         }
     }
 }
@@ -413,11 +417,26 @@ int tcp_listener::native_handle() const noexcept {
 
 namespace detail {
 
+/// A pause after each failure for want of resources. Lost connections are many when somebody makes
+/// them so, and each is a step forward: a pause after every 64 of them keeps the worker free where
+/// they are not.
+std::optional<unsigned> accept_retries::pause_ms_after(std::error_code error) noexcept {
+    constexpr unsigned lost_in_a_row_max = 64;
+    constexpr unsigned longest_pause_ms = 50;
+    if (lost_before_accepted(error)) {
+        if (++lost_count_ % lost_in_a_row_max != 0) {
+            return 0;
+        }
+    } else if (!out_of_resources(error)) {
+        return std::nullopt;
+    }
+    return std::exchange(pause_ms_, std::min(2 * pause_ms_, longest_pause_ms));
+}
+
 task<result<void>> accept_attempts::until_ready() const {
-    using namespace std::chrono_literals;
     socket_share const share(socket_->state);  // for the pause too
-    if (pauses_) {
-        co_await sleep_for(5ms);
+    if (pause_ms_ != 0) {
+        co_await sleep_for(std::chrono::milliseconds(pause_ms_));
     }
     basic_transfer<readiness, true> arrival(socket_->state, socket_->address);
     co_return co_await arrival;
@@ -429,9 +448,11 @@ bool accept_attempts::try_complete(std::error_code waited) {
         return false;
     }
     auto descriptor = step.op.take_descriptor();
-    pauses_ = !descriptor && out_of_resources(descriptor.error());
-    if (pauses_ || (!descriptor && lost_before_accepted(descriptor.error()))) {
-        return false;
+    if (!descriptor) {
+        if (auto const pause_ms = retries_.pause_ms_after(descriptor.error())) {
+            pause_ms_ = *pause_ms;
+            return false;
+        }
     }
     accepted.emplace(tcp_listener::take_over(std::move(descriptor), step.peer()));
     return true;

@@ -209,7 +209,8 @@ using accept_operation = basic_accept<false>;
 /// Errors: std::system_error that names the operation and the address. A connection that broke
 ///     before it was accepted is passed over. Where the process or the system is out of
 ///     descriptors or memory, accept tries again after a pause of 5 to 50 ms: connections wait in
-///     the kernel's queue meanwhile.
+///     the kernel's queue meanwhile. Every other error is the caller's, EPERM of a security module
+///     among them.
 /// Example: examples/echo_server.cpp
 class tcp_listener {
 public:
@@ -255,12 +256,24 @@ private:
 
 namespace detail {
 
+/// Judges the errors of accept(2): which of them another try may not meet, and when to make it.
+class accept_retries {
+public:
+    /// Milliseconds to wait before the next try, 0 for none; nothing when the error is the
+    /// caller's.
+    [[nodiscard]] std::optional<unsigned> pause_ms_after(std::error_code error) noexcept;
+
+private:
+    unsigned lost_count_ = 0;
+    unsigned pause_ms_ = 5;
+};
+
 /// Accepting as a branch of a select: waits without effect, and then tries.
 class accept_attempts {
 public:
     explicit accept_attempts(tcp_socket& listener) noexcept : socket_(&listener) {}
 
-    /// The wait for a connection; after a failure for want of resources, a pause first.
+    /// The wait for a connection; after failures, a pause first.
     [[nodiscard]] task<result<void>> until_ready() const;
 
     /// True when accept() would not wait; `accepted` is what it would give then.
@@ -270,7 +283,8 @@ public:
 
 private:
     tcp_socket* socket_;
-    bool pauses_ = false;
+    accept_retries retries_;
+    unsigned pause_ms_ = 0;
 };
 
 /// The result of an accept, or the exception that tells of its error.

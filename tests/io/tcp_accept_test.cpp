@@ -1,21 +1,28 @@
 #include <weft/io/tcp.hpp>
+#include <weft/runtime/timeout.hpp>
+#include <weft/tests/support/death.hpp>
 #include <weft/tests/support/io_fixture.hpp>
+#include <weft/tests/support/refused_call.hpp>
 #include <weft/tests/support/skip.hpp>
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <cstdio>
 #include <ctime>
 #include <set>
+#include <string>
 #include <system_error>
 #include <vector>
 
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace {
@@ -125,7 +132,78 @@ task<> accept_and_count(tcp_listener& listener, std::atomic<int>& accepted) {
     ++accepted;
 }
 
+/// Runs an accept in a process whose accept4 always fails so, for a moment. What it says: the
+/// error, or that it waits; and whether it has used the processor for more than half of the time.
+std::string accept_under(int error) {
+    auto work = [error] {
+        if (!refuse_call(SYS_accept4, error)) {
+            std::fprintf(stderr, "no filter is allowed");
+            return;
+        }
+        weft::runtime_options options = with_workers(1);
+        options.driver = weft::driver_kind::epoll;
+        weft::runtime rt(options);
+        auto try_for_a_while = []() -> task<std::string> {
+            tcp_listener listener(address::loopback_v4(0));
+            unique_fd const client = connect_foreign(listener.local_address());
+            auto accept = [&]() -> task<tcp_stream> {
+                tcp_stream taken = co_await listener.accept();
+                co_return taken;
+            };
+            double const before = cpu_seconds();
+            auto const ended = co_await (weft::timeout(200ms, accept()) | as_result);
+            bool const spins = cpu_seconds() - before > 0.1;
+            std::string said = ended ? "accepted" : ended.error().message();
+            co_return spins ? said + ", busy" : said;
+        };
+        std::fprintf(stderr, "%s", rt.block_on(try_for_a_while()).c_str());
+    };
+    return death_of(work).text;
+}
+
 }  // namespace
+
+TEST_SUITE("io/tcp/accept/errors") {
+    TEST_CASE("an error that belongs to no connection is reported, and nothing is retried busily") {
+        struct refusal {
+            int error;
+            bool is_reported;
+        };
+
+        for (refusal const each : {refusal{EPERM, true},
+                                   refusal{EACCES, true},
+                                   refusal{EINVAL, true},
+                                   refusal{EBADF, true},
+                                   refusal{EOPNOTSUPP, true},
+                                   refusal{EINTR, true},
+                                   refusal{ECONNABORTED, false},
+                                   refusal{ENETDOWN, false},
+                                   refusal{EPROTO, false},
+                                   refusal{EMFILE, false},
+                                   refusal{ENOMEM, false}}) {
+            CAPTURE(each.error);
+            int const seen = each.is_reported ? each.error : ETIMEDOUT;
+            std::string const said = accept_under(each.error);
+            if (said != "no filter is allowed") {
+                CHECK(said == std::error_code(seen, std::system_category()).message());
+            }
+        }
+    }
+
+    TEST_CASE("lost connections are passed over at once, and a long row of them with pauses") {
+        weft::detail::accept_retries retries;
+        std::error_code const lost(ECONNABORTED, std::system_category());
+        unsigned pauses = 0;
+        unsigned longest_ms = 0;
+        for (int i = 0; i < 640; ++i) {
+            unsigned const pause_ms = retries.pause_ms_after(lost).value();
+            pauses += pause_ms != 0 ? 1 : 0;
+            longest_ms = std::max(longest_ms, pause_ms);
+        }
+        CHECK(pauses == 10);
+        CHECK(longest_ms == 50);
+    }
+}
 
 TEST_SUITE("io/tcp/accept") {
     TEST_CASE("two hundred connections at once each get their own answer") {
