@@ -11,6 +11,9 @@ namespace {
 /// Written by every constructor.
 atomic<std::uint64_t> next_serial{1};
 
+/// Stands in socket_state::waiting_ once the descriptor is gone.
+constinit close_wait all_told;
+
 }  // namespace
 
 socket_state::socket_state(unique_fd owned) noexcept
@@ -29,6 +32,9 @@ socket_state::~socket_state() {
         WEFT_CHECK(in_flight() == 0,
                    "a tcp_stream is destroyed while a task waits in it" WEFT_END_TASKS_FIRST);
     }
+    // relaxed: hint — whoever destroys is ordered behind the close, and the mark is compared only
+    WEFT_CHECK(!is_closing() || waiting_.load(relaxed) == &all_told,
+               "a socket is destroyed while a close of it is in flight");
 }
 
 bool socket_state::enter() noexcept {
@@ -64,19 +70,53 @@ std::uint32_t socket_state::in_flight() const noexcept {
     return word_.load(acquire) & ~closing_bit;
 }
 
-bool socket_state::begin_close(promise_base& closer) noexcept {
-    closer_ = &closer;
-    // The closer holds a share of its own while it shuts down, so that the last operation out finds
-    // everything done.
-    // acq_rel: claim — set closing and publish closer_; pairs with enter() and leave()
-    std::uint32_t const before = word_.fetch_add(closing_bit | 1, acq_rel);
-    WEFT_CHECK((before & closing_bit) == 0, "a socket is closed twice");
-    if (before != 0) {
+bool socket_state::begin_close(close_wait& by) noexcept {
+    // relaxed: hint — the exchange decides
+    std::uint32_t seen = word_.load(relaxed);
+    do {
+        if ((seen & closing_bit) != 0) {
+            return wait_for_closer(by);
+        }
+        // The closer holds a share of its own while it shuts down, so that the last operation out
+        // finds everything done.
+        // acq_rel: claim the close, and observe the operations that have left; pairs with enter()
+        // and leave(). The loser (relaxed) looks again.
+    } while (!word_.compare_exchange_weak(seen, seen + (closing_bit | 1), acq_rel, relaxed));
+    by.is_closer_ = true;
+    closer_ = by.waiter_;
+    if (seen != 0) {
         // Fails on a socket that is not connected, where there is nothing to end.
         ::shutdown(fd(), SHUT_RDWR);
     }
-    // acq_rel: count — give the share back; pairs with leave()
-    return word_.fetch_sub(1, acq_rel) == (closing_bit | 1);
+    // acq_rel: count — give the share back and publish closer_; pairs with leave()
+    return word_.fetch_sub(1, acq_rel) != (closing_bit | 1);
+}
+
+/// False when the closer is done.
+bool socket_state::wait_for_closer(close_wait& by) noexcept {
+    // acquire: observe the end of the close; pairs with tell_all():publish
+    close_wait* newest = waiting_.load(acquire);
+    do {
+        if (newest == &all_told) {
+            return false;
+        }
+        by.next_ = newest;
+        // release: publish the node; pairs with tell_all():observe. The loser (acquire: as above)
+        // looks again.
+    } while (!waiting_.compare_exchange_weak(newest, &by, release, acquire));
+    return true;
+}
+
+/// Whoever sees the mark, or is woken, may destroy this object.
+void socket_state::tell_all() noexcept {
+    // acq_rel: publish the end of the close, and observe who waits for it; pairs with
+    // wait_for_closer()
+    close_wait* each = waiting_.exchange(&all_told, acq_rel);
+    while (each != nullptr && each != &all_told) {
+        promise_base& waiter = *each->waiter_;
+        each = each->next_;
+        waiter.context_->sched->schedule(waiter);
+    }
 }
 
 }  // namespace weft::detail

@@ -3,17 +3,20 @@
 /// What the operations on one descriptor share: the descriptor, its identity, and the gate through
 /// which every operation passes so that closing can wait for them.
 ///
-/// Protocol of closing: gate → shut down → drain → close.
+/// Protocol of closing: gate → shut down → drain → close → tell.
 ///   word_: in-flight count (low bits) | closing
 ///   enter():  count + 1 unless closing                    (an operation is about to start)
 ///   leave():  count - 1; the last one out after closing wakes the closer. An operation leaves when
 ///             its task has been resumed or unwound, because errors are told with the peer's name
-///   close:    set closing; if the count is not 0, shutdown(2) makes every operation in flight end,
-///             on whichever worker it is; wait until the count is 0; only then close(2), so that no
-///             operation ever meets a reused number. An idle socket is not shut down, so that
-///             SO_LINGER alone decides whether its peer sees an end or a reset
+///   close:    set closing; whoever sets it is the closer. If the count is not 0, shutdown(2) makes
+///             every operation in flight end, on whichever worker it is; wait until the count is 0;
+///             only then close(2), so that no operation ever meets a reused number. An idle socket
+///             is not shut down, so that SO_LINGER alone decides whether its peer sees an end or a
+///             reset
+///   others:   who finds closing set waits in waiting_ for the closer, which puts the mark
+///             all_told there when the descriptor is gone, and wakes them
 /// I1 Once closing is set the count only falls, so that it reaches 0 once, one operation (or the
-///    closer) sees it do so, and the descriptor is closed when nobody uses it.
+///    closer) sees it do so, and the descriptor is closed once, when nobody uses it.
 /// I2 An operation that ends while closing is set reports weft::errc::closed, not what shutdown
 ///    made of it.
 /// I3 A connection that broke is not mistaken for one that ended: the kernel tells the error once,
@@ -27,6 +30,25 @@
 
 namespace weft::detail {
 
+/// One close() of a socket, in its frame. At most one of them closes; the others wait for it.
+class close_wait {
+public:
+    /// Stands for nobody.
+    constexpr close_wait() noexcept = default;
+
+    explicit close_wait(promise_base& caller) noexcept : waiter_(&caller) {}
+
+    /// After begin_close(): the socket is drained and this caller has to close it.
+    [[nodiscard]] bool is_closer() const noexcept { return is_closer_; }
+
+private:
+    friend class socket_state;
+
+    promise_base* waiter_ = nullptr;
+    close_wait* next_ = nullptr;
+    bool is_closer_ = false;
+};
+
 class socket_state {
 public:
     /// Takes ownership of the descriptor.
@@ -35,7 +57,7 @@ public:
     socket_state(socket_state const&) = delete;
     socket_state& operator=(socket_state const&) = delete;
 
-    /// Requires: no operation in flight. Closes the descriptor if close() did not.
+    /// Requires: no operation and no close in flight. Closes the descriptor if close() did not.
     ~socket_state();
 
     [[nodiscard]] int fd() const noexcept { return fd_.value(); }
@@ -54,21 +76,28 @@ public:
 
     [[nodiscard]] std::uint32_t in_flight() const noexcept;
 
-    /// Any thread, once: sets closing and shuts the descriptor down if it is in use. True when
-    /// nothing is in flight, else `closer` is scheduled when the last operation has left.
-    [[nodiscard]] bool begin_close(promise_base& closer) noexcept;
+    /// Any thread. The first caller sets closing and shuts the descriptor down if it is in use. True
+    /// when the caller must stay suspended: the closer until the last operation has left, another
+    /// one until the closer is done. Then, or at once, close_wait::is_closer() tells which it is;
+    /// one that is not must not touch this object again.
+    [[nodiscard]] bool begin_close(close_wait& by) noexcept;
 
-    /// After begin_close(), nothing in flight: closes. Errors of close(2) are of no use to anybody
-    /// and are dropped.
-    void finish_close() noexcept { fd_.reset(); }
+    /// The closer, nothing in flight: closes, and wakes those who wait for it. Errors of close(2)
+    /// are of no use to anybody and are dropped. The last access to this object.
+    void finish_close() noexcept {
+        fd_.reset();
+        tell_all();
+    }
 
     /// The same where a back end has closed the descriptor.
-    void note_closed() noexcept { (void)fd_.release(); }
+    void note_closed() noexcept {
+        (void)fd_.release();
+        tell_all();
+    }
 
     /// The error that broke the connection, or 0.
     [[nodiscard]] int broken() const noexcept {
-        // relaxed: hint — the reader that saw the error, or sees the end because of it, is ordered
-        // with it by the kernel at best
+        // relaxed: hint — whoever misses it tells of a reset
         return broken_.load(relaxed);
     }
 
@@ -85,6 +114,9 @@ public:
 private:
     static constexpr std::uint32_t closing_bit = 1U << 31U;
 
+    [[nodiscard]] bool wait_for_closer(close_wait& by) noexcept;
+    void tell_all() noexcept;
+
     // --- constant after construction, until finish_close() --------------------------
     unique_fd fd_;
     std::uint64_t serial_;
@@ -94,7 +126,9 @@ private:
     atomic<std::uint32_t> word_{0};
     /// Written by operations that fail, read by those that meet the end of the stream.
     atomic<int> broken_{0};
-    promise_base* closer_ = nullptr;  // written before closing is set, read by the last one out
+    /// Written by those who wait for the closer, and by it: a stack, or the mark all_told.
+    atomic<close_wait*> waiting_{nullptr};
+    promise_base* closer_ = nullptr;  // written by the closer, read by the last one out
 };
 
 /// Keeps the socket from being closed during what consists of several operations. Holds nothing

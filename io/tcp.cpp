@@ -102,10 +102,10 @@ private:
 
 [[nodiscard]] task<> close_socket(tcp_socket& socket) {
     (void)detail::require_worker("close");
-    if (socket.state.is_closing()) {
+    bool const is_closer = co_await detail::drain_operation(socket.state);
+    if (!is_closer) {
         co_return;
     }
-    co_await detail::drain_operation(socket.state);
     plain_step step(io_kind::close, socket);
     step.op.resume_when_stopped();
     auto const closed = co_await step;

@@ -25,14 +25,17 @@ public:
     [[nodiscard]] bool await_ready() const noexcept { return false; }
 
     template <std::derived_from<promise_base> Promise>
-    [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> closer) noexcept {
-        return !socket_->begin_close(closer.promise());
+    [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> caller) noexcept {
+        wait_ = close_wait(caller.promise());
+        return socket_->begin_close(wait_);
     }
 
-    void await_resume() const noexcept {}
+    /// True when the caller has to close; otherwise the socket may be gone.
+    [[nodiscard]] bool await_resume() const noexcept { return wait_.is_closer(); }
 
 private:
     socket_state* socket_;
+    close_wait wait_;
 };
 
 }  // namespace detail
@@ -48,8 +51,8 @@ class accept_attempts;
 
 /// A TCP connection.
 ///
-/// Thread safety: one task reads and one task writes at a time, on any workers; nothing else is
-///     shared.
+/// Thread safety: one task reads and one task writes at a time, on any workers, and any number of
+///     tasks close; nothing else is shared.
 /// Cancellation: a stop ends a waiting operation and unwinds its task. If the transfer was complete
 ///     before the stop reached it, its result is delivered. read_some then has taken nothing; a
 ///     stopped read_exact or write_all may have transferred a part.
@@ -96,8 +99,8 @@ public:
     result<void> shutdown_write() noexcept;
 
     /// Ends what is in flight with weft::errc::closed, waits for it, and closes the socket. Later
-    /// operations end with weft::errc::closed, and a second close() does nothing. A stop does not
-    /// interrupt it.
+    /// operations end with weft::errc::closed. Any number of tasks may close, at the same time or
+    /// later: one does, and none returns before it is done. A stop does not interrupt it.
     [[nodiscard]] task<> close();
 
     [[nodiscard]] bool is_open() const noexcept;

@@ -6,6 +6,7 @@
 #include <weft/runtime/task.hpp>
 #include <weft/runtime/thread_pool.hpp>
 #include <weft/runtime/when_all.hpp>
+#include <weft/tests/support/death.hpp>
 #include <weft/tests/support/fd_count.hpp>
 #include <weft/tests/support/socket_pair.hpp>
 
@@ -30,22 +31,34 @@ using weft::unique_fd;
 using weft::detail::promise_base;
 using weft::detail::socket_state;
 
-/// Waits until the socket has drained.
+/// Waits until the socket has drained, or somebody else has closed it.
 class drain {
 public:
-    explicit drain(socket_state& socket) noexcept : socket_(&socket) {}
+    /// `begun` counts the closes that have begun.
+    explicit drain(socket_state& socket, std::atomic<int>* begun = nullptr) noexcept
+        : socket_(&socket)
+        , begun_(begun) {}
 
     [[nodiscard]] bool await_ready() const noexcept { return false; }
 
     template <std::derived_from<promise_base> Promise>
-    [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> closer) noexcept {
-        return !socket_->begin_close(closer.promise());
+    [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> caller) noexcept {
+        wait_ = weft::detail::close_wait(caller.promise());
+        std::atomic<int>* const begun = begun_;
+        bool const waits = socket_->begin_close(wait_);
+        if (begun != nullptr) {
+            ++*begun;
+        }
+        return waits;
     }
 
-    void await_resume() const noexcept {}
+    /// True when the caller has to close.
+    bool await_resume() const noexcept { return wait_.is_closer(); }
 
 private:
     socket_state* socket_;
+    std::atomic<int>* begun_;
+    weft::detail::close_wait wait_;
 };
 
 /// Suspends a coroutine until the test resumes it. Anybody else's wake-up is told apart.
@@ -213,6 +226,46 @@ TEST_SUITE("io/socket_state") {
         CHECK(pair.near->fd() == -1);
     }
 
+    TEST_CASE("of many closes one closes, the others wait for it, and the first out may destroy") {
+        constexpr int count = 3;
+        for (unsigned const workers : {1U, 2U}) {
+            thread_pool pool(workers);
+            for (int round = 0; round < 200; ++round) {
+                two_sockets pair;
+                std::atomic<int> begun = 0;
+                std::atomic<int> closers = 0;
+                std::atomic<int> ended = 0;
+                auto close = [&]() -> task<> {
+                    bool const is_closer = co_await drain(*pair.near, &begun);
+                    if (is_closer) {
+                        ++closers;
+                        pair.near->finish_close();
+                    }
+                    if (ended++ == 0) {
+                        pair.near.reset();
+                    }
+                };
+                auto use = [&]() -> task<> {
+                    while (begun < count) {
+                        co_await weft::yield();
+                    }
+                    for (int i = 0; i < 10; ++i) {
+                        co_await weft::yield();
+                        CHECK(ended == 0);
+                    }
+                    pair.near->leave();
+                };
+                CHECK(pair.near->enter());
+                auto work = [&]() -> task<> {
+                    co_await weft::when_all(close(), close(), close(), use());
+                };
+                pool.block_on(work());
+                CHECK(closers == 1);
+                CHECK(ended == count);
+            }
+        }
+    }
+
     TEST_CASE("nothing enters a socket that is closing") {
         thread_pool pool(1);
         two_sockets const pair;
@@ -249,6 +302,20 @@ TEST_SUITE("io/socket_state") {
             std::this_thread::yield();
         }
         CHECK(woken_by_test);
+        pair.near->finish_close();
+    }
+
+    TEST_CASE("a socket that is destroyed while it is being closed ends the process") {
+        auto destroy_early = [] {
+            thread_pool pool(1);
+            two_sockets pair;
+            auto work = [&]() -> task<> {
+                co_await drain(*pair.near);
+                pair.near.reset();
+            };
+            pool.block_on(work());
+        };
+        CHECK(aborted_saying(death_of(destroy_early), "while a close of it is in flight"));
     }
 
     TEST_CASE("the closer is woken once, when the last of many threads is out") {
@@ -277,6 +344,7 @@ TEST_SUITE("io/socket_state") {
                 CHECK(pair.near->in_flight() == 0);
                 CHECK_FALSE(drained);
                 drained = true;
+                pair.near->finish_close();
             };
             while (passes < round % 10) {
                 std::this_thread::yield();

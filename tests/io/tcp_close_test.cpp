@@ -278,6 +278,82 @@ TEST_SUITE("io/tcp/close") {
         });
     }
 
+    TEST_CASE("two tasks that close one stream both return when it is closed") {
+        weft::runtime rt(with_workers(2));
+        tcp_listener listener(address::loopback_v4(0));
+        auto closer = [](tcp_stream& stream, arrivals& arrived) -> task<> {
+            co_await weft::yield();
+            for (++arrived; arrived < 2;) {
+                co_await weft::yield();
+            }
+            co_await stream.close();
+            CHECK(stream.native_handle() == -1);
+        };
+        auto work = [&]() -> task<> {
+            tcp_stream const client = co_await tcp_stream::connect(listener.local_address());
+            tcp_stream server = co_await listener.accept();
+            arrivals arrived = 0;
+            auto body = [&](nursery& children) -> task<> {
+                children.spawn(closer(server, arrived));
+                children.spawn(closer(server, arrived));
+                co_return;
+            };
+            co_await weft::scope(body);
+        };
+        for (int i = 0; i < 2000; ++i) {
+            rt.block_on(work());
+        }
+    }
+
+    TEST_CASE("closes of a stream in use all wait until its last operation has ended") {
+        on_one_and_two_workers([](auto&) -> task<> {
+            for (int i = 0; i < 20; ++i) {
+                arrivals arrived = 0;
+                stream_pair pair = co_await connected_pair(small_buffers());
+                co_await weft::when_all(read_until_closed(pair.near, arrived),
+                                        write_until_closed(pair.near, arrived),
+                                        close_after(pair.near, arrived, 2),
+                                        close_after(pair.near, arrived, 2),
+                                        close_after(pair.near, arrived, 2));
+            }
+        });
+    }
+
+    TEST_CASE("closes of a listener in use all wait until its last accept has ended") {
+        on_one_and_two_workers([](auto&) -> task<> {
+            for (int i = 0; i < 20; ++i) {
+                arrivals arrived = 0;
+                tcp_listener listener(address::loopback_v4(0));
+                co_await weft::when_all(accept_until_closed(listener, arrived),
+                                        accept_until_closed(listener, arrived),
+                                        close_after(listener, arrived, 2),
+                                        close_after(listener, arrived, 2));
+            }
+        });
+    }
+
+    TEST_CASE("a close that waits for another one is not interrupted by a stop") {
+        on_one_and_two_workers([](auto&) -> task<> {
+            arrivals arrived = 0;
+            std::atomic<int> closed = 0;
+            stream_pair pair = co_await connected_pair();
+            auto closer = [&]() -> task<> {
+                co_await pair.near.close();
+                CHECK(pair.near.native_handle() == -1);
+                ++closed;
+            };
+            auto body = [&](nursery& children) -> task<> {
+                children.spawn(read_until_closed(pair.near, arrived));
+                co_await wait_for(arrived, 1);
+                children.spawn(closer());
+                children.spawn(closer());
+                children.request_stop();
+            };
+            co_await weft::scope(body);
+            CHECK(closed == 2);
+        });
+    }
+
     TEST_CASE("a close is not interrupted by a stop that came before it") {
         on_one_and_two_workers([](auto&) -> task<> {
             stream_pair pair = co_await connected_pair();
