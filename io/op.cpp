@@ -1,5 +1,6 @@
 #include <weft/io/op.hpp>
 
+#include <weft/io/direct_call.hpp>
 #include <weft/runtime/base/error.hpp>
 #include <weft/runtime/ready_budget.hpp>
 
@@ -25,6 +26,10 @@ void advance(iovec*& vectors, unsigned& vector_count, std::size_t count) noexcep
         vectors->iov_len -= count;
     }
 }
+
+/// A call that does not wait is hardly ever interrupted twice: a kernel that says so for ever is
+/// not asked for ever.
+constexpr std::uint8_t interruptions_max = 100;
 
 [[nodiscard]] bool is_receive(io_kind kind) noexcept {
     return kind == io_kind::recv || kind == io_kind::recv_exact || kind == io_kind::recv_vec;
@@ -75,18 +80,17 @@ bool io_op::absorb(int answer) noexcept {
     if (kind == io_kind::close && answer != -ECANCELED) {
         answer = 0;  // whatever close(2) says, the descriptor is gone, and its number may be reused
     }
-    if (answer == -EINTR && !cancel_wanted) {
+    if (answer == -EINTR && !cancel_wanted && interruptions < interruptions_max) {
+        ++interruptions;
         return false;
     }
+    interruptions = 0;
+    answer = told_again(answer);
     if (answer < 0) {
         answer_ = answer;
         if (breaks_connection(-answer)) {
             socket->note_broken(-answer);
         }
-        return is_over = true;
-    }
-    if (answer == 0 && is_receive(kind) && socket->broken() != 0) {
-        answer_ = -socket->broken();  // keeps socket_state I3
         return is_over = true;
     }
     auto const count = static_cast<std::size_t>(answer);
@@ -126,10 +130,31 @@ bool io_op::absorb(int answer) noexcept {
     return is_over;
 }
 
+/// keeps I4: what whoever comes second is told is replaced by the error that broke the connection.
+int io_op::told_again(int answer) const noexcept {
+    bool const ends = answer == 0 && is_receive(kind);
+    if (!ends && answer != -EPIPE) [[likely]] {
+        return answer;
+    }
+    int const known = socket->broken();
+    if (!ends && known != 0) {
+        return -known;
+    }
+    switch (end_of_stream(socket->fd())) {
+        case stream_end::none:
+            return known != 0 ? -known : -ECONNRESET;
+        case stream_end::unknown:
+            return known != 0 ? -known : answer;
+        case stream_end::orderly:
+            break;
+    }
+    return answer;
+}
+
 void io_op::finish() noexcept {
     WEFT_ASSERT(is_over && in_kernel == 0, "an operation finishes while the kernel has it");
     judge();
-    settle(answer_ == -ECANCELED && !refused_);
+    settle(answer_ == -ECANCELED && cancel_wanted && !refused_);  // keeps I2
 }
 
 void io_op::judge() noexcept {

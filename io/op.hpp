@@ -10,8 +10,10 @@
 ///
 /// I1 The kernel may touch `data` until the answer: `finish` is called only when nothing of this
 ///    operation is left in the kernel, neither itself nor a cancellation aimed at it.
-/// I2 Success wins: a result that arrived is delivered even though a stop was requested.
+/// I2 Success wins: a result that arrived is delivered even though a stop was requested. A task is
+///    unwound only if it was stopped: -ECANCELED that nobody asked for is an error like others.
 /// I3 A descriptor that an operation has received and nobody has taken is closed by the destructor.
+/// I4 A connection that broke never looks as if the peer had ended it (socket_state I3).
 
 #include <weft/io/socket_state.hpp>
 #include <weft/runtime/base/intrusive_list.hpp>
@@ -122,13 +124,15 @@ public:
     // --- home's thread only; belongs to the back end -------------------------------------
     std::uint8_t in_kernel =
         0;  ///< completions still expected: the operation's own and its cancellation's
-    bool cancel_wanted = false;  ///< asked to cancel; do not ask the kernel again
-    bool is_over = false;        ///< absorb() has returned true
-    std::uint8_t stage = 0;      ///< what the back end has done so far; 0: nothing
+    bool cancel_wanted = false;      ///< asked to cancel; do not ask the kernel again
+    bool is_over = false;            ///< absorb() has returned true
+    std::uint8_t stage = 0;          ///< what the back end has done so far; 0: nothing
+    std::uint8_t interruptions = 0;  ///< answers EINTR in a row
 
 private:
     static void on_cancel(pinned_operation& base) noexcept;
     void judge() noexcept;
+    [[nodiscard]] int told_again(int answer) const noexcept;
 
     int answer_ = 0;                 // ≥ 0, or -errno
     bool holds_descriptor_ = false;  // answer_ is a descriptor that nobody has taken (I3)

@@ -38,7 +38,6 @@ namespace {
 signal_set::signal_set(std::initializer_list<int> numbers) : state_(redirect(numbers)) {}
 
 task<int> signal_set::next() {
-    static address const nowhere = address::any_v4(0);
     for (;;) {
         co_await this_task::stop_point();
         ::signalfd_siginfo received;
@@ -49,7 +48,7 @@ task<int> signal_set::next() {
         if (count < 0 && errno != EAGAIN && errno != EINTR) {
             throw std::system_error(errno, std::system_category(), "signal_set");
         }
-        co_await readiness_operation(state_, nowhere);
+        co_await readiness_operation(state_, "wait for a signal");
     }
 }
 

@@ -19,8 +19,10 @@
 ///    closer) sees it do so, and the descriptor is closed once, when nobody uses it.
 /// I2 An operation that ends while closing is set reports weft::errc::closed, not what shutdown
 ///    made of it.
-/// I3 A connection that broke is not mistaken for one that ended: the kernel tells the error once,
-///    to the reader or to the writer, and afterwards the end of the stream; we remember it.
+/// I3 A connection that broke is not mistaken for one that ended. The kernel tells the error once,
+///    to the reader or to the writer, and perhaps to neither (a transfer with MSG_WAITALL that has
+///    a part answers with the part); afterwards it tells the end of the stream. So whoever is told
+///    the end asks whether the peer sent one (direct_call.hpp); which error it was is kept here.
 
 #include <weft/runtime/base/atomic.hpp>
 #include <weft/runtime/base/unique_fd.hpp>
@@ -76,10 +78,10 @@ public:
 
     [[nodiscard]] std::uint32_t in_flight() const noexcept;
 
-    /// Any thread. The first caller sets closing and shuts the descriptor down if it is in use. True
-    /// when the caller must stay suspended: the closer until the last operation has left, another
-    /// one until the closer is done. Then, or at once, close_wait::is_closer() tells which it is;
-    /// one that is not must not touch this object again.
+    /// Any thread. The first caller sets closing and shuts the descriptor down if it is in use.
+    /// True when the caller must stay suspended: the closer until the last operation has left,
+    /// another one until the closer is done. Then, or at once, close_wait::is_closer() tells which
+    /// it is; one that is not must not touch this object again.
     [[nodiscard]] bool begin_close(close_wait& by) noexcept;
 
     /// The closer, nothing in flight: closes, and wakes those who wait for it. Errors of close(2)

@@ -333,7 +333,7 @@ result<box<tcp_socket>> connect_step::take() noexcept {
 box<tcp_socket> connect_step::take_or_throw() {
     auto connected = take();
     if (!connected) {
-        throw_io_error(connected.error(), "connect to", socket->address);
+        throw_io_error(connected.error(), "connect to", &socket->address);
     }
     return std::move(*connected);
 }
@@ -347,7 +347,7 @@ tcp_listener::tcp_listener(box<tcp_socket> socket) noexcept : socket_(std::move(
 tcp_listener::tcp_listener(address const& local, listen_options const& options) {
     auto made = bind_and_listen(local, options);
     if (!made) {
-        detail::throw_io_error(made.error(), "listen on", local);
+        detail::throw_io_error(made.error(), "listen on", &local);
     }
     socket_ = std::move(*made);
 }
@@ -460,7 +460,7 @@ bool accept_attempts::try_complete(std::error_code waited) {
 
 tcp_stream stream_or_throw(result<tcp_stream>&& accepted, address const& local) {
     if (!accepted) {
-        throw_io_error(accepted.error(), "accept on", local);
+        throw_io_error(accepted.error(), "accept on", &local);
     }
     return std::move(*accepted);
 }

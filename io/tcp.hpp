@@ -17,7 +17,7 @@ namespace weft {
 
 namespace detail {
 
-/// What closing waits in first: that no operation is in flight.
+/// What closing waits in first: that no operation is in flight, or that somebody else has closed.
 class drain_operation {
 public:
     explicit drain_operation(socket_state& socket) noexcept : socket_(&socket) {}
@@ -62,8 +62,10 @@ class accept_attempts;
 ///     once when the answer is there already.
 /// Complexity: one allocation per connection, none per operation.
 /// Errors: std::system_error that names the operation and the peer; with `as_result` the
-///     std::error_code, without a throw. A closed peer gives 0 bytes (reading) or
-///     std::errc::broken_pipe, std::errc::connection_reset (writing); SIGPIPE is never raised.
+///     std::error_code, without a throw. A peer that closed gives 0 bytes (reading) or
+///     std::errc::broken_pipe (writing). A reset gives the bytes that arrived before it and then
+///     std::errc::connection_reset, to the reader and to the writer, each time: it is never taken
+///     for the end of the stream. SIGPIPE is never raised.
 /// Buffer: belongs to the kernel from the start of an operation to its end. Whoever awaits is
 ///     resumed, or unwound, only after that.
 /// Overlap: one read and one write may be in flight together.

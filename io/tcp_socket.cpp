@@ -78,8 +78,12 @@ result<void> apply(int fd, stream_options const& options) noexcept {
     return done;
 }
 
-void throw_io_error(std::error_code error, char const* operation, weft::address const& address) {
-    throw std::system_error(error, std::string(operation) + ' ' + address.to_string());
+void throw_io_error(std::error_code error, char const* operation, weft::address const* address) {
+    std::string what(operation);
+    if (address != nullptr) {
+        what.append(" ").append(address->to_string());
+    }
+    throw std::system_error(error, what);
 }
 
 }  // namespace weft::detail

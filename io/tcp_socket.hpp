@@ -33,9 +33,9 @@ struct tcp_socket {
                                          std::optional<keepalive_options> const& options) noexcept;
 [[nodiscard]] result<void> apply(int fd, stream_options const& options) noexcept;
 
-/// Throws std::system_error whose message names the operation and the address.
+/// Throws std::system_error whose message names the operation and the address, if there is one.
 [[noreturn]] WEFT_COLD void throw_io_error(std::error_code error,
                                            char const* operation,
-                                           weft::address const& address);
+                                           weft::address const* address);
 
 }  // namespace weft::detail

@@ -29,7 +29,7 @@ transfer::transfer(transfer&& unstarted) noexcept
 std::size_t transfer::count_or_throw() const {
     auto const count = outcome();
     if (!count) [[unlikely]] {
-        throw_io_error(count.error(), name_of(kind), stream_->address);
+        throw_io_error(count.error(), name_of(kind), &stream_->address);
     }
     return *count;
 }
@@ -47,7 +47,7 @@ result<void> readiness::outcome() const noexcept {
 
 void readiness::count_or_throw() const {
     if (auto const ended = io_op::outcome(); !ended) [[unlikely]] {
-        throw_io_error(ended.error(), "wait for", *named_);
+        throw_io_error(ended.error(), operation_, named_);
     }
 }
 

@@ -37,12 +37,17 @@ struct transfer_request {
 /// The wait for something to read.
 class readiness : public io_op {
 public:
+    /// An error names the address.
     readiness(socket_state& where, weft::address const& named) noexcept
-        : io_op(io_kind::readable, where)
-        , named_(&named) {}
+        : readiness(where, &named, "wait for") {}
 
-    /// Requires: `unstarted` is.
-    readiness(readiness&& unstarted) noexcept : readiness(*unstarted.socket, *unstarted.named_) {}
+    /// Of what has no address: an error names `operation` alone.
+    readiness(socket_state& where, char const* operation) noexcept
+        : readiness(where, nullptr, operation) {}
+
+    /// Requires: `unstarted` has not been started.
+    readiness(readiness&& unstarted) noexcept
+        : readiness(*unstarted.socket, unstarted.named_, unstarted.operation_) {}
 
     readiness& operator=(readiness&&) = delete;
 
@@ -53,7 +58,13 @@ public:
     void count_or_throw() const;
 
 private:
+    readiness(socket_state& where, weft::address const* named, char const* operation) noexcept
+        : io_op(io_kind::readable, where)
+        , named_(named)
+        , operation_(operation) {}
+
     weft::address const* named_;
+    char const* operation_;
 };
 
 /// The part of a transfer that does not depend on its form.
@@ -61,7 +72,7 @@ class transfer : public io_op {
 public:
     explicit transfer(transfer_request const& request) noexcept;
 
-    /// Requires: `unstarted` is.
+    /// Requires: `unstarted` has not been started.
     transfer(transfer&& unstarted) noexcept;
     transfer& operator=(transfer&&) = delete;
 
