@@ -3,6 +3,7 @@
 #include <weft/io/direct_call.hpp>
 #include <weft/runtime/base/error.hpp>
 #include <weft/runtime/ready_budget.hpp>
+#include <weft/runtime/scheduler.hpp>
 
 #include <cerrno>
 #include <system_error>
@@ -53,7 +54,10 @@ io_op::~io_op() {
 bool io_op::start(promise_base& waiter) noexcept {
     worker& home = require_worker("I/O");
     io_backend* const backend = home.io();
-    WEFT_CHECK(backend != nullptr, "I/O needs weft::runtime: a thread_pool only computes");
+    if (backend == nullptr) [[unlikely]] {
+        home.sched().check_process();
+        WEFT_UNREACHABLE("I/O needs weft::runtime: a thread_pool only computes");
+    }
     if (kind != io_kind::close) {
         if (!socket->enter()) {
             answer_ = -ECANCELED;

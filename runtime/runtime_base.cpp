@@ -23,6 +23,7 @@ runtime_base::~runtime_base() {
 
 /// Aborts where the caller would wait for itself.
 void runtime_base::require_outsider(char const* act) const noexcept {
+    scheduler_.check_process();
     bool const is_inside = scheduler_.is_current() || detail::makes_call_for(scheduler_);
     if (is_inside) [[unlikely]] {
         char message[256];

@@ -95,7 +95,8 @@ T take_or_throw_cancelled(task<T>& finished) {
 /// Lifetime: the destructor is a shutdown() without a grace, and joins the workers. A task that
 ///     ignores the stop holds it up. Join, shutdown and destructor abort in a task of the runtime
 ///     and in a blocking() call of one, which would wait for itself, also where exit() is called
-///     there.
+///     there. A child process of fork(2) has none of the workers: a use of the runtime there
+///     aborts, its destruction too. The child may exec, _exit, or make a runtime of its own.
 /// Complexity: spawn is O(1).
 /// Errors: an exception that leaves a spawned task goes to whoever joins it. If nobody does, the
 ///     runtime's error_hook hears of it when its handle is dropped, or at once if that was before;

@@ -7,7 +7,56 @@
 #include <system_error>
 #include <thread>
 
+#include <pthread.h>
+
 namespace weft::detail {
+
+namespace {
+
+/// How many forks lie between the first process and this one. Written in a child only, before it
+/// has a second thread.
+unsigned fork_count = 0;
+
+[[noreturn]] void refuse_child() noexcept {
+    panic(__FILE__,
+          __LINE__,
+          "fork",
+          "a runtime is used in a child process of fork, which has none of its threads: let the "
+          "child make its own, exec or _exit");
+}
+
+/// What a worker of the parent waits in when its thread has become the child.
+class driver_of_child final : public driver {
+public:
+    void poll() noexcept override { refuse_child(); }
+
+    void park(nanoseconds_u64) noexcept override { refuse_child(); }
+
+    void wake() noexcept override { refuse_child(); }
+
+    [[nodiscard]] nanoseconds_u64 now() const noexcept override { refuse_child(); }
+
+    [[nodiscard]] bool has_pending() const noexcept override { refuse_child(); }
+};
+
+driver_of_child refusing;
+
+void on_fork_in_child() noexcept {
+    ++fork_count;
+    if (worker* const here = current_worker(); here != nullptr) {
+        here->replace_driver(refusing);
+    }
+}
+
+/// Once per process.
+void watch_forks() {
+    static int const error = ::pthread_atfork(nullptr, nullptr, &on_fork_in_child);
+    if (error != 0) {
+        throw std::system_error(error, std::system_category(), "pthread_atfork");
+    }
+}
+
+}  // namespace
 
 /// A worker with its driver and its thread; on the heap, because a worker does not move.
 struct scheduler::slot {
@@ -19,7 +68,9 @@ struct scheduler::slot {
 scheduler::scheduler(unsigned worker_count, driver_factory make_driver)
     : worker_count_(worker_count)
     , slots_(nullptr)
+    , forks_before_(fork_count)
     , idle_(worker_count) {
+    watch_forks();
     init_asymmetric_fence();
     auto slots = std::make_unique<slot[]>(worker_count);
     for (unsigned i = 0; i < worker_count; ++i) {
@@ -66,6 +117,12 @@ worker& scheduler::worker_at(unsigned index) noexcept {
     return *slots_[index].runs;
 }
 
+void scheduler::check_process() const noexcept {
+    if (fork_count != forks_before_) [[unlikely]] {
+        refuse_child();
+    }
+}
+
 bool scheduler::is_current() const noexcept {
     worker const* const here = current_worker();
     return here != nullptr && &here->sched() == this;
@@ -81,6 +138,7 @@ void scheduler::schedule(promise_base& promise) noexcept {
 }
 
 void scheduler::inject(promise_base& promise) noexcept {
+    check_process();
     // relaxed: count — the queue orders it before the coroutine's end, and so the destructor (I2)
     visitors_.fetch_add(1, relaxed);
     injected_.push(promise);

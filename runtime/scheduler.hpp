@@ -7,6 +7,10 @@
 /// stop() therefore finds no live coroutine: it sets `stopping_`, wakes every worker, and
 /// joins the threads.
 ///
+/// Protocol of fork(2). The child has the thread that called it and no other. If that was a worker,
+/// its driver is replaced by one that ends the process; whoever comes from outside finds that forks
+/// have been counted since the scheduler was made. Operations pay nothing for that.
+///
 /// I1 A coroutine that is scheduled before stop() runs before the workers leave, because its scope
 ///    is joined first.
 /// I2 A foreign thread that schedules a coroutine may still be waking a worker when that coroutine
@@ -76,6 +80,9 @@ public:
 
     [[nodiscard]] worker& worker_at(unsigned index) noexcept;
 
+    /// Ends the process if it is a child of the one that made this scheduler.
+    void check_process() const noexcept;
+
     /// True when called on one of this scheduler's workers.
     [[nodiscard]] bool is_current() const noexcept;
 
@@ -94,6 +101,7 @@ private:
     unsigned worker_count_;
     slot* slots_;
     task_group* root_ = nullptr;
+    unsigned forks_before_;  // see Protocol of fork(2)
 
     // --- any thread (their own protocols) ----------------------------------------
     idle_set idle_;

@@ -134,6 +134,9 @@ public:
 
     [[nodiscard]] std::size_t timer_count() const noexcept { return wheel_.size(); }
 
+    /// In a child process of fork(2): this worker's own driver is the parent's.
+    void replace_driver(driver& by) noexcept { driver_ = &by; }
+
     // --- any thread ----------------------------------------------------------------
 
     /// Runs `request` on this worker's thread, soon. The request stays alive until then.
@@ -189,7 +192,7 @@ private:
     void announce_to_others() noexcept;
     [[nodiscard]] nanoseconds_u64 next_deadline() const noexcept;
 
-    // --- constant after construction -------------------------------------------
+    // --- constant after construction, driver_ until a fork ------------------------
     scheduler* scheduler_;
     driver* driver_;
     unsigned index_;

@@ -32,6 +32,8 @@ public:
 
     void notify() noexcept {}
 
+    void check_process() const noexcept {}
+
     [[nodiscard]] unsigned worker_count() const noexcept {
         return static_cast<unsigned>(workers_.size());
     }
