@@ -1,6 +1,5 @@
 // A chat room: what one client says, all hear. A client that reads too slowly is dropped, and holds
 // nobody up. Run: chat [PORT], and talk to it with `nc localhost PORT`; or: chat --self-test
-
 #include <weft/weft.hpp>
 
 #include <array>
@@ -17,7 +16,6 @@
 namespace {
 
 using namespace std::chrono_literals;
-
 using line = std::shared_ptr<std::string const>;  // one copy for the whole room
 
 struct chat_room {
@@ -46,6 +44,9 @@ weft::task<> listen(weft::tcp_stream& peer, chat_room& room) {
     std::string text;
     while (std::size_t const count = co_await peer.read_some(data)) {
         text.append(data.data(), count);
+        if (text.size() > 256 * 1024) {
+            co_return;  // a line without an end
+        }
         for (std::size_t end = 0; (end = text.find('\n')) != std::string::npos;) {
             (void)room.said.send(std::make_shared<std::string const>(text.substr(0, end + 1)));
             text.erase(0, end + 1);
@@ -58,7 +59,6 @@ weft::task<> serve(weft::tcp_stream peer, chat_room& room) {
     try {
         (void)co_await weft::select(listen(peer, room), speak(peer, room.said.subscribe(), room));
     } catch (std::system_error const&) {
-        co_return;
     }
 }
 
@@ -68,7 +68,7 @@ weft::task<> accept_clients(weft::tcp_listener& listener, chat_room& room) {
             sessions.spawn(serve(co_await listener.accept(), room));
         }
     };
-    co_await weft::scope(body);
+    co_await weft::supervisor_scope(body);  // no session ends the others
 }
 
 // Says something and waits until it hears that, again and again.
@@ -103,7 +103,7 @@ weft::task<bool> run(bool is_test, std::uint16_t port) {
     weft::tcp_listener listener(is_test ? weft::address::loopback_v4(0)
                                         : weft::address::any_v4(port));
     if (!is_test) {
-        std::printf("chatting on %s\n", listener.local_address().to_string().c_str());
+        std::fprintf(stderr, "chatting on %s\n", listener.local_address().to_string().c_str());
         co_await accept_clients(listener, room);
     }
     auto won = co_await weft::select(self_test(listener, room), accept_clients(listener, room));

@@ -20,13 +20,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Logs how a request ended, for whatever reason.
+// Logs a request that the server did not answer.
 class request_log {
 public:
     explicit request_log(weft::stop_token stop) : stop_(stop) {}
 
     ~request_log() {
-        if (!answered) {
+        if (!answered && stop_.stop_requested()) {
             weft::stop_reason const why = stop_.reason();
             std::printf("request: stopped (%s: %s)\n", name_of(why.kind()), why.text());
         }
@@ -40,12 +40,12 @@ private:
 
 constexpr std::array begun{std::byte{'.'}};
 
-// "slow" takes an hour, everything else a moment.
+// "slow" takes an hour, everything else a moment. That a client has gone is told by the next read.
 weft::task<> answer(weft::tcp_stream& peer, std::span<std::byte const> request) {
     request_log log(co_await weft::this_task::stop_token());
-    co_await peer.write_all(begun);
+    (void)co_await (peer.write_all(begun) | weft::as_result);
     co_await weft::sleep_for(request[0] == std::byte{'s'} ? weft::clock::duration(1h) : 50ms);
-    co_await peer.write_all(request);
+    (void)co_await (peer.write_all(request) | weft::as_result);
     log.answered = true;
 }
 
@@ -82,7 +82,7 @@ weft::task<> server(weft::tcp_listener& listener, weft::signal_set& signals) {
         std::printf("signal %d: finishing\n", number);
         sessions.request_stop("SIGTERM", {.grace = 2s});
     };
-    co_await weft::scope(body);
+    co_await weft::supervisor_scope(body);  // no session ends the others
     std::printf("finished\n");
 }
 

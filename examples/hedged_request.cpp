@@ -30,7 +30,7 @@ weft::task<> replica(weft::tcp_listener& listener, std::string page, weft::clock
             clients.spawn(answer(std::move(client), page, delay));
         }
     };
-    co_await weft::scope(accept_all);
+    co_await weft::supervisor_scope(accept_all);  // whose clients may break off
 }
 
 // --- the client -----------------------------------------------------------------------

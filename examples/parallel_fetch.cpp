@@ -26,7 +26,7 @@ weft::task<> answer(weft::tcp_stream client) {
     char block[64];
     while (path.empty() || path.back() != '\n') {
         std::size_t const count = co_await client.read_some(block);
-        if (count == 0) {
+        if (count == 0 || path.size() > 1024) {
             co_return;
         }
         path.append(block, count);
@@ -49,7 +49,7 @@ weft::task<> serve(weft::tcp_listener& listener) {
             clients.spawn(answer(std::move(client)));
         }
     };
-    co_await weft::scope(accept_all);
+    co_await weft::supervisor_scope(accept_all);  // whose clients may break off
 }
 
 // --- its clients --------------------------------------------------------------------

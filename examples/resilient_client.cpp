@@ -35,7 +35,7 @@ weft::task<> serve(weft::tcp_listener& listener, server_state& state) {
             continue;
         }
         std::string const page = "page " + std::to_string(state.requests);
-        co_await client.write_all(page);
+        (void)co_await (client.write_all(page) | weft::as_result);  // the client may be gone
     }
 }
 

@@ -5,12 +5,15 @@ usage: run_example.py output PROGRAM EXPECTED     PROGRAM prints just what the f
        run_example.py self-test PROGRAM EXPECTED the same of PROGRAM --self-test
        run_example.py echo SERVER CLIENT          CLIENT gets back what it sends; a refused
                                                   connection and a wrong address are named
+       run_example.py abuse SERVER ANSWER         clients reset, leave, talk nonsense, never read;
+                                                  SERVER still answers 'hello' with ANSWER
 Exits with 77 where the example needs io_uring and the machine refuses it.
 """
 
 import os
 import pathlib
 import socket
+import struct
 import subprocess
 import sys
 
@@ -62,6 +65,60 @@ def check_echo(server, client):
         fail(f'a wrong address was told as {wrong.stderr!r}')
 
 
+def reset(client):
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+    client.close()
+
+
+def abuse(address, silent):
+    """One client of each bad sort. Those that never read are kept in the list `silent`."""
+    nonsense = bytes(range(128, 256)) * 1000
+    reset(socket.create_connection(address))
+    for text in b'hello\n', nonsense:
+        for leave in reset, socket.socket.close:
+            client = socket.create_connection(address)
+            client.settimeout(0.2)
+            try:
+                client.sendall(text)
+                client.sendall(text)  # an answer to it finds nobody
+            except OSError:
+                pass
+            leave(client)
+    silent.append(socket.create_connection(address))
+    silent[-1].sendall(b'hello')
+
+
+def check_abuse(server, answer):
+    with subprocess.Popen(
+        [server, '0'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as serving:
+        try:
+            first = serving.stdout.readline()
+            if 'io_uring' in first:
+                print('this machine refuses io_uring')
+                sys.exit(SKIPPED)
+            if ' on ' not in first:
+                fail(f'the server printed {first!r}')
+            address = ('127.0.0.1', int(first.rsplit(':', 1)[1]))
+            silent = []
+            for _ in range(20):
+                abuse(address, silent)
+            with socket.create_connection(address, timeout=30) as good:
+                good.sendall(b'hello\n')
+                heard = b''
+                while len(heard) < len(answer) + 1:
+                    more = good.recv(100)
+                    if not more:
+                        fail(f'the server answers {heard!r} and hangs up')
+                    heard += more
+            if heard.decode('latin1') != answer + '\n':
+                fail(f'the server answers {heard!r}')
+            if serving.poll() is not None:
+                fail('the server has ended')
+        finally:
+            serving.terminate()
+
+
 def uring_is_refused(program, argument):
     """A program that was told to use io_uring names it when it cannot."""
     if os.environ.get('WEFT_DRIVER') != 'uring':
@@ -73,10 +130,16 @@ def uring_is_refused(program, argument):
 def main():
     mode, first, second = sys.argv[1:]
     program = second if mode == 'echo' else first
-    if uring_is_refused(program, '--self-test' if mode == 'self-test' else '127.0.0.1:1'):
+    argument = '--self-test' if mode == 'self-test' else '127.0.0.1:1'
+    if mode != 'abuse' and uring_is_refused(program, argument):
         print('this machine refuses io_uring')
         sys.exit(SKIPPED)
-    checks = {'output': check_output, 'self-test': check_self_test, 'echo': check_echo}
+    checks = {
+        'output': check_output,
+        'self-test': check_self_test,
+        'echo': check_echo,
+        'abuse': check_abuse,
+    }
     checks[mode](first, second)
 
 
