@@ -1,5 +1,6 @@
 #pragma once
 
+#include <weft/runtime/as_tasks.hpp>
 #include <weft/runtime/base/result.hpp>
 #include <weft/runtime/concurrent_join.hpp>
 #include <weft/runtime/settled.hpp>
@@ -115,17 +116,30 @@ public:
 /// Complexity: O(1) per child; no allocation besides the children's frames.
 /// Errors: a child's error is part of its outcome; none is thrown.
 /// Example: examples/parallel_fetch.cpp
-template <class... T>
+template <detail::plain_value... T>
     requires(sizeof...(T) > 0)
 [[nodiscard]] all_settled_operation<false, T...> all_settled(task<T>... children) noexcept {
     return all_settled_operation<false, T...>(std::tuple<task<T>...>(std::move(children)...));
 }
 
+/// The same for other things to await; see when_all.
+template <class... Work>
+    requires detail::become_tasks<Work...>
+[[nodiscard]] auto all_settled(Work&&... children) {
+    return all_settled(detail::as_task(static_cast<Work&&>(children))...);
+}
+
 /// The same for a number of tasks known at run time. Yields a vector of outcomes in the order of
 /// the tasks, for which it allocates once. An empty range is complete at once.
-template <class T>
+template <detail::plain_value T>
 [[nodiscard]] all_settled_range_operation<false, T> all_settled(std::vector<task<T>> children) {
     return all_settled_range_operation<false, T>(std::move(children));
+}
+
+/// The same for a vector of other things to await.
+template <detail::become_list List>
+[[nodiscard]] auto all_settled(List&& children) {
+    return all_settled(detail::as_tasks(static_cast<List&&>(children)));
 }
 
 }  // namespace weft

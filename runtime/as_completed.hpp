@@ -1,6 +1,7 @@
 #pragma once
 
 #include <weft/runtime/as_result.hpp>
+#include <weft/runtime/base/reference.hpp>
 #include <weft/runtime/base/result.hpp>
 #include <weft/runtime/completed_queue.hpp>
 #include <weft/runtime/concurrent_join.hpp>
@@ -132,8 +133,8 @@ private:
 /// its end stops the others, their stop is not its own.
 template <bool ResultForm, class T, class Body>
 class [[nodiscard]] as_completed_operation : private detail::concurrent_join {
-    using body_task = std::invoke_result_t<Body&, completions<T>&>;
-    using value_type = typename body_task::value_type;
+    using value_type = typename std::invoke_result_t<Body&, completions<T>&>::value_type;
+    using body_task = task<value_type>;
 
 public:
     as_completed_operation(std::vector<task<T>>&& children, Body body)
@@ -233,11 +234,17 @@ public:
 /// Complexity: O(1) per child; allocates once, besides the frames.
 /// Errors: the body's.
 /// Example: examples/parallel_fetch.cpp
-template <class T, class Body>
+template <detail::plain_value T, class Body>
     requires std::is_invocable_v<Body&, completions<T>&>
 [[nodiscard]] as_completed_operation<false, T, Body> as_completed(std::vector<task<T>> children,
                                                                   Body body) {
     return as_completed_operation<false, T, Body>(std::move(children), std::move(body));
+}
+
+/// The same for a vector of other things to await.
+template <detail::become_list List, class Body>
+[[nodiscard]] auto as_completed(List&& children, Body body) {
+    return as_completed(detail::as_tasks(static_cast<List&&>(children)), std::move(body));
 }
 
 namespace detail {
@@ -248,7 +255,7 @@ template <std::size_t I, class Variant, class T>
         co_await std::move(child);
         co_return Variant(std::in_place_index<I>);
     } else {
-        co_return Variant(std::in_place_index<I>, co_await std::move(child));
+        co_return Variant(std::in_place_index<I>, as_object<T>(co_await std::move(child)));
     }
 }
 
@@ -268,7 +275,7 @@ template <class Variant, std::size_t... I, class... T>
 template <class... T, class Body>
     requires(sizeof...(T) > 0)
 [[nodiscard]] auto as_completed(std::tuple<task<T>...> children, Body body) {
-    using variant = std::variant<detail::join_value_t<T>...>;
+    using variant = std::variant<detail::object_t<detail::join_value_t<T>>...>;
     return as_completed_operation<false, variant, Body>(
         detail::as_alternatives<variant>(std::index_sequence_for<T...>{}, children),
         std::move(body));

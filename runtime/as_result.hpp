@@ -1,6 +1,7 @@
 #pragma once
 
 #include <weft/runtime/base/result.hpp>
+#include <weft/runtime/call.hpp>
 #include <weft/runtime/settle.hpp>
 #include <weft/runtime/task.hpp>
 
@@ -81,9 +82,15 @@ inline constexpr struct as_result_fn {
         return static_cast<Operation&&>(operation).as_result();
     }
 
-    template <class T>
+    template <detail::plain_value T>
     [[nodiscard]] task_result_operation<T> operator()(task<T> child) const noexcept {
         return task_result_operation<T>(std::move(child));
+    }
+
+    template <detail::becomes_task Work>
+        requires(!detail::has_as_result<Work> && detail::no_plain_task<Work>)
+    [[nodiscard]] auto operator()(Work&& work) const {
+        return (*this)(detail::as_task(static_cast<Work&&>(work)));
     }
 
     template <class Operation>

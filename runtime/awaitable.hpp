@@ -11,6 +11,10 @@ namespace weft {
 
 namespace detail {
 
+/// For an assertion that fails wherever it is instantiated.
+template <class...>
+inline constexpr bool never = false;
+
 template <class T>
 concept has_member_co_await = requires(T&& value) { static_cast<T&&>(value).operator co_await(); };
 

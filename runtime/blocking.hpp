@@ -28,6 +28,7 @@
 
 #include <weft/runtime/base/atomic.hpp>
 #include <weft/runtime/base/intrusive_list.hpp>
+#include <weft/runtime/base/invoke.hpp>
 #include <weft/runtime/base/mutex.hpp>
 #include <weft/runtime/settle.hpp>
 #include <weft/runtime/task.hpp>
@@ -207,7 +208,7 @@ struct blocking_result<Function> : std::invoke_result<Function&, stop_token> {};
 template <class Function>
 task<typename blocking_result<Function>::type> call_blocking(Function& function, stop_token token) {
     if constexpr (takes_stop_token<Function>) {
-        co_return function(token);
+        co_return detail::invoke(function, token);
     } else {
         (void)token;
         co_return function();

@@ -38,7 +38,7 @@ void rethrow_errors(std::exception_ptr body, std::exception_ptr cleanup);
 /// Errors: the body's; the clean-up's, with std::errc::timed_out if it took too long; an
 ///     exception_group if both failed. An error of the clean-up wins over a stop of the body.
 /// Example: examples/graceful_shutdown.cpp
-template <class T>
+template <detail::plain_value T>
 [[nodiscard]] task<T> finally(task<T> body,
                               task<> cleanup,
                               time_span limit = default_cleanup_limit,
@@ -55,14 +55,18 @@ template <class T>
     co_return ended.take();
 }
 
-/// The same with a callable that gives the clean-up when its time has come.
-template <class T, class Cleanup>
-    requires std::is_invocable_v<Cleanup&>
-[[nodiscard]] task<T> finally(task<T> body,
-                              Cleanup cleanup,
-                              time_span limit = default_cleanup_limit,
-                              std::source_location asked_at = std::source_location::current()) {
-    return finally(std::move(body), call(std::move(cleanup)), limit, asked_at);
+/// The same for whatever else can be awaited, and for callables that give it, the clean-up when its
+/// time has come; see timeout.
+template <class Body, class Cleanup>
+    requires detail::no_plain_task<Body> || detail::no_plain_task<Cleanup>
+[[nodiscard]] auto finally(Body&& body,
+                           Cleanup&& cleanup,
+                           time_span limit = default_cleanup_limit,
+                           std::source_location asked_at = std::source_location::current()) {
+    return finally(detail::as_task(static_cast<Body&&>(body)),
+                   detail::as_task(static_cast<Cleanup&&>(cleanup)),
+                   limit,
+                   asked_at);
 }
 
 }  // namespace weft

@@ -6,6 +6,8 @@
 /// A child decides by ending with a value, or, except in first_success, with an error. Whoever ends
 /// after it is a loser, whose outcome is destroyed with its frame at its end.
 
+#include <weft/runtime/as_tasks.hpp>
+#include <weft/runtime/base/reference.hpp>
 #include <weft/runtime/base/result.hpp>
 #include <weft/runtime/concurrent_join.hpp>
 #include <weft/runtime/settled.hpp>
@@ -59,9 +61,7 @@ enum class first_of : unsigned char {
 /// What the first of several tasks of different types gives.
 template <class... T>
 struct first_value {
-    static_assert((!std::is_reference_v<T> && ...),
-                  "tasks of different types cannot give references here: give pointers");
-    using type = std::variant<join_value_t<T>...>;
+    using type = std::variant<object_t<join_value_t<T>>...>;
 };
 
 template <class T, class... Same>
@@ -168,7 +168,7 @@ template <first_of Kind, bool ResultForm, class... T>
 class [[nodiscard]] first_of_operation
     : private join_of_pack<first_of_operation<Kind, ResultForm, T...>, T...> {
     using base = join_of_pack<first_of_operation, T...>;
-    using variant = std::variant<join_value_t<T>...>;
+    using variant = std::variant<object_t<join_value_t<T>>...>;
     using value_type = typename std::conditional_t<Kind == first_of::ended_with_index,
                                                    std::type_identity<variant>,
                                                    first_value<T...>>::type;

@@ -27,19 +27,32 @@ namespace weft {
 ///     exception_group in the order of the tasks. Under `as_result`, the code of the first in that
 ///     order.
 /// Example: examples/parallel_fetch.cpp
-template <class... T>
+template <detail::plain_value... T>
     requires(sizeof...(T) > 0)
 [[nodiscard]] auto first_success(task<T>... children) noexcept {
     using operation = detail::first_of_operation<detail::first_of::success, false, T...>;
     return operation(std::tuple<task<T>...>(std::move(children)...));
 }
 
+/// The same for other things to await; see when_all.
+template <class... Work>
+    requires detail::become_tasks<Work...>
+[[nodiscard]] auto first_success(Work&&... children) {
+    return first_success(detail::as_task(static_cast<Work&&>(children))...);
+}
+
 /// The same for a number of tasks known at run time; allocates once, for the errors. An empty range
 /// fails with std::errc::invalid_argument.
-template <class T>
+template <detail::plain_value T>
 [[nodiscard]] auto first_success(std::vector<task<T>> children) {
     using operation = detail::first_of_range_operation<detail::first_of::success, false, T>;
     return operation(std::move(children));
+}
+
+/// The same for a vector of other things to await.
+template <detail::become_list List>
+[[nodiscard]] auto first_success(List&& children) {
+    return first_success(detail::as_tasks(static_cast<List&&>(children)));
 }
 
 }  // namespace weft

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <weft/runtime/base/argument.hpp>
+#include <weft/runtime/base/invoke.hpp>
+#include <weft/runtime/base/reference.hpp>
 #include <weft/runtime/sequence.hpp>
 #include <weft/runtime/when_all.hpp>
 
@@ -19,7 +21,7 @@ namespace detail {
 template <class T>
 task<value_list_t<T>> run_in_batches(std::vector<task<T>> children, std::size_t size) {
     check_argument(size != 0 || children.empty(), "batches of 0 tasks never get anywhere");
-    std::vector<join_value_t<T>> values;
+    std::vector<object_t<join_value_t<T>>> values;
     if constexpr (!std::is_void_v<T>) {
         values.reserve(children.size());
     }
@@ -31,7 +33,7 @@ task<value_list_t<T>> run_in_batches(std::vector<task<T>> children, std::size_t 
         if constexpr (std::is_void_v<T>) {
             co_await when_all(std::move(batch));
         } else {
-            std::vector<T> done = co_await when_all(std::move(batch));
+            auto done = co_await when_all(std::move(batch));
             values.insert(values.end(),
                           std::make_move_iterator(done.begin()),
                           std::make_move_iterator(done.end()));
@@ -50,14 +52,14 @@ template <class Range, class Function, class T>
 task<value_list_t<T>> make_in_batches(Range range, std::size_t size, Function function) {
     batch_of<Range> rest(std::data(range), std::size(range));
     check_argument(size != 0 || rest.empty(), "batches of 0 items never get anywhere");
-    std::vector<join_value_t<T>> values;
+    std::vector<object_t<join_value_t<T>>> values;
     while (!rest.empty()) {
         batch_of<Range> const batch = rest.first(size < rest.size() ? size : rest.size());
         rest = rest.subspan(batch.size());
         if constexpr (std::is_void_v<T>) {
-            co_await function(batch);
+            co_await detail::invoke(function, batch);
         } else {
-            values.push_back(co_await function(batch));
+            values.push_back(as_object<T>(co_await detail::invoke(function, batch)));
         }
     }
     if constexpr (!std::is_void_v<T>) {
@@ -81,10 +83,16 @@ task<value_list_t<T>> make_in_batches(Range range, std::size_t size, Function fu
 /// Errors: as when_all for the batch that fails; later batches never start, and are destroyed.
 ///     std::invalid_argument for a size of 0, unless there is no task.
 /// Example: examples/parallel_fetch.cpp
-template <class T>
+template <detail::plain_value T>
 [[nodiscard]] task<detail::value_list_t<T>> in_batches(std::vector<task<T>> children,
                                                        std::size_t size) {
     return detail::run_in_batches(std::move(children), size);
+}
+
+/// The same for a vector of other things to await.
+template <detail::become_list List>
+[[nodiscard]] auto in_batches(List&& children, std::size_t size) {
+    return in_batches(detail::as_tasks(static_cast<List&&>(children)), size);
 }
 
 /// Cuts a contiguous range into batches of `size` items, the last of which may be shorter, and

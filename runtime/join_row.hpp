@@ -2,6 +2,7 @@
 
 /// The joins of tasks that stand in a row, and where their values go. See when_all_range.hpp.
 
+#include <weft/runtime/base/reference.hpp>
 #include <weft/runtime/join_state.hpp>
 #include <weft/runtime/join_values.hpp>
 #include <weft/runtime/task.hpp>
@@ -193,7 +194,7 @@ template <class T>
 class values_of_row {
 public:
     using results = into_slots<T>;
-    using values = std::vector<T>;
+    using values = std::vector<object_t<T>>;
 
     explicit values_of_row(std::size_t count) : slots_(count) {}
 
@@ -203,7 +204,7 @@ public:
         values taken;
         taken.reserve(slots_.size());
         for (marked_slot<T>& each : slots_) {
-            taken.push_back(each.take());
+            taken.push_back(as_object<T>(each.take()));
         }
         return taken;
     }

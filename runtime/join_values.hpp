@@ -23,7 +23,7 @@ struct unit {
 namespace detail {
 
 template <class T>
-using join_value_t = std::conditional_t<std::is_void_v<T>, unit, T>;
+using join_value_t = std::conditional_t<std::is_void_v<T>, unit, std::remove_const_t<T>>;
 
 /// Where a child's value waits for the parent. Made and ended by those who know whether there is
 /// one.

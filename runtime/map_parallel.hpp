@@ -1,6 +1,7 @@
 #pragma once
 
 #include <weft/runtime/base/mutex.hpp>
+#include <weft/runtime/base/reference.hpp>
 #include <weft/runtime/parallel_lanes.hpp>
 #include <weft/runtime/settled.hpp>
 
@@ -17,39 +18,45 @@ namespace detail {
 template <class Range, class Function>
 using mapped_t = typename task_of<Range, Function>::value_type;
 
+/// The values that the tasks give, pointers for references.
 template <class Range, class Function>
-task<std::vector<mapped_t<Range, Function>>> map_in_order(Range range,
-                                                          std::size_t limit,
-                                                          Function function) {
+using mapped_list_t = std::vector<object_t<mapped_t<Range, Function>>>;
+
+template <class Range, class Function>
+task<mapped_list_t<Range, Function>> map_in_order(Range range,
+                                                  std::size_t limit,
+                                                  Function function) {
     using value_type = mapped_t<Range, Function>;
-    auto const count = static_cast<std::size_t>(std::distance(std::begin(range), std::end(range)));
+    auto const count =
+        static_cast<std::size_t>(std::ranges::distance(std::begin(range), std::end(range)));
     std::vector<settled<value_type>> places(count);
     auto const keep = [&places](std::size_t) {
         return [&places](std::size_t index, value_type&& value) {
-            settled_access::put(places[index], static_cast<value_type&&>(value));
+            settled_access::put(places[index],
+                                as_object<value_type>(static_cast<value_type&&>(value)));
         };
     };
     co_await run_lanes<Range>(
         range, lane_count<Range>(range, limit), function, keep, "map_parallel");
-    std::vector<value_type> values;
+    mapped_list_t<Range, Function> values;
     values.reserve(count);
     for (settled<value_type>& each : places) {
-        values.push_back(*std::move(each));
+        values.push_back(as_object<value_type>(*std::move(each)));
     }
     co_return values;
 }
 
 template <class Range, class Function>
-task<std::vector<mapped_t<Range, Function>>> map_as_completed(Range range,
-                                                              std::size_t limit,
-                                                              Function function) {
+task<mapped_list_t<Range, Function>> map_as_completed(Range range,
+                                                      std::size_t limit,
+                                                      Function function) {
     using value_type = mapped_t<Range, Function>;
-    std::vector<value_type> values;
+    mapped_list_t<Range, Function> values;
     mutex access;
     auto const keep = [&](std::size_t) {
         return [&](std::size_t, value_type&& value) {
             scoped_lock const lock(access);
-            values.push_back(static_cast<value_type&&>(value));
+            values.push_back(as_object<value_type>(static_cast<value_type&&>(value)));
         };
     };
     co_await run_lanes<Range>(
@@ -60,7 +67,7 @@ task<std::vector<mapped_t<Range, Function>>> map_as_completed(Range range,
 }  // namespace detail
 
 /// Awaits `function(item)`, a task, for every item of a range, at most `limit` at a time, and
-/// yields a vector of the values in the order of the items.
+/// yields a vector of the values, of pointers for references, in the order of the items.
 ///
 /// A range given as an lvalue is referred to and must outlive the await; an rvalue is taken over.
 /// The items stay where they are until the end, so a task may take its item by reference.
@@ -79,10 +86,10 @@ task<std::vector<mapped_t<Range, Function>>> map_as_completed(Range range,
 /// Example: examples/parallel_fetch.cpp
 template <class Range, class Function>
     requires detail::multi_pass<Range> && detail::makes_tasks_of<Function, Range> &&
-             std::is_object_v<detail::mapped_t<Range, Function>>
-[[nodiscard]] task<std::vector<detail::mapped_t<Range, Function>>> map_parallel(Range&& range,
-                                                                                std::size_t limit,
-                                                                                Function function) {
+             (!std::is_void_v<detail::mapped_t<Range, Function>>)
+[[nodiscard]] task<detail::mapped_list_t<Range, Function>> map_parallel(Range&& range,
+                                                                        std::size_t limit,
+                                                                        Function function) {
     return detail::map_in_order<Range, Function>(
         std::forward<Range>(range), limit, std::move(function));
 }
@@ -90,8 +97,8 @@ template <class Range, class Function>
 /// The same, with the values in the order in which they were there.
 template <class Range, class Function>
     requires detail::multi_pass<Range> && detail::makes_tasks_of<Function, Range> &&
-             std::is_object_v<detail::mapped_t<Range, Function>>
-[[nodiscard]] task<std::vector<detail::mapped_t<Range, Function>>> map_parallel_unordered(
+             (!std::is_void_v<detail::mapped_t<Range, Function>>)
+[[nodiscard]] task<detail::mapped_list_t<Range, Function>> map_parallel_unordered(
     Range&& range, std::size_t limit, Function function) {
     return detail::map_as_completed<Range, Function>(
         std::forward<Range>(range), limit, std::move(function));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <weft/runtime/base/invoke.hpp>
 #include <weft/runtime/parallel_lanes.hpp>
 
 #include <concepts>
@@ -21,7 +22,8 @@ task<T> map_reduce_in_lanes(
     auto const keep = [&](std::size_t lane) {
         return [&own = partial[lane], &reduce](std::size_t, auto&& value) {
             if (own) {
-                own.emplace(reduce(std::move(*own), T(static_cast<decltype(value)&&>(value))));
+                own.emplace(detail::invoke(
+                    reduce, std::move(*own), T(static_cast<decltype(value)&&>(value))));
             } else {
                 own.emplace(static_cast<decltype(value)&&>(value));
             }
@@ -30,7 +32,7 @@ task<T> map_reduce_in_lanes(
     co_await run_lanes<Range>(range, lanes, function, keep, "map_reduce");
     for (std::optional<T>& each : partial) {
         if (each) {
-            initial = reduce(std::move(initial), std::move(*each));
+            initial = detail::invoke(reduce, std::move(initial), std::move(*each));
         }
     }
     co_return initial;

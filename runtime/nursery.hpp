@@ -102,52 +102,49 @@ public:
     nursery& operator=(nursery const&) = delete;
 
     /// The handle may be dropped.
-    template <class T>
+    template <detail::plain_value T>
     join_handle<T> spawn(task<T> child) {
         return make(std::move(child), {});
     }
 
     /// Calls `function(arguments...)`, which gives something to await. The callable and its
-    /// arguments are copied into the child, so a lambda with captures is safe here.
+    /// arguments are moved or copied into the child, so a lambda with captures is safe here; see
+    /// call().
     template <class Function, class... Arguments>
-        requires std::invocable<Function&, Arguments&...>
     auto spawn(Function function, Arguments... arguments) {
-        return make(call(std::move(function), std::move(arguments)...), {});
+        return spawn(detail::as_owned_task(std::move(function), std::move(arguments)...));
     }
 
     /// Without a handle: such a child costs its frame and nothing else from the beginning.
     void start(task<> child) noexcept { group_->start_plain(std::move(child)); }
 
     template <class Function, class... Arguments>
-        requires std::invocable<Function&, Arguments&...>
     void start(Function function, Arguments... arguments) {
-        start(call(std::move(function), std::move(arguments)...));
+        start(detail::as_owned_task(std::move(function), std::move(arguments)...));
     }
 
     /// The name appears in the text of an exception_group.
-    template <class T>
+    template <detail::plain_value T>
     join_handle<T> spawn(named name, task<T> child) {
         return make(std::move(child), name.name());
     }
 
     template <class Function, class... Arguments>
-        requires std::invocable<Function&, Arguments&...>
     auto spawn(named name, Function function, Arguments... arguments) {
-        return make(call(std::move(function), std::move(arguments)...), name.name());
+        return spawn(name, detail::as_owned_task(std::move(function), std::move(arguments)...));
     }
 
     /// `co_await n.spawn_when_free(task)` yields the child's handle. It waits while as many
     /// children that were started like this are alive as set_limit() allows; first come, first
     /// served. A stop of the waiting task ends the wait, and the child is not started.
-    template <class T>
+    template <detail::plain_value T>
     [[nodiscard]] spawn_operation<T> spawn_when_free(task<T> child) noexcept {
         return spawn_operation<T>(*this, std::move(child));
     }
 
     template <class Function, class... Arguments>
-        requires std::invocable<Function&, Arguments&...>
     [[nodiscard]] auto spawn_when_free(Function function, Arguments... arguments) {
-        return spawn_when_free(call(std::move(function), std::move(arguments)...));
+        return spawn_when_free(detail::as_owned_task(std::move(function), std::move(arguments)...));
     }
 
     /// Any thread. How many children of spawn_when_free() run at once; at first without limit.
@@ -166,11 +163,10 @@ public:
 
     /// The same with a callable that gives something to await when its time has come.
     template <class Function>
-        requires std::invocable<Function&>
     void defer(Function cleanup,
                time_span limit = default_limit(),
                std::source_location at = std::source_location::current()) {
-        defer(call(std::move(cleanup)), limit, at);
+        defer(detail::as_owned_task(std::move(cleanup)), limit, at);
     }
 
     /// A nursery for other threads, which may be used when this scope has ended, too. Throws

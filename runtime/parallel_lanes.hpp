@@ -6,6 +6,7 @@
 /// All lanes start at once, and the first that fails stops the others.
 
 #include <weft/runtime/base/argument.hpp>
+#include <weft/runtime/base/invoke.hpp>
 #include <weft/runtime/base/mutex.hpp>
 #include <weft/runtime/concurrent_join.hpp>
 #include <weft/runtime/task.hpp>
@@ -158,10 +159,11 @@ task<> run_lane(work_source<Range>& source, item_errors& errors, Function& funct
         try {
             auto&& item = *claimed->position;
             if constexpr (std::is_void_v<typename task_of<Range, Function>::value_type>) {
-                co_await function(static_cast<item_of<Range>&&>(item));
+                co_await detail::invoke(function, static_cast<item_of<Range>&&>(item));
                 keep(claimed->index);
             } else {
-                keep(claimed->index, co_await function(static_cast<item_of<Range>&&>(item)));
+                keep(claimed->index,
+                     co_await detail::invoke(function, static_cast<item_of<Range>&&>(item)));
             }
         } catch (...) {
             errors.note(claimed->index, std::current_exception());

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <weft/runtime/base/mutex.hpp>
+#include <weft/runtime/call.hpp>
 #include <weft/runtime/join_handle.hpp>
 
 #include <cstddef>
@@ -86,10 +87,16 @@ public:
     ~remote_nursery() { gate_->drop(); }
 
     /// The handle may be dropped.
-    template <class T>
+    template <detail::plain_value T>
     join_handle<T> spawn(task<T> child) {
         return detail::handle_access::start_or_refuse(std::move(child),
                                                       [this] { return gate_->count_child(); });
+    }
+
+    /// The same for a callable and its arguments; see nursery::spawn.
+    template <class Function, class... Arguments>
+    auto spawn(Function function, Arguments... arguments) {
+        return spawn(detail::as_owned_task(std::move(function), std::move(arguments)...));
     }
 
     /// Stops the scope as nursery::request_stop does; false when it was asked before, or has ended.

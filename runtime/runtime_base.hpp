@@ -3,6 +3,7 @@
 #include <weft/runtime/base/error.hpp>
 #include <weft/runtime/base/mutex.hpp>
 #include <weft/runtime/base/time_span.hpp>
+#include <weft/runtime/call.hpp>
 #include <weft/runtime/error_hook.hpp>
 #include <weft/runtime/join_handle.hpp>
 #include <weft/runtime/scope.hpp>
@@ -109,15 +110,23 @@ public:
 
     /// Starts a task under the root scope. The handle may be dropped. When the runtime has ended,
     /// the task is destroyed, and its handle says that it was stopped.
-    template <class T>
+    template <detail::plain_value T>
     join_handle<T> spawn(task<T> work) {
         return detail::handle_access::start_or_refuse(std::move(work), root_);
+    }
+
+    /// Calls `function(arguments...)`, which gives something to await. The callable and its
+    /// arguments are moved or copied into the task, so a lambda with captures is safe here; see
+    /// call().
+    template <class Function, class... Arguments>
+    auto spawn(Function function, Arguments... arguments) {
+        return spawn(detail::as_owned_task(std::move(function), std::move(arguments)...));
     }
 
     /// Runs a task to its end and gives its value or rethrows its error; operation_cancelled when
     /// it was stopped, or the runtime has ended. Blocks the calling thread, which must not be a
     /// worker.
-    template <class T>
+    template <detail::plain_value T>
     T block_on(task<T> work) {
         WEFT_CHECK(detail::current_worker() == nullptr,
                    "block_on is called on a worker, which would wait for itself: co_await instead");
@@ -127,6 +136,14 @@ public:
         scheduler_.inject(wait.prepare(running));
         wait.ended.wait();
         return detail::take_or_throw_cancelled(running);
+    }
+
+    /// The same for whatever else can be awaited, and for a callable that gives it, with its
+    /// arguments.
+    template <detail::no_plain_task Work, class... Arguments>
+    decltype(auto) block_on(Work&& work, Arguments&&... arguments) {
+        return block_on(
+            detail::as_task(static_cast<Work&&>(work), static_cast<Arguments&&>(arguments)...));
     }
 
     /// Asks every task under the root scope to stop. True for the first caller.
@@ -193,10 +210,16 @@ private:
 /// Complexity: O(1): one small record besides the task's frame.
 /// Errors: see runtime_base.
 /// Example: examples/echo_server.cpp
-template <class T>
+template <detail::plain_value T>
 join_handle<T> spawn(task<T> work) {
     return detail::handle_access::start_or_refuse(std::move(work),
                                                   detail::require_worker("spawn").sched().root());
+}
+
+/// The same for a callable and its arguments; see runtime_base::spawn.
+template <class Function, class... Arguments>
+auto spawn(Function function, Arguments... arguments) {
+    return spawn(detail::as_owned_task(std::move(function), std::move(arguments)...));
 }
 
 /// Runs a task on the calling thread until it ends, without a runtime: for tasks that only compute.
@@ -208,7 +231,7 @@ join_handle<T> spawn(task<T> work) {
 /// Errors: rethrows the task's error. An operation that needs a worker (I/O, sleep) aborts with a
 ///     message.
 /// Example: examples/hello.cpp
-template <class T>
+template <detail::plain_value T>
 T sync_wait(task<T> work) {
     WEFT_CHECK(detail::current_worker() == nullptr,
                "sync_wait is called on a worker, which would wait for itself: co_await instead");
@@ -217,6 +240,13 @@ T sync_wait(task<T> work) {
     detail::run_apart(wait.prepare(running));
     wait.ended.wait();
     return detail::take_or_throw_cancelled(running);
+}
+
+/// The same for whatever else can be awaited, and for a callable that gives it, with its arguments.
+template <detail::no_plain_task Work, class... Arguments>
+decltype(auto) sync_wait(Work&& work, Arguments&&... arguments) {
+    return sync_wait(
+        detail::as_task(static_cast<Work&&>(work), static_cast<Arguments&&>(arguments)...));
 }
 
 }  // namespace weft

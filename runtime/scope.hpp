@@ -104,11 +104,19 @@ private:
 
 }  // namespace detail
 
+namespace detail {
+
+template <class Body>
+concept scope_body =
+    std::is_invocable_v<Body&, nursery&> && is_task<std::invoke_result_t<Body&, nursery&>>;
+
+}  // namespace detail
+
 /// What `co_await scope(body)` waits in; the result form gives a result<T> and hides the stop.
 template <class Body, bool ResultForm = false>
 class [[nodiscard]] scope_operation {
-    using body_task = std::invoke_result_t<Body&, nursery&>;
-    using value_type = typename body_task::value_type;
+    using value_type = typename std::invoke_result_t<Body&, nursery&>::value_type;
+    using body_task = task<value_type>;
     using promise_type = typename body_task::promise_type;
 
 public:
@@ -224,10 +232,18 @@ private:
 ///     the nursery's own request_stop(). `scope(body) | as_result` gives the code of an error that
 ///     is alone and has one; others are rethrown.
 /// Example: examples/hello.cpp
-template <class Body>
-    requires std::is_invocable_v<Body&, nursery&>
+template <detail::scope_body Body>
 [[nodiscard]] scope_operation<Body> scope(Body body) {
     return scope_operation<Body>(std::move(body), detail::on_error::stop_siblings);
+}
+
+/// In place of a scope whose body is none.
+template <class Body>
+[[nodiscard]] task<> scope(Body) {
+    static_assert(
+        detail::never<Body>,
+        "the body of a scope takes a nursery& and gives a task: [&](nursery& n) -> task<>");
+    return {};
 }
 
 /// The same, but a child that fails does not stop the others. Its error is thrown when all have
@@ -237,10 +253,17 @@ template <class Body>
 ///     children are kept until the scope ends.
 /// Errors: as for scope.
 /// Example: examples/parallel_fetch.cpp
-template <class Body>
-    requires std::is_invocable_v<Body&, nursery&>
+template <detail::scope_body Body>
 [[nodiscard]] scope_operation<Body> supervisor_scope(Body body) {
     return scope_operation<Body>(std::move(body), detail::on_error::keep_going);
+}
+
+template <class Body>
+[[nodiscard]] task<> supervisor_scope(Body) {
+    static_assert(
+        detail::never<Body>,
+        "the body of a scope takes a nursery& and gives a task: [&](nursery& n) -> task<>");
+    return {};
 }
 
 }  // namespace weft

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <weft/runtime/as_tasks.hpp>
+#include <weft/runtime/base/invoke.hpp>
+#include <weft/runtime/base/reference.hpp>
 #include <weft/runtime/settled.hpp>
 #include <weft/runtime/when_all.hpp>
 
@@ -15,9 +18,10 @@ namespace weft {
 
 namespace detail {
 
-/// What a list of tasks gives: their values, or nothing for task<void>.
+/// What a list of tasks gives: their values, pointers for references, or nothing for task<void>.
 template <class T>
-using value_list_t = std::conditional_t<std::is_void_v<T>, void, std::vector<join_value_t<T>>>;
+using value_list_t =
+    std::conditional_t<std::is_void_v<T>, void, std::vector<object_t<join_value_t<T>>>>;
 
 template <class T>
 [[nodiscard]] task<join_value_t<T>> with_unit(task<T> child) {
@@ -33,7 +37,9 @@ template <std::size_t... I, class... T>
 task<std::tuple<join_value_t<T>...>> run_in_turn(std::index_sequence<I...>,
                                                  std::tuple<task<T>...> children) {
     std::tuple<settled<join_value_t<T>>...> values;
-    (settled_access::put(std::get<I>(values), co_await with_unit(std::move(std::get<I>(children)))),
+    (settled_access::put(
+         std::get<I>(values),
+         as_object<join_value_t<T>>(co_await with_unit(std::move(std::get<I>(children))))),
      ...);
     co_return std::tuple<join_value_t<T>...>(std::move(std::get<I>(values)).value()...);
 }
@@ -45,10 +51,10 @@ task<value_list_t<T>> run_in_turn(std::vector<task<T>> children) {
             co_await std::move(each);
         }
     } else {
-        std::vector<T> values;
+        value_list_t<T> values;
         values.reserve(children.size());
         for (task<T>& each : children) {
-            values.push_back(co_await std::move(each));
+            values.push_back(as_object<T>(co_await std::move(each)));
         }
         co_return values;
     }
@@ -58,12 +64,13 @@ template <class Range, class Function, class T>
 task<value_list_t<T>> make_in_turn(Range range, Function function) {
     if constexpr (std::is_void_v<T>) {
         for (auto&& item : range) {
-            co_await function(static_cast<decltype(item)&&>(item));
+            co_await detail::invoke(function, static_cast<decltype(item)&&>(item));
         }
     } else {
-        std::vector<T> values;
+        value_list_t<T> values;
         for (auto&& item : range) {
-            values.push_back(co_await function(static_cast<decltype(item)&&>(item)));
+            values.push_back(as_object<T>(
+                co_await detail::invoke(function, static_cast<decltype(item)&&>(item))));
         }
         co_return values;
     }
@@ -87,18 +94,31 @@ using item_value_t = typename std::invoke_result_t<
 /// Complexity: two frames besides the tasks', one at a time; no allocation otherwise.
 /// Errors: that of the first task to fail; the others never start, and are destroyed.
 /// Example: examples/parallel_fetch.cpp
-template <class... T>
+template <detail::plain_value... T>
     requires(sizeof...(T) > 0)
 [[nodiscard]] task<std::tuple<detail::join_value_t<T>...>> sequence(task<T>... children) {
     return detail::run_in_turn(std::index_sequence_for<T...>{},
                                std::tuple<task<T>...>(std::move(children)...));
 }
 
+/// The same for other things to await; see when_all.
+template <class... Work>
+    requires detail::become_tasks<Work...>
+[[nodiscard]] auto sequence(Work&&... children) {
+    return sequence(detail::as_task(static_cast<Work&&>(children))...);
+}
+
 /// The same for a number of tasks known at run time. Yields a vector of their values, or nothing
 /// for task<void>.
-template <class T>
+template <detail::plain_value T>
 [[nodiscard]] task<detail::value_list_t<T>> sequence(std::vector<task<T>> children) {
     return detail::run_in_turn(std::move(children));
+}
+
+/// The same for a vector of other things to await.
+template <detail::become_list List>
+[[nodiscard]] auto sequence(List&& children) {
+    return sequence(detail::as_tasks(static_cast<List&&>(children)));
 }
 
 /// Makes a task of each item of a range, by `function(item)`, when the one before it has ended.

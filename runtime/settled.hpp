@@ -3,6 +3,7 @@
 #include <weft/runtime/as_result.hpp>
 #include <weft/runtime/base/assert.hpp>
 #include <weft/runtime/base/error.hpp>
+#include <weft/runtime/base/reference.hpp>
 #include <weft/runtime/base/result.hpp>
 #include <weft/runtime/task.hpp>
 
@@ -211,6 +212,9 @@ namespace detail {
 
 /// How the library fills in what a task came to.
 struct settled_access {
+    template <class T>
+    using stored = typename settled<T>::stored;
+
     /// Requires: `child` has ended. Moves its outcome to `target`; where the value's constructor
     /// throws, that is the outcome. The value follows `before` in the constructor's arguments.
     template <class Value, class T, class... Before>
@@ -223,10 +227,10 @@ struct settled_access {
             try {
                 if constexpr (std::is_void_v<T>) {
                     target.emplace(before...);
-                } else if constexpr (std::is_reference_v<Value>) {
-                    target.emplace(__builtin_addressof(child.take_value()));
-                } else {
+                } else if constexpr (std::is_constructible_v<stored<Value>, Before..., T>) {
                     target.emplace(before..., child.take_value());
+                } else {
+                    target.emplace(before..., as_object<T>(child.take_value()));
                 }
             } catch (...) {
                 target.fail(std::current_exception());

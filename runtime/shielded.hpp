@@ -16,6 +16,7 @@
 /// I3 The stop is passed on only when the body was stopped; otherwise its outcome is delivered and
 ///    the next await of the surrounding task stops.
 
+#include <weft/runtime/call.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/task.hpp>
 
@@ -136,9 +137,15 @@ private:
 /// Complexity: one stop callback; one timer once a stop arrives. No allocation.
 /// Errors: the task's own.
 /// Example: examples/graceful_shutdown.cpp
-template <class T>
+template <detail::plain_value T>
 [[nodiscard]] shielded_operation<T> shielded(time_span limit, task<T> child) noexcept {
     return shielded_operation<T>(limit, std::move(child));
+}
+
+/// The same for whatever else can be awaited, and for a callable that gives it; see timeout.
+template <detail::no_plain_task Work>
+[[nodiscard]] auto shielded(time_span limit, Work&& work) {
+    return shielded(limit, detail::as_task(static_cast<Work&&>(work)));
 }
 
 }  // namespace weft

@@ -11,6 +11,7 @@
 
 #include <weft/runtime/as_result.hpp>
 #include <weft/runtime/base/error.hpp>
+#include <weft/runtime/call.hpp>
 #include <weft/runtime/pass_stop.hpp>
 #include <weft/runtime/task.hpp>
 
@@ -133,17 +134,28 @@ private:
 ///     be an operation_cancelled, too: a join of a child that somebody stopped throws it.
 ///     `token.stop_requested()` tells.
 /// Example: examples/graceful_shutdown.cpp
-template <class T>
+template <detail::plain_value T>
 [[nodiscard]] stop_on_operation<T, false> with_stop_token(stop_token token,
                                                           task<T> child) noexcept {
     return stop_on_operation<T, false>(token, std::move(child));
 }
 
+/// The same for whatever else can be awaited, and for a callable that gives it; see timeout.
+template <detail::no_plain_task Work>
+[[nodiscard]] auto with_stop_token(stop_token token, Work&& work) {
+    return with_stop_token(token, detail::as_task(static_cast<Work&&>(work)));
+}
+
 /// Runs a task that ends at the soft stop already: for what should not be begun any more once a
 /// server is asked to finish, as accepting connections. See with_stop_token.
-template <class T>
+template <detail::plain_value T>
 [[nodiscard]] stop_on_operation<T, true> until_soft_stop(task<T> child) noexcept {
     return stop_on_operation<T, true>(stop_token(), std::move(child));
+}
+
+template <detail::no_plain_task Work>
+[[nodiscard]] auto until_soft_stop(Work&& work) {
+    return until_soft_stop(detail::as_task(static_cast<Work&&>(work)));
 }
 
 }  // namespace weft

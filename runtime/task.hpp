@@ -1,6 +1,7 @@
 #pragma once
 
 #include <weft/runtime/awaitable.hpp>
+#include <weft/runtime/base/reference.hpp>
 #include <weft/runtime/promise.hpp>
 
 #include <concepts>
@@ -50,7 +51,7 @@ public:
     [[nodiscard]] final_transfer final_suspend() noexcept { return {ends_by_return()}; }
 
     template <class U = T>
-        requires std::is_constructible_v<T, U&&>
+        requires(std::is_constructible_v<T, U &&> && !refers_to_temporary<T, U &&>)
     void return_value(U&& result) noexcept(std::is_nothrow_constructible_v<T, U&&>) {
         // NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): it begins as pending
         if (!std::is_trivially_destructible_v<stored> && outcome_ != outcome::pending) {
@@ -74,6 +75,12 @@ public:
         }
         construct(slot(), static_cast<U&&>(result));
         outcome_ = outcome::value;
+    }
+
+    template <class U>
+        requires refers_to_temporary<T, U&&>
+    void return_value(U&&) noexcept {
+        static_assert(never<U>, "a task<T&> returns a reference to a temporary object");
     }
 
     WEFT_COLD void unhandled_exception() noexcept {
@@ -306,7 +313,23 @@ private:
     std::coroutine_handle<promise_type> handle_;
 };
 
+/// A task<T>, which it becomes wherever it goes: a const around a value that is handed out says
+/// nothing.
+template <class T>
+class WEFT_TRIVIAL_ABI [[nodiscard]] task<T const> : public task<T> {
+public:
+    task() noexcept = default;
+
+    task(task<T>&& other) noexcept : task<T>(std::move(other)) {}
+};
+
 namespace detail {
+
+template <class T>
+inline constexpr bool is_task = false;
+
+template <class T>
+inline constexpr bool is_task<task<T>> = true;
 
 /// How the library reaches into a task.
 struct task_access {

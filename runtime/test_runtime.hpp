@@ -87,9 +87,15 @@ public:
     ~runtime();
 
     /// runtime_base::block_on; time moves by itself from the start of the task to its end.
-    template <class T>
+    template <detail::plain_value T>
     T block_on(task<T> work) {
         return runtime_base::block_on(self_advancing(time(), std::move(work)));
+    }
+
+    template <detail::no_plain_task Work, class... Arguments>
+    decltype(auto) block_on(Work&& work, Arguments&&... arguments) {
+        return block_on(
+            detail::as_task(static_cast<Work&&>(work), static_cast<Arguments&&>(arguments)...));
     }
 
     /// runtime_base::join; time moves by itself until the last task has ended.

@@ -20,6 +20,7 @@
 ///    still delivers its value (I2).
 
 #include <weft/runtime/as_result.hpp>
+#include <weft/runtime/call.hpp>
 #include <weft/runtime/pass_stop.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/task.hpp>
@@ -175,7 +176,7 @@ private:
 /// Errors: std::system_error with std::errc::timed_out when the limit ended the task; else the
 ///     task's own. Below an earlier deadline it is that one's await that fails.
 /// Example: examples/timeout.cpp
-template <class T>
+template <detail::plain_value T>
 [[nodiscard]] timeout_operation<T> timeout(
     time_span limit,
     task<T> child,
@@ -183,13 +184,30 @@ template <class T>
     return timeout_operation<T>({limit, true, asked_at}, std::move(child));
 }
 
+/// The same for an operation, for whatever else can be awaited, and for a callable that gives it:
+/// `co_await timeout(1s, stream.read_some(data))`. Takes a frame, which refers to an operation: it
+/// is awaited in the expression that makes it.
+template <detail::no_plain_task Work>
+[[nodiscard]] auto timeout(time_span limit,
+                           Work&& work,
+                           std::source_location asked_at = std::source_location::current()) {
+    return timeout(limit, detail::as_task(static_cast<Work&&>(work)), asked_at);
+}
+
 /// The same with a point in time. See timeout.
-template <class T, class Duration>
+template <detail::plain_value T, class Duration>
 [[nodiscard]] timeout_operation<T> with_deadline(
     std::chrono::time_point<clock, Duration> deadline,
     task<T> child,
     std::source_location asked_at = std::source_location::current()) noexcept {
     return timeout_operation<T>({deadline.time_since_epoch(), false, asked_at}, std::move(child));
+}
+
+template <detail::no_plain_task Work, class Duration>
+[[nodiscard]] auto with_deadline(std::chrono::time_point<clock, Duration> deadline,
+                                 Work&& work,
+                                 std::source_location asked_at = std::source_location::current()) {
+    return with_deadline(deadline, detail::as_task(static_cast<Work&&>(work)), asked_at);
 }
 
 }  // namespace weft

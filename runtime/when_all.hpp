@@ -4,6 +4,7 @@
 
 #include <weft/runtime/as_result.hpp>
 #include <weft/runtime/base/result.hpp>
+#include <weft/runtime/call.hpp>
 #include <weft/runtime/join_state.hpp>
 #include <weft/runtime/join_values.hpp>
 #include <weft/runtime/task.hpp>
@@ -210,10 +211,19 @@ private:
 /// Errors: the error of the first failed child in argument order; its code under `as_result`. What
 ///     moving a value out throws is an error of that child.
 /// Example: examples/parallel_sum.cpp
-template <class... T>
+template <detail::plain_value... T>
     requires(sizeof...(T) > 0)
 [[nodiscard]] when_all_operation<false, T...> when_all(task<T>... children) noexcept {
     return when_all_operation<false, T...>(std::move(children)...);
+}
+
+/// The same for other things to await, among tasks or not: operations, join handles, callables that
+/// give something to await. Each that is no task takes a frame, which refers to what is an lvalue
+/// or cannot be moved: an operation is awaited in the expression that makes it.
+template <class... Work>
+    requires detail::become_tasks<Work...>
+[[nodiscard]] auto when_all(Work&&... children) {
+    return when_all(detail::as_task(static_cast<Work&&>(children))...);
 }
 
 }  // namespace weft

@@ -2,6 +2,7 @@
 
 /// when_all for a number of tasks known at run time. See when_all.hpp.
 
+#include <weft/runtime/as_tasks.hpp>
 #include <weft/runtime/base/argument.hpp>
 #include <weft/runtime/base/result.hpp>
 #include <weft/runtime/join_row.hpp>
@@ -194,11 +195,17 @@ private:
 };
 
 /// The same for a number of tasks known at run time. Yields a vector of the values in the order of
-/// the tasks, or nothing for task<void>; allocates for the values. An empty range is complete at
-/// once.
-template <class T>
+/// the tasks, of pointers for references, or nothing for task<void>; allocates for the values. An
+/// empty range is complete at once.
+template <detail::plain_value T>
 [[nodiscard]] when_all_range_operation<false, T> when_all(std::vector<task<T>> children) {
     return when_all_range_operation<false, T>(std::move(children));
+}
+
+/// The same for a vector of other things to await, as join handles.
+template <detail::become_list List>
+[[nodiscard]] auto when_all(List&& children) {
+    return when_all(detail::as_tasks(static_cast<List&&>(children)));
 }
 
 /// The same for tasks that stand in a row of the caller's: each value goes over what is in

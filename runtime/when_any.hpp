@@ -29,37 +29,63 @@ namespace weft {
 /// Complexity: O(1) per child; no allocation besides the children's frames.
 /// Errors: that of the first child to end.
 /// Example: examples/parallel_fetch.cpp
-template <class... T>
+template <detail::plain_value... T>
     requires(sizeof...(T) > 0)
 [[nodiscard]] auto when_any(task<T>... children) noexcept {
     using operation = detail::first_of_operation<detail::first_of::ended_with_index, false, T...>;
     return operation(std::tuple<task<T>...>(std::move(children)...));
 }
 
+/// The same for other things to await; see when_all.
+template <class... Work>
+    requires detail::become_tasks<Work...>
+[[nodiscard]] auto when_any(Work&&... children) {
+    return when_any(detail::as_task(static_cast<Work&&>(children))...);
+}
+
 /// The same for a number of tasks known at run time. Yields the first value and its task's number,
 /// as `indexed<T>`. An empty range fails with std::errc::invalid_argument.
-template <class T>
+template <detail::plain_value T>
 [[nodiscard]] auto when_any(std::vector<task<T>> children) {
     using operation =
         detail::first_of_range_operation<detail::first_of::ended_with_index, false, T>;
     return operation(std::move(children));
 }
 
+/// The same for a vector of other things to await.
+template <detail::become_list List>
+[[nodiscard]] auto when_any(List&& children) {
+    return when_any(detail::as_tasks(static_cast<List&&>(children)));
+}
+
 /// As when_any, without the number: yields the value of the first task to end. For tasks of
 /// different types it is a std::variant, with `unit` for void.
-template <class... T>
+template <detail::plain_value... T>
     requires(sizeof...(T) > 0)
 [[nodiscard]] auto race(task<T>... children) noexcept {
     using operation = detail::first_of_operation<detail::first_of::ended, false, T...>;
     return operation(std::tuple<task<T>...>(std::move(children)...));
 }
 
+/// The same for other things to await; see when_all.
+template <class... Work>
+    requires detail::become_tasks<Work...>
+[[nodiscard]] auto race(Work&&... children) {
+    return race(detail::as_task(static_cast<Work&&>(children))...);
+}
+
 /// The same for a number of tasks known at run time. An empty range fails with
 /// std::errc::invalid_argument.
-template <class T>
+template <detail::plain_value T>
 [[nodiscard]] auto race(std::vector<task<T>> children) {
     using operation = detail::first_of_range_operation<detail::first_of::ended, false, T>;
     return operation(std::move(children));
+}
+
+/// The same for a vector of other things to await.
+template <detail::become_list List>
+[[nodiscard]] auto race(List&& children) {
+    return race(detail::as_tasks(static_cast<List&&>(children)));
 }
 
 }  // namespace weft

@@ -259,7 +259,7 @@ private:
 
 template <class Function>
 struct once_call {
-    using body = std::invoke_result_t<Function&>;
+    using body = task<typename std::invoke_result_t<Function&>::value_type>;
 
     once_call(once_core& once, Function what) : core_(&once), function(std::move(what)) {}
 

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <weft/runtime/base/assert.hpp>
+#include <weft/runtime/base/invoke.hpp>
+#include <weft/runtime/base/reference.hpp>
 
 #include <concepts>
 #include <new>
@@ -47,7 +49,8 @@ public:
     // A value and a failure become a result without a word, so that `return` takes either.
     template <class U = T>
         requires(!std::same_as<std::remove_cvref_t<U>, result> &&
-                 !std::same_as<std::remove_cvref_t<U>, failure> && std::is_constructible_v<T, U &&>)
+                 !std::same_as<std::remove_cvref_t<U>, failure> &&
+                 std::is_constructible_v<T, U &&> && !detail::refers_to_temporary<T, U &&>)
     explicit(!std::is_convertible_v<U&&, T>)
         result(U&& value) noexcept(std::is_nothrow_constructible_v<T, U&&>)
         : has_value_(true) {
@@ -164,7 +167,7 @@ public:
     template <class Function>
     [[nodiscard]] auto and_then(Function&& function) && -> std::invoke_result_t<Function, T&&> {
         if (has_value_) {
-            return std::forward<Function>(function)(static_cast<T&&>(get()));
+            return detail::invoke(std::forward<Function>(function), static_cast<T&&>(get()));
         }
         return failure(error_);
     }
@@ -172,16 +175,16 @@ public:
     /// `function(value)` gives the new value; errors pass through.
     template <class Function>
     [[nodiscard]] auto transform(
-        Function&& function) && -> result<std::invoke_result_t<Function, T&&>> {
-        using next = result<std::invoke_result_t<Function, T&&>>;
+        Function&& function) && -> result<detail::kept_t<std::invoke_result_t<Function, T&&>>> {
+        using next = result<detail::kept_t<std::invoke_result_t<Function, T&&>>>;
         if (!has_value_) {
             return next(failure(error_));
         }
         if constexpr (std::is_void_v<typename next::value_type>) {
-            std::forward<Function>(function)(static_cast<T&&>(get()));
+            detail::invoke(std::forward<Function>(function), static_cast<T&&>(get()));
             return next();
         } else {
-            return next(std::forward<Function>(function)(static_cast<T&&>(get())));
+            return next(detail::invoke(std::forward<Function>(function), static_cast<T&&>(get())));
         }
     }
 

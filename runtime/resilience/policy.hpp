@@ -69,12 +69,6 @@ template <class Predicate>
     }
 }
 
-template <class T>
-inline constexpr bool is_task = false;
-
-template <class T>
-inline constexpr bool is_task<task<T>> = true;
-
 /// The time of the worker that runs the caller; aborts with the policy's name where there is none.
 [[nodiscard]] clock::time_point policy_now(char const* policy) noexcept;
 
