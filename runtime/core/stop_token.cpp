@@ -73,6 +73,50 @@ void stop_state::detach(stop_node& node) noexcept {
     node.slot_ = nullptr;
 }
 
+/// Under the lock, which the winner gives back to run callbacks only.
+void stop_state::mark_requested(stop_reason const& reason, firing& now) noexcept {
+    reason_.value = reason;
+    // release: publish the reason and what the requester wrote (I6); pairs with
+    // stop_requested():observe
+    word_.fetch_or(requested_bit | firing_bit, release);
+    firing_ = firing_note(now);
+}
+
+/// Under the lock, with the link of a child detached. Gives the state whose callbacks are next, and
+/// which is locked: the child, unless it was stopped before.
+stop_state& stop_state::go_down(stop_node& link, firing& now) noexcept {
+    stop_state& child = *static_cast<parent_link&>(link).child_;
+    firing_ = firing_note(child);  // keeps I5
+    unlock();
+    child.lock();
+    // relaxed: own — the bit is set under the lock only
+    if ((child.word_.load(relaxed) & requested_bit) != 0) {
+        child.unlock();
+        lock();
+        firing_ = firing_note(now);
+        return *this;
+    }
+    child.mark_requested(reason_.value, now);
+    return child;
+}
+
+/// Under the lock, which it gives back.
+void stop_state::end_firing() noexcept {
+    firing_ = firing_note();
+    // release: hand back the lock and the state; pairs with lock():claim and the destructor
+    word_.fetch_and(~(locked_bit | firing_bit), release);
+}
+
+/// Under the lock, with every callback run: to the parent, which is locked then, and waits in
+/// go_down().
+stop_state& stop_state::go_up(firing& now) noexcept {
+    stop_state& parent = *parent_;
+    end_firing();
+    parent.lock();
+    parent.firing_ = firing_note(now);  // the last use of the child (I5)
+    return parent;
+}
+
 bool stop_state::request_stop(stop_reason const& reason, stop_state* follower) noexcept {
     lock();
     // relaxed: own — the bit is set under the lock only
@@ -80,18 +124,26 @@ bool stop_state::request_stop(stop_reason const& reason, stop_state* follower) n
         unlock();
         return false;
     }
-    reason_.value = reason ? reason : stop_reason(stop_kind::requested, reason.asked_at());
-    // release: publish the reason and what the requester wrote (I6); pairs with
-    // stop_requested():observe
-    word_.fetch_or(requested_bit | firing_bit, release);
     firing now{nullptr, this_thread_mark()};
-    firing_ = &now;
-    while (first_ != nullptr) {
-        now.node = static_cast<stop_node*>(first_);
-        detach(*now.node);
-        unlock();
-        now.node->notice(*now.node);  // the node may be gone afterwards (I2)
-        lock();
+    mark_requested(reason ? reason : stop_reason(stop_kind::requested, reason.asked_at()), now);
+    for (stop_state* state = this;;) {
+        if (state->first_ == nullptr) {
+            if (state == this) {
+                break;
+            }
+            state = &state->go_up(now);
+            continue;
+        }
+        stop_node& node = *static_cast<stop_node*>(state->first_);
+        detach(node);
+        if (node.notice == &parent_link::is_link) {
+            state = &state->go_down(node, now);
+            continue;
+        }
+        now.node = &node;
+        state->unlock();
+        node.notice(node);  // the node may be gone afterwards (I2)
+        state->lock();
         now.node = nullptr;
     }
     if (follower != nullptr) {
@@ -99,10 +151,22 @@ bool stop_state::request_stop(stop_reason const& reason, stop_state* follower) n
         follower->request_stop(reason_.value);
         lock();
     }
-    firing_ = nullptr;
-    // release: hand back the lock and the state; pairs with lock():claim and the destructor
-    word_.fetch_and(~(locked_bit | firing_bit), release);
+    end_firing();
     return true;
+}
+
+void stop_state::parent_link::is_link(stop_node&) noexcept {
+    WEFT_UNREACHABLE("the link of a stop state is called");
+}
+
+/// Under the lock: on another thread than this. A child is not destroyed by its own callbacks (I5).
+bool stop_state::is_running(stop_node const& node) const noexcept {
+    if (!firing_.is_set()) {
+        return false;
+    }
+    firing const* const callback = firing_.callback();
+    return callback == nullptr ? &firing_.child().link_.value == &node
+                               : callback->node == &node && callback->thread != this_thread_mark();
 }
 
 bool stop_state::add_locked(stop_node& node) noexcept {
@@ -136,7 +200,7 @@ void stop_state::remove(stop_node& node) noexcept {
         return;
     }
     spin_wait wait;
-    while (firing_ != nullptr && firing_->node == &node && firing_->thread != this_thread_mark()) {
+    while (is_running(node)) {
         unlock();
         wait.once();
         lock();
@@ -145,16 +209,16 @@ void stop_state::remove(stop_node& node) noexcept {
 }
 
 void stop_state::await_requester() noexcept {
-    // acquire: observe the winner's last access; pairs with request_stop():hand back. What told the
+    // acquire: observe the winner's last access; pairs with end_firing():hand back. What told the
     // owner of the stop comes after the bit was set.
     if ((word_.load(acquire) & firing_bit) == 0) [[likely]] {
         return;
     }
     lock();
-    WEFT_CHECK(firing_ == nullptr || firing_->thread != this_thread_mark(),
+    WEFT_CHECK(firing_.callback() == nullptr || firing_.callback()->thread != this_thread_mark(),
                "what is being stopped is destroyed by one of its stop callbacks");
     spin_wait wait;
-    while (firing_ != nullptr) {
+    while (firing_.is_set()) {
         unlock();
         wait.once();
         lock();

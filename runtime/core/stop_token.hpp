@@ -10,10 +10,14 @@
 ///   word_:   requested (sticky) | locked (spin, a few instructions) | linked (the parent knows us)
 ///            | firing (the winner is not through)
 ///   first_:  callbacks not yet run, under the lock bit
-///   firing_: the winner's note of the callback that it is running (on its stack), under the lock
+///   firing_: what the winner is running, under the lock: a callback, noted on its stack, or the walk
+///            through a child
 ///
 ///   request:    lock → set requested → { pop a callback, note it, unlock, run it, lock }*
 ///               → a follower? { unlock, request its stop, lock } → unlock
+///               The callback of a child's link is not called: the same loop goes down to the child,
+///               and up again when the child's callbacks have run, so that a chain of any length
+///               takes one frame of the stack
 ///   register:   link to the parent if not yet linked → lock → requested? refuse : append → unlock
 ///   deregister: lock → in the list? unlink : running elsewhere? unlock and wait for it → unlock
 ///
@@ -26,10 +30,10 @@
 ///    however the two race.
 /// I4 Lock order: a state's lock is never held while another's is taken; callbacks run with no lock
 ///    held.
-/// I5 The state outlives its registrants, and the winner's loop: a parent's loop runs a child's
-///    link as a callback, so the child's destructor waits in `deregister` for it (I2), and the
-///    destructor waits for a winner that is not through. So an owner may go on as soon as the stop
-///    is seen, on whatever thread it is requested. Whoever asks second is not waited for.
+/// I5 The state outlives its registrants, and the winner's loop: while that is in a child, the
+///    parent's note names the child's link, and the child's destructor waits in `deregister` for it
+///    (I2), and the destructor waits for a winner that is not through. So an owner may go on as soon
+///    as the stop is seen, on whatever thread it is requested. Whoever asks second is not waited for.
 /// I6 The winner writes the reason before it sets `requested`; it does not change any more. A child
 ///    that is stopped by its parent takes the parent's reason over.
 
@@ -91,7 +95,7 @@ public:
     stop_state& operator=(stop_state const&) = delete;
 
     ~stop_state() {
-        // acquire: observe the winner's last access; pairs with request_stop():hand back. Every
+        // acquire: observe the winner's last access; pairs with end_firing():hand back. Every
         // registrant is gone.
         if ((word_.load(acquire) & (linked_bit | firing_bit)) != 0) {
             leave_others();
@@ -143,21 +147,49 @@ private:
     static constexpr std::uint32_t linked_bit = 4;
     static constexpr std::uint32_t firing_bit = 8;
 
-    /// What the winner is doing, on its stack. Touched under the lock bit.
+    /// The callback that the winner runs, on its stack. Touched under the lock bit of the state
+    /// whose callback it is.
     struct firing {
         stop_node* node;
         std::uintptr_t thread;
     };
 
+    /// What the winner runs: nothing, a callback, or the callbacks of a child.
+    class firing_note {
+    public:
+        firing_note() noexcept = default;
+
+        explicit firing_note(firing& callback) noexcept
+            : bits_(reinterpret_cast<std::uintptr_t>(&callback)) {}
+
+        explicit firing_note(stop_state& child) noexcept
+            : bits_(reinterpret_cast<std::uintptr_t>(&child) + child_bit) {}
+
+        [[nodiscard]] bool is_set() const noexcept { return bits_ != 0; }
+
+        /// Null when it is none.
+        [[nodiscard]] firing* callback() const noexcept {
+            return (bits_ & child_bit) == 0 ? reinterpret_cast<firing*>(bits_) : nullptr;
+        }
+
+        /// Requires: set, and no callback.
+        [[nodiscard]] stop_state& child() const noexcept {
+            return *reinterpret_cast<stop_state*>(bits_ - child_bit);
+        }
+
+    private:
+        static constexpr std::uintptr_t child_bit = 1;
+
+        std::uintptr_t bits_ = 0;
+    };
+
     /// The registration with the parent. It exists from the link on, hence outside the
     /// constructor's work.
     struct parent_link : stop_node {
-        explicit parent_link(stop_state& child) noexcept : stop_node(&on_stop), child_(&child) {}
+        explicit parent_link(stop_state& child) noexcept : stop_node(&is_link), child_(&child) {}
 
-        static void on_stop(stop_node& node) noexcept {
-            stop_state& child = *static_cast<parent_link&>(node).child_;
-            child.request_stop(child.parent_->reason_.value);  // keeps I6
-        }
+        /// Not called: tells a link from other callbacks. See request_stop().
+        static void is_link(stop_node& node) noexcept;
 
         stop_state* child_;
     };
@@ -185,6 +217,11 @@ private:
     void lock() noexcept;
     void unlock() noexcept;
     static void detach(stop_node& node) noexcept;
+    void mark_requested(stop_reason const& reason, firing& now) noexcept;
+    [[nodiscard]] stop_state& go_down(stop_node& link, firing& now) noexcept;
+    [[nodiscard]] stop_state& go_up(firing& now) noexcept;
+    void end_firing() noexcept;
+    [[nodiscard]] bool is_running(stop_node const& node) const noexcept;
 
     // --- constant after construction, or follow() -----------------------------------
     stop_state* parent_;
@@ -195,7 +232,7 @@ private:
 
     // --- any thread, under the lock bit of word_ ----------------------------------
     remote_request* first_ = nullptr;  // stop_nodes
-    firing* firing_ = nullptr;
+    firing_note firing_;
     lazy_link link_;      // alive while the linked bit is set
     lazy_reason reason_;  // constant from the request on (I6)
 };

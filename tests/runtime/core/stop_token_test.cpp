@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -151,6 +152,39 @@ TEST_SUITE("runtime/core/stop_token") {
         while (!chain.empty()) {
             chain.pop_back();
         }
+    }
+
+    TEST_CASE("a stop goes down a chain of a million sources without recursion") {
+        std::vector<std::unique_ptr<stop_source>> chain;
+        chain.push_back(std::make_unique<stop_source>());
+        for (int i = 0; i < 1'000'000; ++i) {
+            chain.push_back(std::make_unique<stop_source>(chain.back()->token()));
+        }
+        int calls = 0;
+        {
+            stop_callback const callback(chain.back()->token(), [&] { ++calls; });
+            chain.front()->request_stop("enough");
+            CHECK(calls == 1);
+        }
+        CHECK(std::string_view(chain.back()->token().reason().text()) == "enough");
+        while (!chain.empty()) {
+            chain.pop_back();
+        }
+    }
+
+    TEST_CASE("a stop that goes down again goes on with the parent's other callbacks") {
+        stop_source root;
+        std::vector<int> order;
+        stop_callback const last(root.token(), [&] { order.push_back(3); });
+        stop_source stopped_before(root.token());
+        stop_callback const early(stopped_before.token(), [&] { order.push_back(0); });
+        stopped_before.request_stop();
+        stop_source child(root.token());
+        stop_source grandchild(child.token());
+        stop_callback const second(child.token(), [&] { order.push_back(2); });
+        stop_callback const first(grandchild.token(), [&] { order.push_back(1); });
+        root.request_stop();
+        CHECK(order == std::vector<int>{0, 1, 2, 3});
     }
 
     TEST_CASE("withdrawal waits for a callback that runs on another thread") {
