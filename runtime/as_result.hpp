@@ -33,15 +33,6 @@ template <class T>
     }
 }
 
-/// The outcome of a finished task; `stopped` stands for one that was stopped.
-template <class T>
-[[nodiscard]] result<T> result_of(task_promise<T>& promise, std::errc stopped) {
-    if (promise.outcome_ == outcome::stopped) {
-        return failure(stopped);
-    }
-    return result_of(promise);
-}
-
 }  // namespace detail
 
 /// What `co_await as_result(task)` waits in.

@@ -14,8 +14,10 @@
 ///    in, or the thread that took it out. Only the owner resumes it or marks it stopped.
 /// I2 While a coroutine waits for a child by a plain await, the child's `slot_` points at the
 ///    handle that owns the child's frame; `unwind` clears it before it destroys the frame, so that
-///    chains of any length unwind without recursion. Scopes, joins and timeouts nested in one
-///    another are asked to stop, and destroyed, recursively: 10^5 levels fit a stack of 8 MiB.
+///    chains of any length unwind without recursion. So do scopes, joins and timeouts nested in one
+///    another: a stop walks down to them in one loop (core/stop_token.hpp), each destroys the
+///    frame of what was stopped in it before it is unwound itself, and it is unwound from the
+///    worker's queue.
 
 #include <weft/runtime/base/assert.hpp>
 #include <weft/runtime/context.hpp>

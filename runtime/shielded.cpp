@@ -48,15 +48,15 @@ void shield_state::fired(worker_timer& timer) noexcept {
     self.context_.own_stop.request_stop(self.parent_->stop().reason());
 }
 
-bool shield_state::passes_stop_on() const noexcept {
-    return child_->outcome_ == outcome::stopped;
-}
-
-std::coroutine_handle<> shield_state::child_done(completion& base, promise_base&) noexcept {
+std::coroutine_handle<> shield_state::child_done(completion& base, promise_base& child) noexcept {
     auto& self = static_cast<shield_state&>(base);
     self.withdraw();  // keeps I2
+    if (child.outcome_ == outcome::stopped) {
+        self.is_child_gone_ = true;
+        child.handle().destroy();
+    }
     if (!self.posted_ && !self.is_armed_) {
-        return self.passes_stop_on() ? pass_stop(*self.parent_) : self.parent_->handle();
+        return self.is_child_gone_ ? pass_stop(*self.parent_) : self.parent_->handle();
     }
     if (current_worker() == self.home_) {
         self.end_at_home();
@@ -89,7 +89,7 @@ void shield_state::end_at_home() noexcept {
     if (is_armed_) {
         home_->cancel_timer(*this);
     }
-    parent_->stop_marked_ = passes_stop_on();
+    parent_->stop_marked_ = is_child_gone_;
     home_->push_ready(*parent_);
 }
 

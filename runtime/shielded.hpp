@@ -14,7 +14,7 @@
 ///    timer is out of the wheel: nobody refers to the shield then.
 /// I2 withdraw() returns after a callback that runs elsewhere, so posted_ is stable after it.
 /// I3 The stop is passed on only when the body was stopped; otherwise its outcome is delivered and
-///    the next await of the surrounding task stops.
+///    the next await of the surrounding task stops. A body that was stopped is destroyed at its end.
 
 #include <weft/runtime/call.hpp>
 #include <weft/runtime/sleep.hpp>
@@ -38,6 +38,9 @@ public:
     /// Gives what runs next: the child.
     [[nodiscard]] std::coroutine_handle<> begin() noexcept;
 
+    /// After the body's end: it was stopped, and its frame is gone.
+    [[nodiscard]] bool is_child_gone() const noexcept { return is_child_gone_; }
+
 private:
     /// The stop's request is the stop_node; this one is the end's.
     struct end_request : remote_request {
@@ -54,7 +57,6 @@ private:
     static void on_end_request(remote_request& request) noexcept;
     void end_at_home() noexcept;
     static void fired(worker_timer& timer) noexcept;
-    [[nodiscard]] bool passes_stop_on() const noexcept;
     void arm() noexcept;
 
     // --- constant after construction -------------------------------------------
@@ -67,6 +69,9 @@ private:
 
     // --- stop callback, before it posts; read after withdraw() (I2) -----------------
     bool posted_ = false;
+
+    // --- whoever ends the body; read after its end ------------------------------------
+    bool is_child_gone_ = false;
 
     // --- home's thread only; is_armed_ also where no request was posted ----------------
     bool is_armed_ = false;
@@ -95,7 +100,10 @@ public:
 
     ~shielded_operation() {
         if (begun_) {
-            child_ = {};  // first: what was stopped in it still refers to the state
+            if (state_.is_child_gone()) {
+                (void)detail::task_access::release(child_);
+            }
+            child_ = {};  // first: it still refers to the state
             state_.~shield_state();
         }
     }

@@ -32,11 +32,15 @@ void foreign_stop_state::on_other_stop(stop_node& node) noexcept {
     self.context_.own_stop.request_stop(self.other_->reason());
 }
 
-std::coroutine_handle<> foreign_stop_state::child_done(completion& base, promise_base&) noexcept {
+std::coroutine_handle<> foreign_stop_state::child_done(completion& base,
+                                                       promise_base& child) noexcept {
     auto& self = static_cast<foreign_stop_state&>(base);
     self.withdraw();  // keeps I1
-    bool const passes_on = self.child_->outcome_ == outcome::stopped &&
-                           self.policy_ == when_stopped::unwind &&
+    if (child.outcome_ == outcome::stopped) {
+        self.is_child_gone_ = true;
+        child.handle().destroy();  // keeps I3
+    }
+    bool const passes_on = self.is_child_gone_ && self.policy_ == when_stopped::unwind &&
                            self.parent_->stop().stop_requested();
     return passes_on ? pass_stop(*self.parent_) : self.parent_->handle();
 }

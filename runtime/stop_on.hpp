@@ -7,7 +7,8 @@
 /// I1 The callback is withdrawn before the parent goes on; withdraw() waits for one that runs
 ///    elsewhere, so nobody refers to the state then.
 /// I2 Success wins: a child that ends with a value or an error delivers it.
-/// I3 A child that was stopped while the surrounding task was not, ended by the token.
+/// I3 A child that was stopped is destroyed at its end, before anybody goes on.
+/// I4 A child that was stopped while the surrounding task was not, ended by the token.
 
 #include <weft/runtime/as_result.hpp>
 #include <weft/runtime/base/error.hpp>
@@ -37,6 +38,9 @@ public:
     /// Gives what runs next: the child.
     [[nodiscard]] std::coroutine_handle<> begin() noexcept;
 
+    /// After the child's end: it was stopped, and its frame is gone (I3).
+    [[nodiscard]] bool is_child_gone() const noexcept { return is_child_gone_; }
+
 private:
     static std::coroutine_handle<> child_done(completion& base, promise_base& child) noexcept;
     static void on_other_stop(stop_node& node) noexcept;
@@ -47,6 +51,9 @@ private:
     promise_base* parent_;
     promise_base* child_;
     when_stopped policy_;
+
+    // --- whoever ends the child; read after its end -----------------------------------
+    bool is_child_gone_ = false;
 };
 
 /// The soft stop of a coroutine's surroundings; its hard one where nobody can ask softly.
@@ -71,7 +78,10 @@ public:
 
     ~stop_on_operation() {
         if (begun_) {
-            child_ = {};  // first: what was stopped in it still refers to the state
+            if (state_.is_child_gone()) {
+                (void)detail::task_access::release(child_);
+            }
+            child_ = {};  // first: it still refers to the state
             state_.~foreign_stop_state();
         }
     }
@@ -93,14 +103,16 @@ public:
     }
 
     std::conditional_t<ResultForm, result<T>, T> await_resume() {
-        auto& promise = detail::task_access::promise(child_);
         if constexpr (ResultForm) {
-            return detail::result_of(promise, std::errc::operation_canceled);
+            if (state_.is_child_gone()) {
+                return failure(std::errc::operation_canceled);
+            }
+            return detail::result_of(detail::task_access::promise(child_));
         } else {
-            if (promise.outcome_ == detail::outcome::stopped) {
+            if (state_.is_child_gone()) {
                 throw operation_cancelled();
             }
-            return promise.take();
+            return detail::task_access::promise(child_).take();
         }
     }
 

@@ -60,17 +60,20 @@ void timeout_state::expire() noexcept {
 }
 
 bool timeout_state::ended_by_limit() noexcept {
-    return child_->outcome_ == outcome::stopped && expired_ &&
+    return is_child_gone_ && expired_ &&
            (follows_ == stop_from::nobody || !parent_->stop().stop_requested());
 }
 
 bool timeout_state::passes_stop_on() noexcept {
-    return child_->outcome_ == outcome::stopped && policy_ == when_stopped::unwind &&
-           !ended_by_limit();
+    return is_child_gone_ && policy_ == when_stopped::unwind && !ended_by_limit();
 }
 
-std::coroutine_handle<> timeout_state::child_done(completion& base, promise_base&) noexcept {
+std::coroutine_handle<> timeout_state::child_done(completion& base, promise_base& child) noexcept {
     auto& self = static_cast<timeout_state&>(base);
+    if (child.outcome_ == outcome::stopped) {
+        self.is_child_gone_ = true;
+        child.handle().destroy();  // keeps I4
+    }
     if (self.has_timer_) {
         if (current_worker() != self.home_) {
             self.home_->post(self);  // the last access: the home goes on

@@ -16,7 +16,9 @@
 /// I3 A child that was stopped ended by the deadline if the timer has fired and the surrounding
 ///    task is not stopped itself; then the await fails with std::errc::timed_out. Otherwise the
 ///    stop is passed on.
-/// I4 A deadline that has passed stops the child before it starts: a child that waits for nothing
+/// I4 A child that was stopped is destroyed at its end, and before anybody goes on: what it held is
+///    free then, and frames nested in one another go one by one.
+/// I5 A deadline that has passed stops the child before it starts: a child that waits for nothing
 ///    still delivers its value (I2).
 
 #include <weft/runtime/as_result.hpp>
@@ -59,6 +61,9 @@ public:
     /// Gives what runs next: the child.
     [[nodiscard]] std::coroutine_handle<> begin() noexcept;
 
+    /// After the child's end: it was stopped, and its frame is gone (I4).
+    [[nodiscard]] bool is_child_gone() const noexcept { return is_child_gone_; }
+
     /// After the child's end: it was stopped by the limit.
     [[nodiscard]] bool ended_by_limit() noexcept;
 
@@ -79,6 +84,9 @@ private:
     stop_from follows_;
     when_stopped policy_;
     bool has_timer_;
+
+    // --- whoever ends the child; read after its end -----------------------------------
+    bool is_child_gone_ = false;
 
     // --- home's thread; read after the child's end ----------------------------------
     bool expired_ = false;
@@ -108,7 +116,10 @@ public:
 
     ~timeout_operation() {
         if (begun_) {
-            child_ = {};  // first: what was stopped in it still refers to the state
+            if (state_.is_child_gone()) {
+                (void)detail::task_access::release(child_);
+            }
+            child_ = {};  // first: it still refers to the state
             state_.~timeout_state();
         }
     }
@@ -130,16 +141,17 @@ public:
     }
 
     std::conditional_t<ResultForm, result<T>, T> await_resume() {
-        auto& promise = detail::task_access::promise(child_);
         if constexpr (ResultForm) {
-            return detail::result_of(
-                promise,
-                state_.ended_by_limit() ? std::errc::timed_out : std::errc::operation_canceled);
+            if (state_.is_child_gone()) {
+                return failure(state_.ended_by_limit() ? std::errc::timed_out
+                                                       : std::errc::operation_canceled);
+            }
+            return detail::result_of(detail::task_access::promise(child_));
         } else {
-            if (promise.outcome_ == detail::outcome::stopped) {
+            if (state_.is_child_gone()) {
                 detail::throw_timed_out();
             }
-            return promise.take();
+            return detail::task_access::promise(child_).take();
         }
     }
 
