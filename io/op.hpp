@@ -62,6 +62,7 @@ public:
 
     using pinned_operation::resume_when_stopped;
     using pinned_operation::stop_arrived;
+    using pinned_operation::tell_when_stopped;
     using pinned_operation::was_stopped;
 
     /// Instead of start(): true when the answer is there; else nothing was done, and the next try

@@ -168,13 +168,18 @@ public:
 
     basic_connect(detail::box<detail::tcp_socket> socket, std::error_code failed) noexcept
         : step_(std::move(socket), failed) {
-        step_.op.resume_when_stopped();
+        step_.op.tell_when_stopped();
     }
 
-    [[nodiscard]] bool await_ready() const noexcept { return static_cast<bool>(step_.failed); }
+    [[nodiscard]] bool await_ready() const noexcept {
+        return step_.failed && detail::spend_budget();
+    }
 
     template <std::derived_from<detail::promise_base> Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> waiter) noexcept {
+        if (step_.failed && !waiter.promise().stop().stop_requested()) [[unlikely]] {
+            return detail::give_way(waiter.promise());
+        }
         return step_.op.start(waiter.promise());
     }
 

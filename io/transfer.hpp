@@ -166,17 +166,22 @@ public:
     explicit basic_transfer(Arguments&&... arguments) noexcept
         : Transfer(static_cast<Arguments&&>(arguments)...) {
         if constexpr (ResultForm) {
-            this->resume_when_stopped();
+            this->tell_when_stopped();
         }
     }
 
     basic_transfer(basic_transfer const&) = delete;
     basic_transfer& operator=(basic_transfer const&) = delete;
 
-    [[nodiscard]] bool await_ready() const noexcept { return this->is_empty(); }
+    [[nodiscard]] bool await_ready() const noexcept {
+        return this->is_empty() && detail::spend_budget();
+    }
 
     template <std::derived_from<detail::promise_base> Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> waiter) noexcept {
+        if (this->is_empty() && !waiter.promise().stop().stop_requested()) [[unlikely]] {
+            return detail::give_way(waiter.promise());
+        }
         return this->start(waiter.promise());
     }
 

@@ -33,7 +33,7 @@ public:
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> parent) noexcept {
         if constexpr (ResultForm) {
-            this->hide_stop();
+            this->tell_stop();
         }
         return this->begin(parent.promise(), "all_settled");
     }
@@ -72,13 +72,13 @@ public:
         : base(std::move(children))
         , outcomes_(this->children_.size()) {}
 
-    [[nodiscard]] bool await_ready() const noexcept { return outcomes_.empty(); }
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
 
     template <std::derived_from<detail::promise_base> Promise>
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> parent) noexcept {
         if constexpr (ResultForm) {
-            this->hide_stop();
+            this->tell_stop();
         }
         return this->begin(parent.promise(), "all_settled");
     }

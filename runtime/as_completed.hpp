@@ -62,7 +62,7 @@ public:
             : completed_wait(from.queue_)
             , from_(&from) {}
 
-        [[nodiscard]] bool await_ready() noexcept { return is_ready(); }
+        [[nodiscard]] bool await_ready() noexcept { return detail::spend_budget() && is_ready(); }
 
         template <std::derived_from<detail::promise_base> Promise>
         [[nodiscard]] std::coroutine_handle<> await_suspend(
@@ -149,7 +149,7 @@ public:
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> parent) noexcept {
         if constexpr (ResultForm) {
-            hide_stop();
+            tell_stop();
         }
         try {
             running_ = body_(results_);

@@ -41,7 +41,8 @@ class [[nodiscard]] task_result_operation : private detail::settle_operation<T> 
     using base = detail::settle_operation<T>;
 
 public:
-    explicit task_result_operation(task<T> child) noexcept : base(std::move(child)) {}
+    explicit task_result_operation(task<T> child) noexcept
+        : base(std::move(child), detail::starts::unless_stopped, detail::when_stopped::tell) {}
 
     using base::await_ready;
     using base::await_suspend;
@@ -60,7 +61,10 @@ public:
 ///
 /// Thread safety: as the awaitable's.
 /// Cancellation: a stop does not unwind the awaiting coroutine here: the result holds
-///     std::errc::operation_canceled. The next plain await stops.
+///     std::errc::operation_canceled. It is told once: the next await that the stop ends unwinds
+///     the coroutine and those that await it plainly, also where it asks for a result, so that a
+///     loop over results ends. A task that is not started yet when the stop comes does not start.
+///     What must be awaited after a stop belongs into finally(), shielded() or a nursery's defer().
 /// Lifetime: takes the awaitable over.
 /// Resumption: as the awaitable's.
 /// Complexity: operations of the library hand out their code without a throw; a task's exception is

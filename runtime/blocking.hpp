@@ -240,7 +240,8 @@ template <class Function>
         co_await visit;
     }
     using value_type = typename detail::blocking_result<Function>::type;
-    detail::settle_operation<value_type> called(detail::call_blocking(function, token));
+    detail::settle_operation<value_type> called(detail::call_blocking(function, token),
+                                                detail::starts::always);
     co_await called;
     co_await detail::pool_return();
     co_return called.take();

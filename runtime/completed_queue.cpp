@@ -1,7 +1,7 @@
 #include <weft/runtime/completed_queue.hpp>
 
+#include <weft/runtime/pass_stop.hpp>
 #include <weft/runtime/scheduler.hpp>
-#include <weft/runtime/scope.hpp>
 
 #include <utility>
 
@@ -45,14 +45,14 @@ std::size_t completed_queue::left() noexcept {
 
 bool completed_wait::is_ready() noexcept {
     scoped_lock const lock(queue_->mutex_);
-    return queue_->first_ != nullptr || queue_->left_ == 0;
+    return has_outcome();
 }
 
 completed_wait::entry completed_wait::enter() noexcept {
     scoped_lock const lock(queue_->mutex_);
     WEFT_CHECK(queue_->taker_ == nullptr,
                "two coroutines wait for the next completed task at once");
-    if (queue_->first_ != nullptr) {
+    if (has_outcome()) {
         return entry::ready;  // keeps I3
     }
     if (stopped_) {
@@ -65,14 +65,14 @@ completed_wait::entry completed_wait::enter() noexcept {
 std::coroutine_handle<> completed_wait::start(promise_base& taker) noexcept {
     promise_ = &taker;
     if (!enroll(&taker.stop())) {
-        return is_ready() ? taker.handle() : pass_stop(taker);
+        return !budget_is_spent() && is_ready() ? taker.handle() : pass_stop(taker);
     }
     entry const entered = enter();
     if (entered == entry::waiting) {
         return std::noop_coroutine();  // the frame may be gone already
     }
     withdraw();
-    return entered == entry::stopped ? pass_stop(taker) : taker.handle();
+    return entered == entry::stopped ? pass_stop(taker) : go_on(taker);
 }
 
 void completed_wait::on_stop(stop_node& node) noexcept {

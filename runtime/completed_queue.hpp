@@ -79,6 +79,11 @@ private:
 
     enum class entry : unsigned char { waiting, ready, stopped };
 
+    /// Under the queue's mutex; the last outcome is that there are no more.
+    [[nodiscard]] bool has_outcome() const noexcept {
+        return queue_->first_ != nullptr || queue_->left_ == 0;
+    }
+
     [[nodiscard]] entry enter() noexcept;
     static void on_stop(stop_node& node) noexcept;
 

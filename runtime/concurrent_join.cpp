@@ -1,18 +1,20 @@
 #include <weft/runtime/concurrent_join.hpp>
 
-#include <weft/runtime/scope.hpp>
+#include <weft/runtime/pass_stop.hpp>
 
 namespace weft::detail {
 
 std::coroutine_handle<> concurrent_join::start(promise_base& parent, char const* name) noexcept {
-    worker& here = require_worker(name);
-    WEFT_ASSERT(first_ != nullptr, "a join of no children begins");
     context_.follow(*parent.context_);
     parent_ = &parent;
     std::uint32_t count = 0;
     for (promise_base* each = first_; each != nullptr; each = each->sibling_) {
         each->carried_ = count++;
     }
+    if (first_ == nullptr || parent.stop().stop_requested()) [[unlikely]] {
+        return start_nothing();
+    }
+    worker& here = require_worker(name);
     // relaxed: own — published with the children
     remaining_.store(count, relaxed);
     // A child that was made ready may end, and be gone, at once; the first keeps the join alive.
@@ -22,6 +24,20 @@ std::coroutine_handle<> concurrent_join::start(promise_base& parent, char const*
         here.push_ready(child);
     }
     return first_->handle();
+}
+
+/// There are no children, or the parent is stopped already: they end without a start (S2 of
+/// promise.hpp).
+std::coroutine_handle<> concurrent_join::start_nothing() noexcept {
+    // relaxed: own — no child is known to anybody else
+    stopped_.store(true, relaxed);
+    for (promise_base* each = first_; each != nullptr;) {
+        promise_base& child = *each;
+        each = each->sibling_;
+        child.outcome_ = outcome::stopped;
+        (void)settle_(*this, child);
+    }
+    return finish();
 }
 
 bool concurrent_join::claim() noexcept {
@@ -53,7 +69,7 @@ bool concurrent_join::was_cut_short() const noexcept {
 }
 
 std::coroutine_handle<> concurrent_join::finish() noexcept {
-    return !hide_stop_ && was_cut_short() ? pass_stop(*parent_) : parent_->handle();
+    return was_cut_short() ? end_by_stop(*parent_, when_stopped_) : go_on(*parent_);
 }
 
 }  // namespace weft::detail

@@ -5,7 +5,8 @@
 ///
 /// Protocol. Actors: the parent, which starts the join and then waits; each child, on whatever
 /// worker it ends; whoever requests a stop.
-///   start:      remaining_ = N; children 1 … N-1 go to the ready queue, in order, so that other
+///   start:      parent stopped already? the children end unstarted :
+///               remaining_ = N; children 1 … N-1 go to the ready queue, in order, so that other
 ///               workers and this one start them while child 0 waits; child 0 runs here
 ///   child ends: settle_ moves its outcome out and destroys its frame
 ///                 └─ it decides the join (claim() was first)? request_stop: the others go home
@@ -26,6 +27,7 @@
 ///    undecided join from its end.
 
 #include <weft/runtime/core/stop_reason.hpp>
+#include <weft/runtime/pass_stop.hpp>
 #include <weft/runtime/task.hpp>
 #include <weft/runtime/worker.hpp>
 
@@ -59,7 +61,7 @@ public:
         first_ = &child;
     }
 
-    /// After the last add_front(), with at least one child: starts them. Gives what runs now.
+    /// After the last add_front(): starts the children. Gives what runs now.
     /// `name` is what the user calls the operation.
     [[nodiscard]] std::coroutine_handle<> start(promise_base& parent, char const* name) noexcept;
 
@@ -80,11 +82,12 @@ public:
         return context_.own_stop.request_stop(reason);
     }
 
-    /// Before start(): a stop of the parent resumes it instead of unwinding it.
-    void hide_stop() noexcept { hide_stop_ = true; }
+    /// Before start(): a stop of the parent is told instead of unwinding it.
+    void tell_stop() noexcept { when_stopped_ = when_stopped::tell; }
 
 private:
     static std::coroutine_handle<> child_done(completion& base, promise_base& child) noexcept;
+    [[nodiscard]] std::coroutine_handle<> start_nothing() noexcept;
     [[nodiscard]] std::coroutine_handle<> finish() noexcept;
 
     // --- constant after start() ----------------------------------------------------
@@ -92,7 +95,7 @@ private:
     promise_base* parent_ = nullptr;
     promise_base* first_ = nullptr;
     settle_function settle_;
-    bool hide_stop_ = false;
+    when_stopped when_stopped_ = when_stopped::unwind;
 
     // --- any thread, atomic (see Protocol) ---------------------------------------
     /// Written by every child that ends.
@@ -174,7 +177,6 @@ protected:
 
     ~join_of_range() = default;
 
-    /// Requires: not empty.
     [[nodiscard]] std::coroutine_handle<> begin(promise_base& parent, char const* name) noexcept {
         for (std::size_t i = children_.size(); i-- != 0;) {
             add_front(promise_of(children_[i]));

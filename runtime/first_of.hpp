@@ -186,7 +186,7 @@ public:
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> parent) noexcept {
         if constexpr (ResultForm) {
-            this->hide_stop();
+            this->tell_stop();
         }
         return this->begin(parent.promise(), name_of(Kind));
     }
@@ -233,13 +233,13 @@ public:
         : base(std::move(children))
         , errors_(Kind == first_of::success ? this->children_.size() : 0) {}
 
-    [[nodiscard]] bool await_ready() const noexcept { return this->children_.empty(); }
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
 
     template <std::derived_from<promise_base> Promise>
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> parent) noexcept {
         if constexpr (ResultForm) {
-            this->hide_stop();
+            this->tell_stop();
         }
         return this->begin(parent.promise(), name_of(Kind));
     }

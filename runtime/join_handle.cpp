@@ -10,7 +10,7 @@ std::coroutine_handle<> join_wait::begin(promise_base& waiter) noexcept {
     waiter_ = &waiter;
     join_cell& cell = child_->cell();
     if (cell.is_ended()) {
-        return go_on();
+        return deliver_end();
     }
     WEFT_CHECK(waiter.context_->sched != nullptr,
                "a join of a child that has not ended needs a runtime to wait in");
@@ -20,7 +20,7 @@ std::coroutine_handle<> join_wait::begin(promise_base& waiter) noexcept {
             case join_cell::wait_status::waiting:
                 return std::noop_coroutine();
             case join_cell::wait_status::ended:
-                return go_on();
+                return deliver_end();
             case join_cell::wait_status::refused:
                 stopped = true;
                 break;
@@ -28,24 +28,25 @@ std::coroutine_handle<> join_wait::begin(promise_base& waiter) noexcept {
     }
     stopped_ = stopped;
     withdraw();  // a join may outlive the stop state it follows, as a branch of a select does
-    return policy_ == when_stopped::unwind ? pass_stop(waiter) : waiter.handle();
+    return end_by_stop(waiter, policy_);
 }
 
 /// The child has ended, before the waiter was given to its cell.
-std::coroutine_handle<> join_wait::go_on() noexcept {
+std::coroutine_handle<> join_wait::deliver_end() noexcept {
     withdraw();
-    if (child_->ended_as() == outcome::stopped && policy_ == when_stopped::unwind &&
-        waiter_->stop().stop_requested()) {
-        return pass_stop(*waiter_);
+    bool const is_cut_short = child_->ended_as() == outcome::stopped;
+    if ((is_cut_short || budget_is_spent()) && waiter_->stop().stop_requested()) {
+        stopped_ = !is_cut_short;  // keeps S3 of promise.hpp
+        return end_by_stop(*waiter_, policy_);
     }
-    return waiter_->handle();
+    return go_on(*waiter_);
 }
 
 void join_wait::child_ended() noexcept {
     withdraw();
     promise_base& waiter = *waiter_;
     waiter.stop_marked_ = child_->ended_as() == outcome::stopped &&
-                          policy_ == when_stopped::unwind && waiter.stop().stop_requested();
+                          waiter.stop().stop_requested() && is_unwound(waiter, policy_);
     waiter.context_->sched->schedule(waiter);
 }
 
@@ -57,7 +58,7 @@ void join_wait::on_stop(stop_node& node) noexcept {
     self.withdraw();
     promise_base& waiter = *self.waiter_;
     self.stopped_ = true;
-    waiter.stop_marked_ = self.policy_ == when_stopped::unwind;
+    waiter.stop_marked_ = is_unwound(waiter, self.policy_);
     waiter.context_->sched->schedule(waiter);
 }
 

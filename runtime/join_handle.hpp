@@ -40,8 +40,8 @@ public:
 
     /// True when there is an outcome that needs no look at the waiter.
     [[nodiscard]] bool is_ready() const noexcept {
-        return child_->cell().is_ended() &&
-               (policy_ == when_stopped::resume || child_->ended_as() != outcome::stopped);
+        return child_->cell().is_ended() && child_->ended_as() != outcome::stopped &&
+               spend_budget();
     }
 
     /// Gives what runs next.
@@ -64,7 +64,7 @@ public:
 
 private:
     static void on_stop(stop_node& node) noexcept;
-    [[nodiscard]] std::coroutine_handle<> go_on() noexcept;
+    [[nodiscard]] std::coroutine_handle<> deliver_end() noexcept;
 
     // --- constant after construction, or begin() --------------------------------------
     child_record* child_;
@@ -89,7 +89,7 @@ public:
     explicit join_operation(Owner&& owner) noexcept
         : owner_(static_cast<Owner&&>(owner))
         , wait_(owner_.child(),
-                ResultForm ? detail::when_stopped::resume : detail::when_stopped::unwind) {}
+                ResultForm ? detail::when_stopped::tell : detail::when_stopped::unwind) {}
 
     join_operation(join_operation const&) = delete;
     join_operation& operator=(join_operation const&) = delete;

@@ -1,6 +1,6 @@
 #include <weft/runtime/join_state.hpp>
 
-#include <weft/runtime/scope.hpp>
+#include <weft/runtime/pass_stop.hpp>
 
 #include <new>
 #include <utility>
@@ -22,10 +22,12 @@ void run_apart(promise_base& promise) noexcept {
     std::uintptr_t const outer_child = std::exchange(nested_child, 0);
     std::uintptr_t const outer_floor = std::exchange(nesting_floor, ~std::uintptr_t{0});
     runnable* const outer_postponed = std::exchange(postponed, nullptr);
+    promise_base** const outer_unwinding = std::exchange(unwound_next, nullptr);
     promise.handle().resume();
     nested_child = outer_child;
     nesting_floor = outer_floor;
     postponed = outer_postponed;
+    unwound_next = outer_unwinding;
 }
 
 std::coroutine_handle<> join_state::end_child(promise_base& child,
@@ -117,7 +119,10 @@ bool join_state::was_stopped() const noexcept {
 /// After the join: its stop is the parent's.
 bool join_state::passes_stop() const noexcept {
     // relaxed: observe — ordered by the count (I3)
-    return was_stopped() && (state_.load(relaxed) & hides_stop_bit) == 0;
+    return was_stopped() &&
+           is_unwound(*parent_,
+                      (state_.load(relaxed) & tells_stop_bit) != 0 ? when_stopped::tell
+                                                                   : when_stopped::unwind);
 }
 
 std::exception_ptr join_state::error() const noexcept {
@@ -147,6 +152,21 @@ void join_state::run_postponed() noexcept {
     while (runnable* const item = postponed) {
         postponed = item->next;
         detail::run(promise_base::from(*item));
+    }
+}
+
+/// The parent is suspended here, and it is late to make contexts: whoever needed one has made it.
+bool join_state::is_parent_stopped() const noexcept {
+    for (context_ref around = parent_->context_;;) {
+        join_state* const outer = around.join();
+        if (outer == nullptr) {
+            return around->stop->stop_requested();
+        }
+        // acquire: observe the context; pairs with make_context():publish
+        if ((outer->state_.load(acquire) & context_made_bit) != 0) {
+            return outer->context_.value.own_stop.stop_requested();
+        }
+        around = outer->parent_->context_;
     }
 }
 

@@ -16,8 +16,8 @@
 ///       the same, down to the worker's loop.
 ///   any other child ends: state_ -= 1, after its frame.
 ///   Whoever brings the count to 0 resumes the parent.
-///   Too deep a stack, or too long a time without a look at I/O: the parent offers all its children
-///       and gives its share, which takes the whole stack down.
+///   Too deep a stack: the parent offers all its children and gives its share, which takes the whole
+///       stack down. Too long without a look at I/O: the same, but a stopped parent ends them unrun.
 /// I1 While nothing is stolen and nothing waits, there is no atomic read-modify-write, no lock, and
 ///    no allocation besides the children's frames.
 /// I2 A child on the deque is claimed exactly once: by the deque's pop or by its steal.
@@ -120,7 +120,7 @@ public:
     ///   keeps(i)    whether a nested child shall leave its value to the settle_function
     ///   ended(i)    nested child i has ended with its value
     ///   found_late() the same, for a call: see late_address()
-    ///   hides_stop  whether the parent is resumed, not unwound, when a stop ends the join
+    ///   hides_stop  whether the parent is told, not unwound, when a stop ends the join
     template <class Children>
     [[nodiscard]] WEFT_ALWAYS_INLINE static bool run(void* parent, Children children) noexcept {
         join_state& self = children.join();
@@ -193,7 +193,7 @@ private:
     static constexpr unsigned nested_shift = 28;
     static constexpr std::uint64_t count_mask = (std::uint64_t{1} << nested_shift) - 1;
     static constexpr std::uint64_t left_bit = std::uint64_t{1} << 57;
-    static constexpr std::uint64_t hides_stop_bit = std::uint64_t{1} << 58;
+    static constexpr std::uint64_t tells_stop_bit = std::uint64_t{1} << 58;
     static constexpr std::uint64_t error_lock_bit = std::uint64_t{1} << 59;
     static constexpr std::uint64_t failed_bit = std::uint64_t{1} << 60;
     static constexpr std::uint64_t stopped_bit = std::uint64_t{1} << 61;
@@ -204,7 +204,7 @@ private:
     /// state_ when the children start.
     template <bool HidesStop>
     [[nodiscard]] static constexpr std::uint64_t begun(std::size_t count) noexcept {
-        return count + 1 + (HidesStop ? hides_stop_bit : 0);
+        return count + 1 + (HidesStop ? tells_stop_bit : 0);
     }
 
     /// True when the child has ended with its value.
@@ -253,8 +253,13 @@ private:
             return run_off_pool(children);
         }
         std::uintptr_t const outer = nested_child;
-        if ((!here->spend_fork() && here->is_loop_due()) || !has_room(outer)) [[unlikely]] {
-            offer(children, 0);
+        bool const is_due = !here->spend_fork() && here->is_loop_due();
+        if (is_due || !has_room(outer)) [[unlikely]] {
+            if (is_due && children.join().is_parent_stopped()) {
+                end_unstarted(children);
+            } else {
+                offer(children, 0);
+            }
             return children.join().leave(0);
         }
         if (here->wants_forks()) {
@@ -277,6 +282,17 @@ private:
             here.push_fork(child);
         }
         here.announce_forks();
+    }
+
+    /// The parent is stopped (S2 of promise.hpp). None is the last: the parent has its share.
+    template <class Children>
+    WEFT_COLD static void end_unstarted(Children children) noexcept {
+        for (std::size_t i = children.size(); i-- != 0;) {
+            promise_base& child = children.promise(i);
+            child.result_ = children.result(i);
+            child.outcome_ = outcome::stopped;
+            (void)child.completion_->on_done(*child.completion_, child);
+        }
     }
 
     /// True when the child is the youngest fork of this worker, and its no longer.
@@ -366,6 +382,7 @@ private:
     [[nodiscard]] WEFT_COLD bool leave(std::size_t done) noexcept;
     WEFT_COLD void note_unhappy(outcome ended) noexcept;
     [[nodiscard]] bool passes_stop() const noexcept;
+    [[nodiscard]] WEFT_COLD bool is_parent_stopped() const noexcept;
     [[nodiscard]] context const& inherited() noexcept;
     void make_context() noexcept;
     WEFT_COLD WEFT_SPARES_REGISTERS void clean_up_made() noexcept;

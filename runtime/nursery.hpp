@@ -3,6 +3,7 @@
 #include <weft/runtime/base/time_span.hpp>
 #include <weft/runtime/call.hpp>
 #include <weft/runtime/join_handle.hpp>
+#include <weft/runtime/ready_budget.hpp>
 #include <weft/runtime/remote_nursery.hpp>
 #include <weft/runtime/spawn_gate.hpp>
 #include <weft/runtime/task_group.hpp>
@@ -234,7 +235,9 @@ public:
     spawn_operation(spawn_operation const&) = delete;
     spawn_operation& operator=(spawn_operation const&) = delete;
 
-    [[nodiscard]] bool await_ready() noexcept { return owner_->extras_->gate().try_enter(); }
+    [[nodiscard]] bool await_ready() noexcept {
+        return detail::spend_budget() && owner_->extras_->gate().try_enter();
+    }
 
     template <std::derived_from<detail::promise_base> Promise>
     [[nodiscard]] std::coroutine_handle<> await_suspend(

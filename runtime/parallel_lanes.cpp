@@ -1,8 +1,6 @@
 #include <weft/runtime/parallel_lanes.hpp>
 
 #include <weft/runtime/exception_group.hpp>
-#include <weft/runtime/ready_budget.hpp>
-#include <weft/runtime/scope.hpp>
 
 #include <algorithm>
 
@@ -24,16 +22,6 @@ void item_errors::rethrow(std::exception_ptr const& otherwise) {
     }
     std::exception_ptr const all = group_errors(in_order);
     std::rethrow_exception(all != nullptr ? all : otherwise);
-}
-
-std::coroutine_handle<> lane_checkpoint::pass(promise_base& lane) noexcept {
-    if (lane.stop().stop_requested()) {
-        return pass_stop(lane);
-    }
-    if (spend_budget() || !give_way(lane)) {
-        return lane.handle();
-    }
-    return std::noop_coroutine();
 }
 
 }  // namespace weft::detail

@@ -133,29 +133,11 @@ private:
     std::exception_ptr failure_;
 };
 
-/// Between two items: ends a lane that was stopped, and lets others run now and then, since the
-/// items may never wait.
-class [[nodiscard]] lane_checkpoint {
-public:
-    [[nodiscard]] bool await_ready() const noexcept { return false; }
-
-    template <std::derived_from<promise_base> Promise>
-    [[nodiscard]] std::coroutine_handle<> await_suspend(
-        std::coroutine_handle<Promise> lane) const noexcept {
-        return pass(lane.promise());
-    }
-
-    void await_resume() const noexcept {}
-
-private:
-    [[nodiscard]] static std::coroutine_handle<> pass(promise_base& lane) noexcept;
-};
-
 /// `keep(index, value)` takes what the task of an item gave, `keep(index)` if that is nothing.
 template <class Range, class Function, class Keep>
 task<> run_lane(work_source<Range>& source, item_errors& errors, Function& function, Keep keep) {
     while (auto claimed = source.claim()) {
-        co_await lane_checkpoint();
+        co_await checkpoint();
         try {
             auto&& item = *claimed->position;
             if constexpr (std::is_void_v<typename task_of<Range, Function>::value_type>) {

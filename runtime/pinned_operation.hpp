@@ -24,6 +24,7 @@
 /// I4 Delivery is through the home's ready queue, so a coroutine is never resumed from inside a
 ///    driver.
 
+#include <weft/runtime/pass_stop.hpp>
 #include <weft/runtime/worker.hpp>
 
 namespace weft::detail {
@@ -58,9 +59,11 @@ protected:
     /// a short transfer.
     [[nodiscard]] bool stop_arrived() const noexcept { return arrived_; }
 
-    /// Before begin(): the coroutine is to be resumed even when stopped, because it asked for a
-    /// result<T>.
-    void resume_when_stopped() noexcept { resume_when_stopped_ = true; }
+    /// Before begin(): the coroutine asked for a result<T>, and is to be told of a stop.
+    void tell_when_stopped() noexcept { policy_ = when_stopped::tell; }
+
+    /// Before begin(): the coroutine is to be resumed even when stopped.
+    void resume_when_stopped() noexcept { policy_ = when_stopped::resume; }
 
     /// After delivery: the operation ended by the stop.
     [[nodiscard]] bool was_stopped() const noexcept { return stopped_; }
@@ -80,7 +83,7 @@ private:
     bool arrived_ = false;
     bool settled_ = false;
     bool stopped_ = false;
-    bool resume_when_stopped_ = false;
+    when_stopped policy_ = when_stopped::unwind;
 };
 
 }  // namespace weft::detail

@@ -1,11 +1,29 @@
 #include <weft/runtime/promise.hpp>
 
+#include <utility>
+
 namespace weft::detail {
 
 WEFT_STATIC_TLS constinit thread_local std::uintptr_t nested_child = 0;
+WEFT_STATIC_TLS constinit thread_local promise_base** unwound_next = nullptr;
 
 void destroy_frame(void* frame) noexcept {
     std::coroutine_handle<>::from_address(frame).destroy();
+}
+
+std::coroutine_handle<> unwind_off_worker(promise_base& stopped) noexcept {
+    if (unwound_next != nullptr) {
+        *unwound_next = &stopped;
+        return std::noop_coroutine();
+    }
+    promise_base* next = nullptr;
+    unwound_next = &next;
+    std::coroutine_handle<> after = unwind(stopped);
+    while (next != nullptr) {
+        after = unwind(*std::exchange(next, nullptr));
+    }
+    unwound_next = nullptr;
+    return after;
 }
 
 std::coroutine_handle<> unwind(promise_base& stopped) noexcept {

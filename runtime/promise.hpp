@@ -17,7 +17,23 @@
 ///    chains of any length unwind without recursion. So do scopes, joins and timeouts nested in one
 ///    another: a stop walks down to them in one loop (core/stop_token.hpp), each destroys the
 ///    frame of what was stopped in it before it is unwound itself, and it is unwound from the
-///    worker's queue.
+///    worker's queue. A task that was never awaited is destroyed with the tasks that it was given
+///    as arguments, recursively.
+///
+/// When a stopped task ends. A *task* is a coroutine with those that it awaits plainly: the chain
+/// of parents up to one with a `completion_`. What can hand a stop out as a value (as_result, the
+/// result form of an operation or a combinator) *tells* it; otherwise the task is unwound.
+/// S1 A stop is told once. The next await of the task that ends by the stop unwinds it, although it
+///    asked for a result: `was_told_` of the coroutine with the completion, looked at where an
+///    operation has ended by the stop, and nowhere else (pass_stop.hpp).
+/// S2 A stopped task starts nothing whose stop it could be told of: scopes, timeouts, selects,
+///    as_result of a task, and the combinators look before they start, and end by the stop.
+///    A plain await of a task is a call, and begins; a fork-join (when_all) looks when its budget
+///    of forks is spent; `shielded` and clean-ups begin.
+/// S3 What never has to wait looks at the stop whenever the budget is spent (ready_budget.hpp), and
+///    ends by it instead of taking effect.
+/// So a loop that asks for results only, or waits for nothing, ends under a stop. What had begun
+/// before the stop still delivers its value: success wins.
 
 #include <weft/runtime/base/assert.hpp>
 #include <weft/runtime/context.hpp>
@@ -38,6 +54,10 @@ class join_state;
 /// that its end is a return. The lowest bit: its value shall stay in its frame. Zero when there is
 /// none, and from the child's end on.
 WEFT_STATIC_TLS extern constinit thread_local std::uintptr_t nested_child;
+
+/// Where the unwinding that this thread, which is no worker, is busy with finds what it unwinds
+/// next. Null when there is none.
+WEFT_STATIC_TLS extern constinit thread_local promise_base** unwound_next;
 
 /// Refers to a context, or to a join whose context is made when somebody asks for it.
 ///
@@ -165,8 +185,9 @@ public:
         void* result_;                   // nested child: where its value goes
     };
 
-    std::uint32_t carried_;     // of a join's child: its number
-    bool stop_marked_ = false;  // waiting to be unwound instead of resumed
+    std::uint32_t carried_;         // of a join's child: its number
+    bool stop_marked_ : 1 = false;  // waiting to be unwound instead of resumed
+    bool was_told_ : 1 = false;     // with a completion: the task has been told of its stop (S1)
     outcome outcome_ = outcome::pending;
 };
 
@@ -200,6 +221,10 @@ void run_apart(promise_base& promise) noexcept;
 /// Unwinds a coroutine whose operation was stopped and returns what runs next. Called with no frame
 /// of the chain on the stack.
 [[nodiscard]] std::coroutine_handle<> unwind(promise_base& stopped) noexcept;
+
+/// The same on a thread that is no worker and has no queue: the end of one coroutine that stops the
+/// next comes back here first, so that chains of handlers unwind in one loop, too.
+[[nodiscard]] std::coroutine_handle<> unwind_off_worker(promise_base& stopped) noexcept;
 
 /// Runs a coroutine that stood in a queue: resumes it, or unwinds it if it was marked.
 inline void run(promise_base& promise) noexcept {

@@ -4,9 +4,14 @@
 /// there already. One that has used it up stands behind the others for once, so that neither they
 /// nor I/O and timers starve beside it.
 ///
+/// Everything that can be awaited and need not wait spends it, but for a plain await of a task,
+/// which is a call, and for fork-joins, which have a budget of their own (worker::spend_fork).
+///
 /// An operation that can complete without waiting does this:
-///     spend_budget(), and try; when that fails for want of budget, try while the coroutine is
-///     suspended, and give_way() if it has succeeded then.
+///     spend_budget(), and try; when that fails for want of budget, look at the stop (S3 of
+///     promise.hpp) and try while the coroutine is suspended, and give_way() if it has succeeded
+///     then.
+/// What waits for other coroutines lets its own go on by go_on() (pass_stop.hpp).
 
 #include <weft/runtime/base/config.hpp>
 

@@ -4,10 +4,10 @@
 
 namespace weft::detail {
 
-scope_core::scope_core(promise_base& owner, on_error policy, bool hides_stop) noexcept
+scope_core::scope_core(promise_base& owner, on_error policy, when_stopped stopped) noexcept
     : completion(&body_ended)
     , owner_(&owner)
-    , hides_stop_(hides_stop)
+    , when_stopped_(stopped)
     , group_(*owner.context_, policy)
     , nursery_(group_, extras_)
     , joined_(*this)
@@ -17,6 +17,11 @@ std::coroutine_handle<> scope_core::run(promise_base& body) noexcept {
     body.context_ = &group_.inherited();
     body.completion_ = this;
     return body.handle();
+}
+
+std::coroutine_handle<> scope_core::run_nothing() noexcept {
+    body_outcome_ = outcome::stopped;  // keeps S2 of promise.hpp
+    return join_children();
 }
 
 std::coroutine_handle<> scope_core::run_failed(std::exception_ptr error) noexcept {
@@ -68,7 +73,7 @@ std::coroutine_handle<> scope_core::cleanup_ended(completion& base, promise_base
 }
 
 std::coroutine_handle<> scope_core::finish() noexcept {
-    return !hides_stop_ && was_cut_short() ? pass_stop(*owner_) : owner_->handle();
+    return was_cut_short() ? end_by_stop(*owner_, when_stopped_) : go_on(*owner_);
 }
 
 bool scope_core::was_cut_short() const noexcept {

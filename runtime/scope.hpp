@@ -38,8 +38,8 @@ namespace detail {
 /// The part of a scope that does not depend on its body.
 class scope_core : private completion {
 public:
-    /// `hides_stop`: a stop of the awaiting coroutine resumes it instead of unwinding it.
-    scope_core(promise_base& owner, on_error policy, bool hides_stop) noexcept;
+    /// `stopped`: what a stop of the awaiting coroutine does to it.
+    scope_core(promise_base& owner, on_error policy, when_stopped stopped) noexcept;
 
     scope_core(scope_core const&) = delete;
     scope_core& operator=(scope_core const&) = delete;
@@ -48,6 +48,9 @@ public:
 
     /// Once. Gives what runs next: the body.
     [[nodiscard]] std::coroutine_handle<> run(promise_base& body) noexcept;
+
+    /// Once, instead: the awaiting coroutine is stopped already, and no body is to start.
+    [[nodiscard]] std::coroutine_handle<> run_nothing() noexcept;
 
     /// Once, instead: the body threw before it gave its task.
     [[nodiscard]] std::coroutine_handle<> run_failed(std::exception_ptr error) noexcept;
@@ -88,7 +91,7 @@ private:
 
     // --- constant after construction -------------------------------------------
     promise_base* owner_;
-    bool hides_stop_;
+    when_stopped when_stopped_;
 
     // --- any thread (their own protocols) ----------------------------------------
     task_group group_;
@@ -140,9 +143,14 @@ public:
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> parent) noexcept {
         WEFT_CHECK(!begun_, "a scope is awaited twice");
-        ::new (static_cast<void*>(&core_))
-            detail::scope_core(parent.promise(), policy_, ResultForm);
+        ::new (static_cast<void*>(&core_)) detail::scope_core(
+            parent.promise(),
+            policy_,
+            ResultForm ? detail::when_stopped::tell : detail::when_stopped::unwind);
         begun_ = true;
+        if (parent.promise().stop().stop_requested()) [[unlikely]] {
+            return core_.run_nothing();
+        }
         body_task body;
         try {
             body = body_(core_.children());
@@ -221,7 +229,8 @@ private:
 ///
 /// Thread safety: awaited like any task.
 /// Cancellation: a stop of the awaiting task stops the body and every child, and waits for them;
-///     the task unwinds if that kept one of them from its end.
+///     the task unwinds if that kept one of them from its end. On a task that is stopped already
+///     the body does not start.
 /// Lifetime: the body and what it captures live until the await ends; children may refer to the
 ///     body's captures, and to locals of the surrounding coroutine.
 /// Resumption: where the last child (or the body) ended.

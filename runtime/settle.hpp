@@ -12,14 +12,23 @@
 
 namespace weft::detail {
 
+/// Whether an operation starts its task when the awaiting one is stopped already.
+enum class starts : bool { unless_stopped, always };
+
 /// Awaits a task, and neither throws its error nor passes its stop on; both can be had afterwards.
 /// Lives in the frame of the awaiting coroutine and is awaited as an lvalue.
+///
+/// What a stopped child had is gone when its awaiter goes on, as after any other end.
 template <class T>
 class settle_operation : private completion {
 public:
-    explicit settle_operation(task<T> child) noexcept
+    explicit settle_operation(task<T> child,
+                              starts when = starts::unless_stopped,
+                              when_stopped policy = when_stopped::resume) noexcept
         : completion(&child_done)
-        , child_(std::move(child)) {
+        , child_(std::move(child))
+        , starts_(when)
+        , policy_(policy) {
         WEFT_CHECK(static_cast<bool>(child_),
                    "an empty task is awaited: a task can be awaited once");
     }
@@ -38,16 +47,15 @@ public:
         promise.context_ = parent.promise().context_;
         promise.parent_ = &parent.promise();
         promise.completion_ = this;
+        if (starts_ == starts::unless_stopped && parent.promise().stop().stop_requested())
+            [[unlikely]] {
+            promise.outcome_ = outcome::stopped;  // keeps S2 of promise.hpp
+            return child_done(*this, promise);
+        }
         return promise.handle();
     }
 
-    /// What a stopped child had is gone when its awaiter goes on, as after any other end.
-    void await_resume() noexcept {
-        stopped_ = task_access::promise(child_).outcome_ == outcome::stopped;
-        if (stopped_) {
-            child_ = task<T>();
-        }
-    }
+    void await_resume() const noexcept {}
 
     // --- after the await --------------------------------------------------------
 
@@ -74,11 +82,20 @@ protected:
     [[nodiscard]] task_promise<T>& promise() noexcept { return task_access::promise(child_); }
 
 private:
-    static std::coroutine_handle<> child_done(completion&, promise_base& child) noexcept {
-        return child.parent_->handle();
+    static std::coroutine_handle<> child_done(completion& base, promise_base& child) noexcept {
+        auto& self = static_cast<settle_operation&>(base);
+        promise_base& parent = *child.parent_;
+        if (child.outcome_ != outcome::stopped) [[likely]] {
+            return go_on(parent);
+        }
+        self.stopped_ = true;
+        self.child_ = task<T>();
+        return end_by_stop(parent, self.policy_);
     }
 
     task<T> child_;
+    starts starts_ = starts::unless_stopped;
+    when_stopped policy_ = when_stopped::resume;
     bool stopped_ = false;
 };
 

@@ -56,7 +56,7 @@ std::coroutine_handle<> shield_state::child_done(completion& base, promise_base&
         child.handle().destroy();
     }
     if (!self.posted_ && !self.is_armed_) {
-        return self.is_child_gone_ ? pass_stop(*self.parent_) : self.parent_->handle();
+        return self.is_child_gone_ ? pass_stop(*self.parent_) : go_on(*self.parent_);
     }
     if (current_worker() == self.home_) {
         self.end_at_home();

@@ -61,18 +61,19 @@ std::coroutine_handle<> gate_wait::begin(promise_base& waiter) noexcept {
     if (!enroll(&waiter.stop())) {
         return pass_stop(waiter);
     }
+    bool stopped = false;
     {
         scoped_lock const lock(gate_->mutex_);
-        if (!is_stopped_) {
-            if (gate_->line_.empty() && gate_->has_room()) {
-                ++gate_->taken_;
-                return waiter.handle();
-            }
+        if (is_stopped_) {
+            stopped = true;
+        } else if (gate_->line_.empty() && gate_->has_room()) {
+            ++gate_->taken_;
+        } else {
             gate_->line_.push_back(*this);
             return std::noop_coroutine();
         }
     }
-    return pass_stop(waiter);
+    return stopped ? pass_stop(waiter) : go_on(waiter);
 }
 
 void gate_wait::on_stop(stop_node& node) noexcept {

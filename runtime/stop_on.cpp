@@ -21,6 +21,10 @@ foreign_stop_state::foreign_stop_state(promise_base& parent,
 }
 
 std::coroutine_handle<> foreign_stop_state::begin() noexcept {
+    if (parent_->stop().stop_requested()) [[unlikely]] {
+        child_->outcome_ = outcome::stopped;  // keeps S2 of promise.hpp
+        return child_done(*this, *child_);
+    }
     if (!enroll(other_)) {
         context_.own_stop.request_stop(other_->reason());
     }
@@ -40,9 +44,9 @@ std::coroutine_handle<> foreign_stop_state::child_done(completion& base,
         self.is_child_gone_ = true;
         child.handle().destroy();  // keeps I3
     }
-    bool const passes_on = self.is_child_gone_ && self.policy_ == when_stopped::unwind &&
-                           self.parent_->stop().stop_requested();
-    return passes_on ? pass_stop(*self.parent_) : self.parent_->handle();
+    promise_base& parent = *self.parent_;
+    bool const is_own_stop = self.is_child_gone_ && parent.stop().stop_requested();
+    return is_own_stop ? end_by_stop(parent, self.policy_) : go_on(parent);
 }
 
 stop_state* soft_stop_of(promise_base& promise) noexcept {

@@ -97,7 +97,7 @@ public:
             parent.promise(),
             detail::task_access::promise(child_),
             Soft ? detail::soft_stop_of(parent.promise()) : token_.state(),
-            ResultForm ? policy::resume : policy::unwind);
+            ResultForm ? policy::tell : policy::unwind);
         begun_ = true;
         return state_.begin();
     }

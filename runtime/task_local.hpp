@@ -8,6 +8,7 @@
 /// outwards.
 
 #include <weft/runtime/promise.hpp>
+#include <weft/runtime/ready_budget.hpp>
 #include <weft/runtime/task.hpp>
 
 #include <concepts>
@@ -81,7 +82,7 @@ public:
     template <std::derived_from<promise_base> Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> asker) noexcept {
         value_ = static_cast<T const*>(find_local(*asker.promise().context_, key_));
-        return false;
+        return !spend_budget() && give_way(asker.promise());
     }
 
     [[nodiscard]] T const* await_resume() const noexcept { return value_; }

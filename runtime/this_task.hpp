@@ -3,7 +3,7 @@
 /// What a task can ask about itself.
 ///
 /// A task finds its surroundings through the coroutine that asks, never through its thread: so
-/// these are awaited. Such an await is complete at once and never suspends.
+/// these are awaited. Such an await has its answer at once.
 
 #include <weft/runtime/pass_stop.hpp>
 #include <weft/runtime/promise.hpp>
@@ -49,7 +49,7 @@ private:
 
 namespace detail {
 
-/// An await that reads the context and never suspends.
+/// An await that reads the context and does not wait.
 template <class Value, Value (*Read)(context const&) noexcept>
 class [[nodiscard]] context_query {
 public:
@@ -58,7 +58,7 @@ public:
     template <std::derived_from<promise_base> Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> asker) noexcept {
         context_ = asker.promise().context_;
-        return false;
+        return !spend_budget() && give_way(asker.promise());
     }
 
     [[nodiscard]] Value await_resume() const noexcept { return Read(*context_); }
@@ -87,23 +87,6 @@ private:
     return soft_token_of(surroundings).stop_requested() || surroundings.stop->stop_requested();
 }
 
-/// Ends the task as stopped if it is asked to stop.
-class [[nodiscard]] stop_point_operation {
-public:
-    [[nodiscard]] bool await_ready() const noexcept { return false; }
-
-    template <std::derived_from<promise_base> Promise>
-    [[nodiscard]] std::coroutine_handle<> await_suspend(
-        std::coroutine_handle<Promise> asker) const noexcept {
-        if (!asker.promise().stop().stop_requested()) [[likely]] {
-            return asker;
-        }
-        return pass_stop(asker.promise());
-    }
-
-    void await_resume() const noexcept {}
-};
-
 /// Throws if the task is asked to stop.
 class [[nodiscard]] stop_check_operation {
 public:
@@ -112,7 +95,7 @@ public:
     template <std::derived_from<promise_base> Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> asker) noexcept {
         stopped_ = asker.promise().stop().stop_requested();
-        return false;
+        return !spend_budget() && give_way(asker.promise());
     }
 
     void await_resume() const {
@@ -132,9 +115,10 @@ private:
 /// The task that awaits: `co_await this_task::deadline()`, and so on.
 ///
 /// Thread safety: awaited in any weft coroutine; a token may be handed to other threads.
-/// Cancellation: nothing here suspends. stop_point() unwinds the task when a stop was requested.
+/// Cancellation: nothing here waits. stop_point() unwinds the task when a stop was requested.
 /// Lifetime: a token must not be used after the scope, join or timeout that surrounds the task.
-/// Resumption: at once, where the task runs.
+/// Resumption: at once, where the task runs; now and then behind what is ready, so that a loop
+///     which asks and waits for nothing lets others run.
 /// Complexity: O(1), no atomic read-modify-write once the task's stop state is linked.
 /// Errors: throw_if_stopped() throws operation_cancelled.
 /// Example: examples/graceful_shutdown.cpp
@@ -174,7 +158,7 @@ namespace this_task {
 }
 
 /// Unwinds the task if it is asked to stop; for long computations.
-[[nodiscard]] inline detail::stop_point_operation stop_point() noexcept {
+[[nodiscard]] inline detail::checkpoint stop_point() noexcept {
     return {};
 }
 

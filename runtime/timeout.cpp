@@ -44,6 +44,11 @@ timeout_state::timeout_state(promise_base& parent,
 }
 
 std::coroutine_handle<> timeout_state::begin() noexcept {
+    if (follows_ == stop_from::parent && parent_->stop().stop_requested()) [[unlikely]] {
+        has_timer_ = false;
+        child_->outcome_ = outcome::stopped;  // keeps S2 of promise.hpp
+        return child_done(*this, *child_);
+    }
     if (has_timer_) {
         home_->add_timer(*this, surroundings_.deadline);
     }
@@ -65,7 +70,7 @@ bool timeout_state::ended_by_limit() noexcept {
 }
 
 bool timeout_state::passes_stop_on() noexcept {
-    return is_child_gone_ && policy_ == when_stopped::unwind && !ended_by_limit();
+    return is_child_gone_ && !ended_by_limit() && is_unwound(*parent_, policy_);
 }
 
 std::coroutine_handle<> timeout_state::child_done(completion& base, promise_base& child) noexcept {
@@ -81,7 +86,7 @@ std::coroutine_handle<> timeout_state::child_done(completion& base, promise_base
         }
         self.home_->cancel_timer(self);
     }
-    return self.passes_stop_on() ? pass_stop(*self.parent_) : self.parent_->handle();
+    return self.passes_stop_on() ? pass_stop(*self.parent_) : go_on(*self.parent_);
 }
 
 void timeout_state::on_request(remote_request& request) noexcept {

@@ -135,7 +135,7 @@ public:
             detail::task_access::promise(child_),
             limit_,
             follows_,
-            ResultForm ? detail::when_stopped::resume : detail::when_stopped::unwind);
+            ResultForm ? detail::when_stopped::tell : detail::when_stopped::unwind);
         begun_ = true;
         return state_.begin();
     }

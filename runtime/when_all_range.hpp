@@ -7,6 +7,7 @@
 #include <weft/runtime/base/result.hpp>
 #include <weft/runtime/join_row.hpp>
 #include <weft/runtime/join_values.hpp>
+#include <weft/runtime/pass_stop.hpp>
 #include <weft/runtime/task.hpp>
 
 #include <concepts>
@@ -46,10 +47,15 @@ public:
 
     ~when_all_range_operation() { this->end_row(); }
 
-    [[nodiscard]] bool await_ready() const noexcept { return children_.empty(); }
+    [[nodiscard]] bool await_ready() const noexcept {
+        return children_.empty() && detail::spend_budget();
+    }
 
     template <std::derived_from<detail::promise_base> Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> parent) noexcept {
+        if (children_.empty()) [[unlikely]] {
+            return detail::wait_a_turn(parent.promise());
+        }
         return this->run_row(parent.address());
     }
 
@@ -108,10 +114,15 @@ public:
 
     ~when_all_span_operation() { this->end_row(); }
 
-    [[nodiscard]] bool await_ready() const noexcept { return children_.empty(); }
+    [[nodiscard]] bool await_ready() const noexcept {
+        return children_.empty() && detail::spend_budget();
+    }
 
     template <std::derived_from<detail::promise_base> Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> parent) noexcept {
+        if (children_.empty()) [[unlikely]] {
+            return detail::wait_a_turn(parent.promise());
+        }
         return this->run_row(parent.address());
     }
 

@@ -28,6 +28,7 @@
 #include <weft/runtime/base/error.hpp>
 #include <weft/runtime/base/intrusive_list.hpp>
 #include <weft/runtime/base/result.hpp>
+#include <weft/runtime/pass_stop.hpp>
 #include <weft/runtime/promise.hpp>
 #include <weft/runtime/ready_budget.hpp>
 #include <weft/sync/brief_lock.hpp>
@@ -128,7 +129,7 @@ protected:
     bool stop_arrived_ = false;
 
     // --- constant after construction -------------------------------------------
-    bool resume_when_stopped_ = false;  // asked for a result
+    when_stopped policy_ = when_stopped::unwind;
 
 private:
     friend class wake_chain;
@@ -212,9 +213,8 @@ public:
     /// or throws what the value's move or copy has thrown.
     hand_over finish();
 
-    /// Before begin(): the coroutine is to be resumed even when stopped, because it asked for a
-    /// result<T>.
-    void resume_when_stopped() noexcept { resume_when_stopped_ = true; }
+    /// Before begin(): the coroutine asked for a result<T>, and is to be told of a stop.
+    void tell_when_stopped() noexcept { policy_ = when_stopped::tell; }
 
     /// The owner, before begin(): the value's move or copy has thrown.
     void fail(std::exception_ptr thrown) noexcept;

@@ -106,7 +106,7 @@ private:
     wait& prepare_to_wait() noexcept {
         wait_.emplace(*source_, value_);
         if constexpr (ResultForm) {
-            wait_->resume_when_stopped();
+            wait_->tell_when_stopped();
         }
         return *wait_;
     }
@@ -203,7 +203,7 @@ private:
     wait& prepare_to_wait() noexcept {
         wait_.emplace(*channel_, value_);
         if constexpr (ResultForm) {
-            wait_->resume_when_stopped();
+            wait_->tell_when_stopped();
         }
         return *wait_;
     }

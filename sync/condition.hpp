@@ -139,7 +139,7 @@ public:
         , request_(request)
         , predicate_(std::move(predicate)) {
         if constexpr (ResultForm) {
-            resume_when_stopped();
+            tell_when_stopped();
         }
     }
 
@@ -150,7 +150,9 @@ public:
 
     template <std::derived_from<detail::promise_base> Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-        return holds_ ? detail::give_way(coroutine.promise()) : begin(coroutine.promise());
+        detail::promise_base& promise = coroutine.promise();
+        bool const goes_on = holds_ && !promise.stop().stop_requested();
+        return goes_on ? detail::give_way(promise) : begin(promise);
     }
 
     std::conditional_t<ResultForm, result<void>, void> await_resume() {

@@ -1,6 +1,6 @@
 #include <weft/sync/once.hpp>
 
-#include <weft/runtime/scope.hpp>
+#include <weft/runtime/pass_stop.hpp>
 
 namespace weft::detail {
 
@@ -103,6 +103,10 @@ once_wait::~once_wait() {
 
 std::coroutine_handle<> once_wait::start(promise_base& caller) noexcept {
     caller_ = &caller;
+    if (caller.stop().stop_requested()) [[unlikely]] {
+        body_stopped_ = true;  // keeps S2 of promise.hpp
+        return end_by_stop(caller, policy());
+    }
     if (core_->try_start()) {
         return run_body();
     }
@@ -155,10 +159,8 @@ std::coroutine_handle<> once_wait::body_done(detail::completion& hook,
         }
     }
     self.core_->finish(succeeded);
-    if (self.body_stopped_ && !self.hides_stop_) {
-        return pass_stop(*self.caller_);
-    }
-    return self.caller_->handle();
+    promise_base& caller = *self.caller_;
+    return self.body_stopped_ ? end_by_stop(caller, self.policy()) : go_on(caller);
 }
 
 }  // namespace weft::detail

@@ -85,11 +85,8 @@ public:
     /// The suspended caller. Gives what runs next: the body, if it is to run, or the caller.
     [[nodiscard]] std::coroutine_handle<> start(promise_base& caller) noexcept;
 
-    /// Before start(): a stop of the body resumes the caller instead of unwinding it.
-    void hide_stop() noexcept {
-        hides_stop_ = true;
-        resume_when_stopped();
-    }
+    /// Before start(): a stop is told to the caller instead of unwinding it.
+    using waiter::tell_when_stopped;
 
     /// After the end: the body, or the wait for another caller, was stopped.
     [[nodiscard]] bool ended_stopped() const noexcept { return body_stopped_ || was_stopped(); }
@@ -131,7 +128,6 @@ private:
 
     // --- whoever runs, or makes it run -----------------------------------------------
     promise_base* caller_ = nullptr;
-    bool hides_stop_ = false;
     body_hook hook_;
     bool runs_ = false;  // it is to run, and does not yet
     bool body_stopped_ = false;
@@ -211,16 +207,18 @@ public:
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> caller) noexcept {
         WEFT_ASSERT(!begun_, "an operation is awaited twice");
-        if (budget_is_spent() && owner_.core().is_done()) [[unlikely]] {
-            return give_way(caller.promise()) ? std::noop_coroutine()
-                                              : std::coroutine_handle<>(caller);
+        promise_base& promise = caller.promise();
+        // Before it takes effect: keeps S3 of promise.hpp.
+        if (budget_is_spent() && !promise.stop().stop_requested() && owner_.core().is_done())
+            [[unlikely]] {
+            return go_on(promise);
         }
         begun_ = true;
         auto& wait = *::new (static_cast<void*>(&wait_)) typed_once_wait<Owner>(owner_);
         if constexpr (ResultForm) {
-            wait.hide_stop();
+            wait.tell_when_stopped();
         }
-        return wait.start(caller.promise());
+        return wait.start(promise);
     }
 
     std::conditional_t<ResultForm, result<value_type>, value_type> await_resume() {

@@ -152,7 +152,7 @@ void select_site::take_back(std::uint32_t enlisted, waiter_list& others) noexcep
 
 bool select_site::end_stopped() noexcept {
     winner_ = nobody;
-    if (resume_when_stopped_) {
+    if (!is_unwound(*waiter_, when_stopped_)) {
         return false;
     }
     waiter_->stop_marked_ = true;
@@ -299,7 +299,7 @@ bool select_site::leave(std::uint32_t parties) noexcept {
 
 void select_site::resume() noexcept {
     promise_base& waiter = *waiter_;
-    waiter.stop_marked_ = winner_ == nobody && !resume_when_stopped_;
+    waiter.stop_marked_ = winner_ == nobody && is_unwound(waiter, when_stopped_);
     waiter.context_->sched->schedule(waiter);  // the last access
 }
 

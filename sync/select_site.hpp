@@ -111,7 +111,7 @@ public:
         : stop_node(&on_stop)
         , plan_(branches)
         , biased_(biased)
-        , resume_when_stopped_(result_form) {}
+        , when_stopped_(result_form ? when_stopped::tell : when_stopped::unwind) {}
 
     select_site(select_site const&) = delete;
     select_site& operator=(select_site const&) = delete;
@@ -182,7 +182,7 @@ private:
     // --- constant after construction -------------------------------------------
     plan plan_;
     bool biased_;
-    bool resume_when_stopped_;
+    when_stopped when_stopped_;
 
     // --- the selecting coroutine before it waits, then whoever decides, then it again ----------
     bool enlisted_ = false;

@@ -46,6 +46,7 @@
 
 #include <weft/runtime/base/intrusive_list.hpp>
 #include <weft/runtime/base/result.hpp>
+#include <weft/runtime/pass_stop.hpp>
 #include <weft/runtime/promise.hpp>
 #include <weft/runtime/ready_budget.hpp>
 #include <weft/sync/brief_lock.hpp>
@@ -104,9 +105,8 @@ public:
     /// then, and the waiter may be gone. False when it goes on at once.
     [[nodiscard]] bool begin(promise_base& promise) noexcept;
 
-    /// Before begin(): the coroutine is to be resumed even when stopped, because it asked for a
-    /// result<T>.
-    void resume_when_stopped() noexcept { resume_when_stopped_ = true; }
+    /// Before begin(): the coroutine asked for a result<T>, and is to be told of a stop.
+    void tell_when_stopped() noexcept { policy_ = when_stopped::tell; }
 
     /// After delivery: the wait ended by the stop and the operation has had no effect.
     [[nodiscard]] bool was_stopped() const noexcept { return stopped_; }
@@ -163,6 +163,9 @@ public:
     void leave(waiter_list& woken) noexcept;
 
 protected:
+    /// Whether the coroutine is to be told of a stop.
+    [[nodiscard]] when_stopped policy() const noexcept { return policy_; }
+
     /// After delivery: begin() may follow again.
     void rearm(wait_rules const& rules) noexcept;
 
@@ -188,7 +191,7 @@ private:
     promise_base* promise_ = nullptr;  // a coroutine waits …
     select_site* site_ = nullptr;      // … or a select
     std::uint32_t branch_ = 0;
-    bool resume_when_stopped_ = false;
+    when_stopped policy_ = when_stopped::unwind;
 
     // --- any thread, under the primitive's lock (I2) ------------------------------
     stage stage_ = stage::idle;
@@ -230,15 +233,18 @@ public:
     template <std::derived_from<promise_base> Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
         WEFT_ASSERT(!begun_, "an operation is awaited twice");
-        if (budget_is_spent() && request_.try_now()) [[unlikely]] {
-            return give_way(coroutine.promise());
+        promise_base& promise = coroutine.promise();
+        // Before it takes effect: keeps S3 of promise.hpp.
+        if (budget_is_spent() && !promise.stop().stop_requested() && request_.try_now())
+            [[unlikely]] {
+            return give_way(promise);
         }
         begun_ = true;
         wait_type& wait = *::new (static_cast<void*>(&wait_)) wait_type(request_);
         if constexpr (ResultForm) {
-            wait.resume_when_stopped();
+            wait.tell_when_stopped();
         }
-        return wait.begin(coroutine.promise());
+        return wait.begin(promise);
     }
 
     std::conditional_t<ResultForm, result<value_type>, value_type> await_resume() noexcept {

@@ -3,6 +3,7 @@
 /// Keeps work from a service that fails.
 
 #include <weft/runtime/base/mutex.hpp>
+#include <weft/runtime/pass_stop.hpp>
 #include <weft/runtime/resilience/attempt.hpp>
 #include <weft/runtime/resilience/circuit.hpp>
 #include <weft/runtime/resilience/policy.hpp>
@@ -71,6 +72,7 @@ public:
 
     template <task_factory F>
     [[nodiscard]] task<factory_value_t<F>> run(F factory) {
+        co_await detail::checkpoint();
         detail::circuit_pass pass(*this);
         detail::attempt_operation<factory_value_t<F>> work(factory);
         co_await work;

@@ -1,5 +1,6 @@
 #include <weft/runtime/resilience/permit_queue.hpp>
 
+#include <weft/runtime/ready_budget.hpp>
 #include <weft/runtime/scheduler.hpp>
 
 namespace weft::detail {
@@ -38,20 +39,20 @@ bool permit_operation::begin(promise_base& waiter) noexcept {
             ++counters.taken;
             ++counters.granted;
             granted_ = true;
-            return false;
         } else if (counters.waiting >= queue.waiting_most_) {
             ++counters.refused;
-            return false;
         } else {
             ++counters.waiting;
             ++counters.waited;
             queue.waiting_.push_back(*this);
+            return true;  // keeps I1: no access any more
         }
     }
     if (stopped) {
         schedule_stopped(waiter);
+        return true;
     }
-    return true;  // keeps I1: no access any more
+    return !spend_budget() && give_way(waiter);
 }
 
 void permit_operation::on_stop(stop_node& node) noexcept {

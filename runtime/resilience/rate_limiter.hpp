@@ -14,6 +14,7 @@
 /// I2 Nobody starts past a call that waits: starts are in the order of the calls.
 
 #include <weft/runtime/base/mutex.hpp>
+#include <weft/runtime/pass_stop.hpp>
 #include <weft/runtime/resilience/permit_queue.hpp>
 #include <weft/runtime/resilience/policy.hpp>
 #include <weft/runtime/resilience/rate_schedule.hpp>
@@ -89,6 +90,7 @@ public:
 
     template <task_factory F>
     [[nodiscard]] task<factory_value_t<F>> run(F factory) {
+        co_await detail::checkpoint();
         weft::deadline const limit = co_await this_task::deadline();
         {
             detail::rate_turn turn(*this, limit.remaining());

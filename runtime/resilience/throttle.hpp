@@ -3,6 +3,7 @@
 /// Work that starts at most once per interval; calls in between are skipped.
 
 #include <weft/runtime/base/mutex.hpp>
+#include <weft/runtime/pass_stop.hpp>
 #include <weft/runtime/resilience/policy.hpp>
 
 #include <cstdint>
@@ -88,7 +89,7 @@ private:
 ///     destructor.
 /// Cancellation: a stop unwinds a call that waits as the trailing one; nothing runs in its stead.
 /// Lifetime: must outlive its calls. A call keeps the factory.
-/// Resumption: a call that runs at once never suspends before; a trailing one goes on where it
+/// Resumption: a call that runs at once does not wait before; a trailing one goes on where it
 ///     waited.
 /// Complexity: one or two locks and one frame per call, one timer for a trailing one.
 /// Errors: the work's own.
@@ -106,6 +107,7 @@ public:
     template <task_factory F>
         requires(!std::is_reference_v<factory_value_t<F>>)
     [[nodiscard]] task<skippable_t<factory_value_t<F>>> run(F factory) {
+        co_await detail::checkpoint();
         using value = factory_value_t<F>;
         {
             detail::throttle_pass pass(*this);

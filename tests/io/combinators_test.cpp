@@ -8,6 +8,7 @@
 #include <weft/runtime/call.hpp>
 #include <weft/runtime/first_success.hpp>
 #include <weft/runtime/map_parallel.hpp>
+#include <weft/runtime/timeout.hpp>
 #include <weft/runtime/when_any.hpp>
 #include <weft/tests/support/fd_count.hpp>
 #include <weft/tests/support/io_fixture.hpp>
@@ -15,6 +16,7 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <string>
@@ -122,6 +124,30 @@ TEST_SUITE("io/combinators") {
             CHECK(none.error() == std::errc::connection_refused);
         });
         CHECK(fd_count() == before);
+    }
+
+    TEST_CASE("a loop that looks at the results of its connects only ends with its runtime") {
+        std::atomic<int> turns = 0;
+        {
+            runtime rt(with_workers(2));
+            auto connects = []() -> task<> {
+                silent_port const closed;
+                (void)co_await tcp_stream::connect(closed.where());
+            };
+            auto loop = [&]() -> task<> {
+                for (;;) {
+                    ++turns;
+                    turns.notify_all();
+                    auto const s = co_await (weft::timeout(100ms, connects()) | weft::as_result);
+                    if (s) {
+                        co_return;
+                    }
+                }
+            };
+            rt.spawn(loop());
+            turns.wait(0);
+        }
+        CHECK(turns > 0);
     }
 
     TEST_CASE("an accept that loses leaves the connection to the next one") {

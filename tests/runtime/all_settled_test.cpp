@@ -122,7 +122,7 @@ TEST_SUITE("runtime/all_settled") {
         CHECK(pool.block_on(work()));
     }
 
-    TEST_CASE("every child starts, also when the parent is stopped already") {
+    TEST_CASE("no child starts when the parent is stopped already") {
         weft::thread_pool pool(1);
         weft::test::stoppable runner;
         int started = 0;
@@ -133,7 +133,7 @@ TEST_SUITE("runtime/all_settled") {
         };
         auto gather = [&]() -> task<> { co_await all_settled(child(), child(), child()); };
         CHECK_FALSE(pool.block_on(weft::test::run_and_stop(runner, gather(), 0)));
-        CHECK(started == 3);
+        CHECK(started == 0);
     }
 
     TEST_CASE("a child that ignores the stop is waited for and keeps its value") {

@@ -61,7 +61,6 @@ TEST_SUITE("runtime/scope_stop") {
         weft::thread_pool pool(2);
         int cleaned = 0;
         stop_source source;
-        source.request_stop();
         auto work = [&]() -> task<int> {
             auto body = [&](nursery& n) -> task<> {
                 auto cleanup = [&]() -> task<> {
@@ -78,6 +77,7 @@ TEST_SUITE("runtime/scope_stop") {
                     decltype(cleanup)& last;
                 };
                 guard const at_end{n, cleanup};
+                source.request_stop();
                 co_await weft::sleep_for(24h);
             };
             co_await weft::scope(body);

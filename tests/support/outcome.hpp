@@ -29,7 +29,7 @@ inline std::string text_of(std::exception_ptr const& error) {
 
 /// "value 3", "error broken", or "stopped".
 inline task<std::string> outcome_of(task<int> work) {
-    detail::settle_operation<int> ended(std::move(work));
+    detail::settle_operation<int> ended(std::move(work), detail::starts::always);
     co_await ended;
     if (ended.was_stopped()) {
         co_return "stopped";

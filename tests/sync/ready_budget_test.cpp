@@ -308,6 +308,50 @@ TEST_SUITE("sync/ready_budget") {
         CHECK(turns < 1'000'000);
     }
 
+    TEST_CASE_TEMPLATE("an endless loop over what never has to wait ends under a stop",
+                       Turns,
+                       mutex_turns,
+                       scoped_lock_turns,
+                       result_lock_turns,
+                       reader_turns,
+                       writer_turns,
+                       semaphore_turns,
+                       manual_event_turns,
+                       auto_event_turns,
+                       latch_turns,
+                       barrier_turns,
+                       predicate_turns,
+                       once_turns,
+                       lazy_turns,
+                       channel_turns,
+                       recv_turns,
+                       dropping_turns,
+                       bulk_turns,
+                       priority_turns,
+                       oneshot_turns,
+                       closed_turns,
+                       broadcast_turns,
+                       watch_turns,
+                       select_turns) {
+        weft::thread_pool pool(1);
+        Turns site;
+        std::atomic<bool> never = false;
+        std::atomic<int> turns = 0;
+        auto work = [&]() -> task<> {
+            auto body = [&](nursery& n) -> task<> {
+                n.spawn(turn_until(site, never, turns));
+                while (turns < 100) {
+                    co_await weft::yield();
+                }
+                n.request_stop();
+            };
+            co_await weft::scope(body);
+        };
+        pool.block_on(work());
+        CHECK(turns >= 100);
+        CHECK(turns < 1'000'000);
+    }
+
     TEST_CASE("a thread without a worker goes on for ever") {
         weft::mutex primitive;
         auto work = [&]() -> task<int> {

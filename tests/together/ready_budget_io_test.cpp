@@ -1,4 +1,5 @@
 #include <weft/io/tcp.hpp>
+#include <weft/runtime/as_result.hpp>
 #include <weft/runtime/ready_budget.hpp>
 #include <weft/runtime/scope.hpp>
 #include <weft/sync/channel.hpp>
@@ -65,6 +66,41 @@ TEST_SUITE("together/ready_budget_io") {
             (void)co_await numbers.recv();
         };
         int const turns = rt.block_on(echo_beside(turn));
+        CHECK(turns < 10'000'000);
+    }
+
+    TEST_CASE("one that writes and reads nothing does not either") {
+        weft::runtime rt(with_workers(1));
+        auto all = [&]() -> task<int> {
+            stream_pair other = co_await connected_pair();
+            auto turn = [&]() -> task<> {
+                co_await other.near.write_all(std::span<std::byte const>());
+                (void)co_await (other.far.read_exact(std::span<std::byte>()) | weft::as_result);
+            };
+            co_return co_await echo_beside(turn);
+        };
+        CHECK(rt.block_on(all()) < 10'000'000);
+    }
+
+    TEST_CASE("a loop that writes nothing ends under a stop") {
+        weft::runtime rt(with_workers(1));
+        int turns = 0;
+        bool const never = false;
+        auto all = [&]() -> task<> {
+            stream_pair other = co_await connected_pair();
+            auto turn = [&]() -> task<> {
+                co_await other.near.write_all(std::span<std::byte const>());
+            };
+            auto body = [&](weft::nursery& n) -> task<> {
+                n.spawn(turn_until(never, turns, turn));
+                while (turns < 100) {
+                    co_await weft::yield();
+                }
+                n.request_stop();
+            };
+            co_await weft::scope(body);
+        };
+        rt.block_on(all());
         CHECK(turns < 10'000'000);
     }
 
