@@ -181,6 +181,48 @@ private:
     std::vector<last_of> last_;
 };
 
+/// Who waits for something, in the order in which they began.
+class waiting_line {
+public:
+    /// A place in the line, for as long as it lives.
+    class place {
+    public:
+        explicit place(waiting_line& line) : line_(&line) {
+            std::scoped_lock const lock(line_->mutex_);
+            number_ = line_->next_++;
+            line_->waiting_.insert(number_);
+        }
+
+        place(place const&) = delete;
+        place& operator=(place const&) = delete;
+
+        ~place() {
+            std::scoped_lock const lock(line_->mutex_);
+            line_->waiting_.erase(number_);
+        }
+
+        /// Nobody has waited longer.
+        [[nodiscard]] bool is_first() const {
+            std::scoped_lock const lock(line_->mutex_);
+            return *line_->waiting_.begin() == number_;
+        }
+
+    private:
+        waiting_line* line_;
+        unsigned long number_ = 0;
+    };
+
+    [[nodiscard]] bool empty() const {
+        std::scoped_lock const lock(mutex_);
+        return waiting_.empty();
+    }
+
+private:
+    mutable std::mutex mutex_;
+    unsigned long next_ = 0;
+    std::set<unsigned long> waiting_;
+};
+
 /// How many are inside of something: counts itself in for as long as it lives.
 class inside {
 public:

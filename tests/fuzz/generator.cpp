@@ -122,6 +122,7 @@ private:
             case kind::map_unordered:
             case kind::map_reduce:
             case kind::batches:
+            case kind::gated:
                 made.a = from_to(1, 3);
                 break;
             case kind::retry:

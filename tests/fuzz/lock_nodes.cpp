@@ -16,12 +16,21 @@ task<> stay_inside(world& here, instance& self, watched_mutex& target) {
     co_await weft::sleep_for(here.span(self.what().b));
 }
 
+/// Its holder has the mutex now.
+void expect_turn(world& here, instance& self, waiting_line::place const& waited) {
+    if (here.runs_in_order && !waited.is_first()) {
+        here.book.fail(self.what(), "a task has overtaken another that waited for the mutex");
+    }
+}
+
 work lock_of(world& here, instance& self) {
     watched_mutex& target = here.mutexes[self.what().a % here.mutexes.size()];
     mutex_guard guard;
     {
         inside const waiting(target.waiting);
+        waiting_line::place const turn(target.line);
         guard = co_await target.lock.scoped_lock();
+        expect_turn(here, self, turn);
     }
     task<> staying = stay_inside(here, self, target);
     co_await std::move(staying);
@@ -34,7 +43,11 @@ work lock_by_hand_of(world& here, instance& self) {
     result<void> locked = failure(std::errc::operation_canceled);
     {
         inside const waiting(target.waiting);
+        waiting_line::place const turn(target.line);
         locked = co_await (target.lock.lock() | as_result);
+        if (locked.has_value()) {
+            expect_turn(here, self, turn);
+        }
     }
     if (!locked.has_value()) {
         co_return here.make(0);
@@ -63,7 +76,9 @@ work hold_of(world& here, instance& self) {
     mutex_guard guard;
     {
         inside const waiting(target.waiting);
+        waiting_line::place const turn(target.line);
         guard = co_await target.lock.scoped_lock();
+        expect_turn(here, self, turn);
     }
     inside const holding(target.holders);
     if (holding.seen() != 1) {

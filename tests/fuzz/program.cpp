@@ -82,6 +82,7 @@ constexpr std::array<kind_traits, kind_count> all_traits = {{
     {"as_result", family::timeless, 1, 1},
     {"hold", family::mixed, 1, 1},
     {"remote_spawn", family::mixed, 1, many},
+    {"gated", family::mixed, 1, many},
     {"retry", family::timed, 1, 1},
     {"fallback", family::timed, 2, 2},
     {"hedge", family::mixed, 1, 1},

@@ -91,6 +91,7 @@ enum class kind : std::uint8_t {
     as_result,
     hold,  ///< a child below the guard of mutex a
     remote_spawn,
+    gated,  ///< a scope that lets at most a children run
     // --- policies
     retry,
     fallback,

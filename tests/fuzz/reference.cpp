@@ -14,11 +14,6 @@ int value_in(outcome const& how) {
     return how.has_value() ? how.value() : value_of_error(how.errors().front());
 }
 
-/// An error that carries no code passes through as_result.
-bool has_code(outcome const& how) {
-    return how.errors().size() == 1 && how.errors().front() < odd_errors;
-}
-
 }  // namespace
 
 reference::reference(node const& root, std::int64_t stop_us) {
@@ -110,11 +105,10 @@ reference::ended reference::leaf(node const& what, time start, surroundings arou
 
 // --- joins -----------------------------------------------------------------------------
 
-template <class Decides>
 reference::list reference::race(children const& all,
                                 time start,
                                 surroundings around,
-                                Decides decides) {
+                                bool (*decides)(outcome const& how)) {
     std::size_t const count = endings_.size();
     std::vector<std::uint32_t> const runs = runs_;
     std::optional<std::size_t> first;
@@ -287,30 +281,104 @@ reference::ended reference::batches(node const& what, time start, surroundings a
     return {start, outcome::of_value(total)};
 }
 
-/// Only as far as nobody fails or is stopped: which items have begun then is told by their times.
-reference::ended reference::map(node const& what, time start, surroundings around) {
+reference::ended reference::as_completed(node const& what, time start, surroundings around) {
+    std::size_t const count = endings_.size();
+    std::vector<std::uint32_t> const runs = runs_;
+    std::vector<std::size_t> order;
+    list each;
+    for (node const& child : what.children) {
+        order.push_back(each.size());
+        each.push_back(run(child, start, around));
+    }
+    std::stable_sort(order.begin(), order.end(), [&each](std::size_t left, std::size_t right) {
+        return each[left].end < each[right].end;
+    });
+    for (std::size_t i = 1; i < order.size(); ++i) {
+        (void)before(each[order[i - 1]].end, each[order[i]].end);
+    }
+    std::size_t const taken = std::min<std::size_t>(what.a, what.children.size());
+    time const over = each[order[taken - 1]].end;
+    time const last = each[order.back()].end;
+    if (around.stop < never && before(around.stop, over)) {
+        return {std::max(last, around.stop), outcome::stopped()};
+    }
+    int total = 0;
+    for (std::size_t i = 0; i != taken; ++i) {
+        total = fold(fold(total, static_cast<int>(order[i])), value_in(each[order[i]].how));
+    }
+    ended is{over, outcome::of_value(total)};
+    if (taken == what.children.size()) {
+        return is;
+    }
+    forget_since(count, runs);
+    surroundings cut = around;
+    cut.stop = std::min(cut.stop, over);
+    for (std::size_t i = 0; i != what.children.size(); ++i) {
+        bool const is_over = each[i].end <= over;
+        is.end = std::max(is.end, run(what.children[i], start, is_over ? around : cut).end);
+    }
+    return is;
+}
+
+/// The items that begin before `cut`, of which all but number `spared` are stopped then.
+reference::list reference::in_lanes(
+    node const& what, time start, surroundings around, time cut, std::size_t spared) {
     std::vector<time> lanes(std::min<std::size_t>(what.a, what.children.size()), start);
+    surroundings inner = around;
+    inner.stop = std::min(inner.stop, cut);
+    list each;
+    for (std::size_t i = 0; i != what.children.size(); ++i) {
+        auto const lane = std::min_element(lanes.begin(), lanes.end());
+        if (*lane >= never || (inner.stop < never && !before(*lane, inner.stop))) {
+            break;
+        }
+        each.push_back(run(what.children[i], *lane, i == spared ? around : inner));
+        *lane = each.back().how.has_value() ? each.back().end : never;
+    }
+    return each;
+}
+
+reference::ended reference::map(node const& what, time start, surroundings around) {
+    std::size_t const count = endings_.size();
+    std::vector<std::uint32_t> const runs = runs_;
+    list each = in_lanes(what, start, around, never, what.children.size());
+    std::optional<std::size_t> first;
+    for (std::size_t i = 0; i != each.size(); ++i) {
+        if (each[i].how.has_error() && first.has_value()) {
+            (void)before(each[i].end, each[*first].end);
+        }
+        if (each[i].how.has_error() && (!first.has_value() || each[i].end < each[*first].end)) {
+            first = i;
+        }
+    }
+    if (first.has_value()) {
+        forget_since(count, runs);
+        each = in_lanes(what, start, around, each[*first].end, *first);
+    }
+    ended is{start, outcome::of_value(0)};
+    std::vector<int> errors;
+    bool cut_short = each.size() != what.children.size();
     int folded = 0;
     int sum = 0;
-    for (node const& child : what.children) {
-        auto const lane = std::min_element(lanes.begin(), lanes.end());
-        ended const is = run(child, *lane, around);
-        if (!is.how.has_value()) {
-            if (what.children.size() > 1) {
-                be_unsure();
-            }
-            return is;
+    for (ended const& one : each) {
+        is.end = std::max(is.end, one.end);
+        errors.insert(errors.end(), one.how.errors().begin(), one.how.errors().end());
+        cut_short = cut_short || one.how.was_stopped();
+        folded = fold(folded, one.how.value());
+        sum += one.how.value();
+    }
+    if (!errors.empty()) {
+        is.how = outcome::of_errors(errors);
+    } else if (cut_short) {
+        is.how = outcome::stopped();
+        is.end = std::max(is.end, around.stop);
+        if (each.size() != what.children.size()) {
+            be_unsure();
         }
-        folded = fold(folded, is.how.value());
-        sum += is.how.value();
-        *lane = is.end;
+    } else if (what.what != kind::for_each) {
+        is.how = outcome::of_value(what.what == kind::map ? folded : sum);
     }
-    time const end = *std::max_element(lanes.begin(), lanes.end());
-    if (around.stop <= end && end != start) {
-        be_unsure();
-    }
-    int value = what.what == kind::map ? folded : sum;
-    return {end, outcome::of_value(what.what == kind::for_each ? 0 : value)};
+    return is;
 }
 
 reference::ended reference::join(node const& what, time start, surroundings around) {
@@ -328,6 +396,8 @@ reference::ended reference::join(node const& what, time start, surroundings arou
             return first_of(what, start, around);
         case kind::first_success:
             return first_success(what, start, around);
+        case kind::as_completed:
+            return as_completed(what, start, around);
         case kind::batches:
             return batches(what, start, around);
         case kind::for_each:
@@ -335,203 +405,6 @@ reference::ended reference::join(node const& what, time start, surroundings arou
         case kind::map_unordered:
         case kind::map_reduce:
             return map(what, start, around);
-        default:
-            be_unsure();
-            return {start, outcome::stopped()};
-    }
-}
-
-// --- what surrounds --------------------------------------------------------------------
-
-reference::ended reference::scope(node const& what, time start, surroundings around) {
-    bool const keeps_going = what.what == kind::supervisor;
-    list each;
-    if (!keeps_going) {
-        each =
-            race(what.children, start, around, [](outcome const& how) { return how.has_error(); });
-    } else {
-        each.push_back(run(what.children.front(), start, around));
-        if (each.front().how.has_error()) {
-            around.stop = std::min(around.stop, each.front().end);
-        }
-        for (std::size_t i = 1; i != what.children.size(); ++i) {
-            each.push_back(run(what.children[i], start, around));
-        }
-    }
-    ended is = each.front();
-    std::vector<int> errors = is.how.errors();
-    bool cut_short = is.how.was_stopped();
-    std::vector<ended> failed;
-    for (std::size_t i = 1; i < each.size(); ++i) {
-        is.end = std::max(is.end, each[i].end);
-        cut_short = cut_short || each[i].how.was_stopped();
-        if (each[i].how.has_error()) {
-            failed.push_back(each[i]);
-        }
-    }
-    std::sort(failed.begin(), failed.end(), [this](ended const& left, ended const& right) {
-        if (left.end == right.end) {
-            be_unsure();
-        }
-        return before(left.end, right.end);
-    });
-    for (ended const& one : failed) {
-        errors.insert(errors.end(), one.how.errors().begin(), one.how.errors().end());
-    }
-    if (!errors.empty()) {
-        is.how = outcome::of_errors(errors);
-    } else if (cut_short) {
-        is.how = outcome::stopped();
-    }
-    return is;
-}
-
-reference::ended reference::limited(node const& what, time start, surroundings around) {
-    time const limit = start + what.a;
-    surroundings inner = around;
-    bool const narrows = before(limit, around.deadline);
-    if (narrows) {
-        inner.deadline = limit;
-        inner.stop = std::min(inner.stop, limit);
-    }
-    ended is = run(what.children.front(), start, inner);
-    if (is.how.was_stopped()) {
-        bool const expired = narrows && before(limit, std::min(around.stop, is.end + 1'000));
-        if (expired && around.stop > is.end) {
-            (void)before(is.end, around.stop);
-            is.how = outcome::of_error(timed_out);
-        }
-    }
-    return is;
-}
-
-reference::ended reference::shielded(node const& what, time start, surroundings around) {
-    surroundings inner;
-    inner.soft = never;
-    if (around.stop < never) {
-        inner.stop = std::max(around.stop, start) + what.a;
-    }
-    ended const is = run(what.children.front(), start, inner);
-    return is;
-}
-
-reference::ended reference::finally(node const& what, time start, surroundings around) {
-    ended const body = run(what.children[0], start, around);
-    surroundings inner;
-    inner.stop = body.end + what.a;
-    inner.deadline = inner.stop;
-    ended cleanup = run(what.children[1], body.end, inner);
-    if (cleanup.how.was_stopped()) {
-        cleanup.how = outcome::of_error(timed_out);
-    }
-    std::vector<int> errors = body.how.errors();
-    errors.insert(errors.end(), cleanup.how.errors().begin(), cleanup.how.errors().end());
-    return {cleanup.end, errors.empty() ? body.how : outcome::of_errors(errors)};
-}
-
-reference::ended reference::as_result(node const& what, time start, surroundings around) {
-    ended is = run(what.children.front(), start, around);
-    if (is.how.was_stopped()) {
-        be_unsure();
-        is.how = outcome::of_value(value_of_error(cancelled));
-    } else if (is.how.has_error() && has_code(is.how)) {
-        is.how = outcome::of_value(value_of_error(is.how.errors().front()));
-    }
-    return is;
-}
-
-reference::ended reference::with_token(node const& what, time start, surroundings around) {
-    time const asked = start + what.a;
-    surroundings inner = around;
-    inner.stop = std::min(inner.stop, asked);
-    ended is = run(what.children.front(), start, inner);
-    if (is.how.was_stopped() && around.stop > is.end) {
-        (void)before(is.end, around.stop);
-        is.how = outcome::of_error(cancelled);
-    }
-    return is;
-}
-
-reference::ended reference::stop_scope(node const& what, time start, surroundings around) {
-    return with_token(what, start, around);
-}
-
-reference::ended reference::soft_stop(node const& what, time start, surroundings around) {
-    time const asked = start + what.a;
-    surroundings inner = around;
-    inner.soft = std::min(inner.soft, asked);
-    inner.stop = std::min(inner.stop, asked + what.b);
-    ended is = run(what.children.front(), start, inner);
-    if (is.how.has_error()) {
-        return is;  // and has stopped who was to ask
-    }
-    if (before(around.stop, asked)) {
-        return {std::max(is.end, around.stop), outcome::stopped()};
-    }
-    if (is.how.was_stopped() && around.stop > is.end) {
-        (void)before(is.end, around.stop);
-        is.how = outcome::of_error(cancelled);
-    }
-    is.end = std::max(is.end, asked);
-    return is;
-}
-
-reference::ended reference::retry(node const& what, time start, surroundings around) {
-    for (std::uint32_t attempt = 1;; ++attempt) {
-        ended const is = run(what.children.front(), start, around);
-        if (!is.how.has_error() || attempt == what.a) {
-            return is;
-        }
-        if (is.how.errors() == std::vector<int>{cancelled}) {
-            return is;
-        }
-        time const next = is.end + what.b;
-        if (!before(next, around.deadline)) {
-            return is;
-        }
-        if (around.stop <= is.end || before(around.stop, next)) {
-            return {std::max(around.stop, is.end), outcome::stopped()};
-        }
-        start = next;
-    }
-}
-
-reference::ended reference::fallback(node const& what, time start, surroundings around) {
-    ended const is = run(what.children[0], start, around);
-    if (!is.how.has_error() || is.how.errors() == std::vector<int>{cancelled}) {
-        return is;
-    }
-    if (around.stop <= is.end) {
-        be_unsure();
-    }
-    return run(what.children[1], is.end, around);
-}
-
-reference::ended reference::surrounded(node const& what, time start, surroundings around) {
-    switch (what.what) {
-        case kind::scope:
-        case kind::supervisor:
-            return scope(what, start, around);
-        case kind::stop_scope:
-            return stop_scope(what, start, around);
-        case kind::soft_stop:
-            return soft_stop(what, start, around);
-        case kind::with_token:
-            return with_token(what, start, around);
-        case kind::timeout:
-        case kind::deadline:
-        case kind::time_limit:
-            return limited(what, start, around);
-        case kind::shielded:
-            return shielded(what, start, around);
-        case kind::finally:
-            return finally(what, start, around);
-        case kind::as_result:
-            return as_result(what, start, around);
-        case kind::retry:
-            return retry(what, start, around);
-        case kind::fallback:
-            return fallback(what, start, around);
         default:
             be_unsure();
             return {start, outcome::stopped()};

@@ -64,7 +64,13 @@ private:
     ended first_of(node const& what, time start, surroundings around);
     ended first_success(node const& what, time start, surroundings around);
     ended scope(node const& what, time start, surroundings around);
+    ended as_completed(node const& what, time start, surroundings around);
+    list in_lanes(node const& what, time start, surroundings around, time cut, std::size_t spared);
     ended map(node const& what, time start, surroundings around);
+    ended handles(node const& what, time start, surroundings around);
+    ended stop_handle(node const& what, time start, surroundings around);
+    ended until_soft(node const& what, time start, surroundings around);
+    ended defer(node const& what, time start, surroundings around);
     ended batches(node const& what, time start, surroundings around);
     ended finally(node const& what, time start, surroundings around);
     ended limited(node const& what, time start, surroundings around);
@@ -78,8 +84,10 @@ private:
 
     /// Runs all children from `start`, those that do not decide with a stop when the first of
     /// `decides` ends.
-    template <class Decides>
-    list race(children const& all, time start, surroundings around, Decides decides);
+    list race(children const& all,
+              time start,
+              surroundings around,
+              bool (*decides)(outcome const& how));
 
     void forget_since(std::size_t count, std::vector<std::uint32_t> const& runs);
 

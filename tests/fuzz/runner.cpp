@@ -150,6 +150,7 @@ std::vector<ending> run_once(program const& what, unsigned workers, account& boo
     std::int64_t began = 0;
     {
         world here(setting::virtual_time, book, objects);
+        here.runs_in_order = workers == 1 && is_repeatable(what.root);
         stop_source source;
         {
             test::runtime rt(workers);

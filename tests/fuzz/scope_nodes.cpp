@@ -4,6 +4,7 @@
 #include <weft/runtime/scope.hpp>
 #include <weft/tests/fuzz/world.hpp>
 
+#include <atomic>
 #include <utility>
 
 namespace weft::fuzz {
@@ -163,6 +164,34 @@ work remote_spawn_of(world& here, instance& self) {
     co_return made;
 }
 
+task<> run_gated(world& here, instance& self, std::size_t index, std::atomic<int>& running) {
+    inside const counted_in(running);
+    if (counted_in.seen() > static_cast<int>(self.what().a)) {
+        here.book.fail(self.what(), "more children run than the limit lets");
+    }
+    work doing = run_child(here, self, index);
+    co_await std::move(doing);
+}
+
+work spawn_gated(world& here, instance& self, nursery& children, std::atomic<int>& running) {
+    children.set_limit(self.what().a);
+    for (std::size_t i = 0; i != self.what().children.size(); ++i) {
+        task<> next = run_gated(here, self, i, running);
+        join_handle<> const handle = co_await children.spawn_when_free(std::move(next));
+        (void)handle.done();
+    }
+    co_return here.make(1);
+}
+
+work gated_of(world& here, instance& self) {
+    std::atomic<int> running{0};
+    auto const body = [&here, &self, &running](nursery& children) {
+        return spawn_gated(here, self, children, running);
+    };
+    parcel made = co_await scope(body);
+    co_return made;
+}
+
 }  // namespace
 
 work do_scope(world& here, instance& self) {
@@ -181,6 +210,8 @@ work do_scope(world& here, instance& self) {
             return soft_stop_of(here, self);
         case kind::defer:
             return defer_of(here, self);
+        case kind::gated:
+            return gated_of(here, self);
         default:
             return remote_spawn_of(here, self);
     }

@@ -96,7 +96,8 @@ work compute(world& here) {
     if (what <= kind::batches) {
         return do_range(here, self);
     }
-    if (what <= kind::soft_stop || what == kind::defer || what == kind::remote_spawn) {
+    if (what <= kind::soft_stop || what == kind::defer || what == kind::remote_spawn ||
+        what == kind::gated) {
         return do_scope(here, self);
     }
     return what <= kind::as_result ? do_limit(here, self) : do_policy(here, self);

@@ -58,6 +58,7 @@ enum class setting : std::uint8_t { virtual_time, pool, sockets };
 /// A mutex with what shows whether it does its duty.
 struct watched_mutex {
     mutex lock;
+    waiting_line line;
     std::atomic<int> holders{0};
     std::atomic<int> waiting{0};
 };
@@ -136,6 +137,7 @@ public:
 
     // --- constant ----------------------------------------------------------------------
     setting where;
+    bool runs_in_order = false;  ///< one worker: what begins first has begun first
 
     // --- the oracle's ---------------------------------------------------------------------
     account& book;
