@@ -31,7 +31,11 @@ public:
         : random_(seed)
         , left_(size)
         , leaves_(kinds(belongs_to, true))
-        , inner_(kinds(belongs_to, false)) {}
+        , inner_(kinds(belongs_to, false)) {
+        if (belongs_to >= family::mixed && random_.one_in(2)) {
+            keep_few_leaves();
+        }
+    }
 
     node make(unsigned depth = 0) {
         node made;
@@ -72,6 +76,16 @@ private:
             found.insert(found.end(), 3, kind::sleep_error);
         }
         return found;
+    }
+
+    /// Few kinds meet each other more often.
+    void keep_few_leaves() {
+        constexpr std::size_t kept = 4;
+        for (std::size_t i = 0; i != kept; ++i) {
+            std::swap(leaves_[i], leaves_[i + random_.below(leaves_.size() - i)]);
+        }
+        leaves_.resize(kept);
+        leaves_.push_back(kind::sleep);
     }
 
     kind pick(std::vector<kind> const& from) {
