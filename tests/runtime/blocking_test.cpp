@@ -236,13 +236,13 @@ TEST_SUITE("runtime/blocking") {
     TEST_CASE("threads that end as soon as they have nothing to do lose no call") {
         weft::thread_pool pool(2);
         std::atomic<int> made = 0;
-        for (int round = 0; round < 20; ++round) {
+        for (unsigned round = 0; round < 20; ++round) {
             blocking_pool brief(4, 0);
             std::vector<int> const numbers(500, 1);
             auto count = [&](int number) {
                 return weft::blocking(brief, [&made, number] { made += number; });
             };
-            pool.block_on(weft::for_each_parallel(numbers, 1U + (round % 8U), count));
+            pool.block_on(weft::for_each_parallel(numbers, 1 + round % 8, count));
         }
         CHECK(made == 10'000);
     }
