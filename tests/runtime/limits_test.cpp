@@ -240,5 +240,14 @@ TEST_SUITE("runtime/limits") {
         largest.probes = unsigned_max;
         weft::circuit_breaker breaker(largest);
         CHECK(pool.block_on(breaker.run(work)) == 1);
+        for (auto const kind : {weft::rate_kind::token_bucket, weft::rate_kind::sliding_window}) {
+            weft::rate_limiter_options unlimited;
+            unlimited.kind = kind;
+            unlimited.limit = unsigned_max;
+            unlimited.burst = unsigned_max;
+            unlimited.queued = size_max;
+            weft::rate_limiter limiter(unlimited);
+            CHECK(pool.block_on(limiter.run(work)) == 1);
+        }
     }
 }
