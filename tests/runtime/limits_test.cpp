@@ -230,6 +230,8 @@ TEST_SUITE("runtime/limits") {
         CHECK(pool.block_on(retry.run(work)) == 1);
         weft::hedge hedge({.attempts = unsigned_max, .samples = size_max});
         CHECK(pool.block_on(hedge.run(work)) == 1);
+        weft::hedge at_once({.attempts = 5, .delay = 0ns});
+        CHECK(pool.block_on(at_once.run(work)) == 1);
         weft::retry_budget const budget(
             {.per_call = 1'000, .per_second = unsigned_max, .saved_up_most = unsigned_max});
         CHECK(budget.counters().calls == 0);

@@ -108,9 +108,13 @@ TEST_SUITE("sync/limits") {
             weft::semaphore none(0, 0);
             co_await none.acquire(0);
             none.release(0);
+            weft::semaphore taken(1);
+            co_await taken.acquire();
+            co_await taken.acquire(0);
             weft::latch open(0);
             co_await open.wait();
             open.count_down(0);
+            co_await open.arrive_and_wait(0);
         };
         pool.block_on(work());
     }
