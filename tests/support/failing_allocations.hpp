@@ -1,9 +1,9 @@
 #pragma once
 
 /// Makes one allocation of a test program fail: the one with a given number, on whatever thread. It
-/// replaces the global operator new, the sanitizers' too, so one source of a program includes it.
-/// The operators are not inlined: g++ would take malloc and operator delete for a pair that does
-/// not match.
+/// replaces the global operator new, so one source of a program includes it. ThreadSanitizer's
+/// cannot be replaced: a program leaves the cases out there. The operators are not inlined: g++
+/// would take malloc and operator delete for a pair that does not match.
 
 #include <weft/runtime/base/config.hpp>
 
@@ -75,6 +75,7 @@ std::size_t fail_each_allocation(Make make) {
 
 }  // namespace weft::test
 
+#if !WEFT_TSAN
 WEFT_NOINLINE void* operator new(std::size_t size) {
     return weft::test::allocate_or_fail(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
 }
@@ -98,3 +99,4 @@ WEFT_NOINLINE void operator delete(void* block, std::align_val_t) noexcept {
 WEFT_NOINLINE void operator delete(void* block, std::size_t, std::align_val_t) noexcept {
     weft::test::give_back(block);
 }
+#endif
