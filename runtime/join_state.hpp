@@ -16,8 +16,8 @@
 ///       the same, down to the worker's loop.
 ///   any other child ends: state_ -= 1, after its frame.
 ///   Whoever brings the count to 0 resumes the parent.
-///   Too deep a stack: the parent offers all its children and gives its share, which takes the whole
-///       stack down. Too long without a look at I/O: the same, but a stopped parent ends them unrun.
+///   Too deep a stack: the parent offers all its children and gives its share: the whole stack
+///       goes down. Too long without a look at I/O: the same, but a stopped parent ends them unrun.
 /// I1 While nothing is stolen and nothing waits, there is no atomic read-modify-write, no lock, and
 ///    no allocation besides the children's frames.
 /// I2 A child on the deque is claimed exactly once: by the deque's pop or by its steal.

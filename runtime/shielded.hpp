@@ -14,7 +14,8 @@
 ///    timer is out of the wheel: nobody refers to the shield then.
 /// I2 withdraw() returns after a callback that runs elsewhere, so posted_ is stable after it.
 /// I3 The stop is passed on only when the body was stopped; otherwise its outcome is delivered and
-///    the next await of the surrounding task stops. A body that was stopped is destroyed at its end.
+///    the next await of the surrounding task stops. A body that was stopped is destroyed at its
+///    end.
 
 #include <weft/runtime/call.hpp>
 #include <weft/runtime/sleep.hpp>

@@ -10,14 +10,14 @@
 ///   word_:   requested (sticky) | locked (spin, a few instructions) | linked (the parent knows us)
 ///            | firing (the winner is not through)
 ///   first_:  callbacks not yet run, under the lock bit
-///   firing_: what the winner is running, under the lock: a callback, noted on its stack, or the walk
-///            through a child
+///   firing_: what the winner is running, under the lock: a callback, noted on its stack, or the
+///            walk through a child
 ///
 ///   request:    lock → set requested → { pop a callback, note it, unlock, run it, lock }*
 ///               → a follower? { unlock, request its stop, lock } → unlock
-///               The callback of a child's link is not called: the same loop goes down to the child,
-///               and up again when the child's callbacks have run, so that a chain of any length
-///               takes one frame of the stack
+///               The callback of a child's link is not called: the same loop goes down to the
+///               child, and up again when the child's callbacks have run, so that a chain of any
+///               length takes one frame of the stack
 ///   register:   link to the parent if not yet linked → lock → requested? refuse : append → unlock
 ///   deregister: lock → in the list? unlink : running elsewhere? unlock and wait for it → unlock
 ///
@@ -32,8 +32,9 @@
 ///    held.
 /// I5 The state outlives its registrants, and the winner's loop: while that is in a child, the
 ///    parent's note names the child's link, and the child's destructor waits in `deregister` for it
-///    (I2), and the destructor waits for a winner that is not through. So an owner may go on as soon
-///    as the stop is seen, on whatever thread it is requested. Whoever asks second is not waited for.
+///    (I2), and the destructor waits for a winner that is not through. So an owner may go on as
+///    soon as the stop is seen, on whatever thread it is requested. Whoever asks second is not
+///    waited for.
 /// I6 The winner writes the reason before it sets `requested`; it does not change any more. A child
 ///    that is stopped by its parent takes the parent's reason over.
 

@@ -57,8 +57,8 @@ task<> ready() {
     co_return;
 }
 
-/// Runs `turn` again and again in a task that is stopped after a second, at its first wait, if there
-/// is one. How often it began.
+/// Runs `turn` again and again in a task that is stopped after a second, at its first wait, if
+/// there is one. How often it began.
 template <class Turn>
 int turns_under_stop(Turn turn, int& told) {
     weft::test::runtime rt;
