@@ -3,6 +3,7 @@
 #include <weft/runtime/base/result.hpp>
 #include <weft/runtime/call.hpp>
 #include <weft/runtime/settle.hpp>
+#include <weft/runtime/settled.hpp>
 #include <weft/runtime/task.hpp>
 
 #include <system_error>
@@ -33,6 +34,22 @@ template <class T>
     }
 }
 
+/// The value, or the error's code; operation_canceled for one that was stopped.
+template <class T>
+[[nodiscard]] result<T> result_of(settled<T>&& ended) {
+    if (ended.has_error()) {
+        return failure(error_code_of(ended.error()));
+    }
+    if (ended.was_stopped()) {
+        return failure(std::errc::operation_canceled);
+    }
+    if constexpr (std::is_void_v<T>) {
+        return {};
+    } else {
+        return result<T>(std::move(ended).value());
+    }
+}
+
 }  // namespace detail
 
 /// What `co_await as_result(task)` waits in.
@@ -49,10 +66,7 @@ public:
 
     result<T> await_resume() {
         base::await_resume();
-        if (this->was_stopped()) {
-            return failure(std::errc::operation_canceled);
-        }
-        return detail::result_of(this->promise());
+        return detail::result_of(std::move(this->outcome()));
     }
 };
 

@@ -6,6 +6,7 @@
 /// A child decides by ending with a value, or, except in first_success, with an error. Whoever ends
 /// after it is a loser, whose outcome is destroyed with its frame at its end.
 
+#include <weft/runtime/as_result.hpp>
 #include <weft/runtime/as_tasks.hpp>
 #include <weft/runtime/base/reference.hpp>
 #include <weft/runtime/base/result.hpp>

@@ -38,6 +38,16 @@ enum class when_stopped : std::uint8_t {
 /// stopped, or stands behind the others. False when it goes on at once.
 [[nodiscard]] bool wait_a_turn(promise_base& waiter) noexcept;
 
+/// At the end of a child: true for one that was stopped. Its frame goes before anybody hears of it:
+/// somebody may wait for what is in it.
+[[nodiscard]] inline bool end_if_stopped(promise_base& child) noexcept {
+    if (child.outcome_ != outcome::stopped) {
+        return false;
+    }
+    child.handle().destroy();
+    return true;
+}
+
 /// Between two steps that may never wait: ends a task that is stopped, and lets others run now and
 /// then.
 class [[nodiscard]] checkpoint {

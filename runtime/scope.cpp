@@ -13,14 +13,15 @@ scope_core::scope_core(promise_base& owner, on_error policy, when_stopped stoppe
     , joined_(*this)
     , cleaned_(*this) {}
 
-std::coroutine_handle<> scope_core::run(promise_base& body) noexcept {
+std::coroutine_handle<> scope_core::run(promise_base& body, body_outcome& kept) noexcept {
+    kept_ = &kept;
     body.context_ = &group_.inherited();
     body.completion_ = this;
     return body.handle();
 }
 
 std::coroutine_handle<> scope_core::run_nothing() noexcept {
-    body_outcome_ = outcome::stopped;  // keeps S2 of promise.hpp
+    body_ended_as_ = outcome::stopped;  // keeps S2 of promise.hpp
     return join_children();
 }
 
@@ -32,11 +33,11 @@ std::coroutine_handle<> scope_core::run_failed(std::exception_ptr error) noexcep
 
 std::coroutine_handle<> scope_core::body_ended(completion& base, promise_base& body) noexcept {
     auto& self = static_cast<scope_core&>(base);
-    self.body_outcome_ = body.outcome_;
-    if (body.outcome_ == outcome::error) {
+    self.body_ended_as_ = body.outcome_;
+    self.kept_->keep(body);
+    if (self.body_ended_as_ == outcome::error) {
         self.group_.request_stop(stop_reason(stop_kind::sibling_failed));
-    } else if (body.outcome_ == outcome::stopped) {
-        body.handle().destroy();  // a child may wait for something that the body holds
+    } else if (self.body_ended_as_ == outcome::stopped) {
         self.group_.request_stop(self.group_.stop().reason());
     }
     return self.join_children();
@@ -77,10 +78,10 @@ std::coroutine_handle<> scope_core::finish() noexcept {
 }
 
 bool scope_core::was_cut_short() const noexcept {
-    if (body_outcome_ == outcome::error || group_.has_errors()) {
+    if (body_ended_as_ == outcome::error || group_.has_errors()) {
         return false;
     }
-    return (body_outcome_ == outcome::stopped || group_.was_child_stopped()) &&
+    return (body_ended_as_ == outcome::stopped || group_.was_child_stopped()) &&
            owner_->stop().stop_requested();
 }
 

@@ -35,6 +35,41 @@ namespace weft {
 
 namespace detail {
 
+/// What the body of a scope came to. Its frame goes when it ends: a child may wait for what is in
+/// it.
+class body_outcome {
+public:
+    using keep_function = void (*)(body_outcome& self, promise_base& body) noexcept;
+
+    void keep(promise_base& body) noexcept { keep_(*this, body); }
+
+protected:
+    explicit body_outcome(keep_function keep) noexcept : keep_(keep) {}
+
+    ~body_outcome() = default;
+
+private:
+    keep_function keep_;
+};
+
+template <class T>
+class outcome_of_body : public body_outcome {
+public:
+    outcome_of_body() noexcept : body_outcome(&keep_typed) {}
+
+    /// Stopped until there is another outcome.
+    [[nodiscard]] settled<T>& ended() noexcept { return ended_; }
+
+private:
+    static void keep_typed(body_outcome& base, promise_base& body) noexcept {
+        settled_access::move_outcome(static_cast<task_promise<T>&>(body),
+                                     static_cast<outcome_of_body&>(base).ended_);
+        body.handle().destroy();
+    }
+
+    settled<T> ended_;
+};
+
 /// The part of a scope that does not depend on its body.
 class scope_core : private completion {
 public:
@@ -46,8 +81,8 @@ public:
 
     [[nodiscard]] nursery& children() noexcept { return nursery_; }
 
-    /// Once. Gives what runs next: the body.
-    [[nodiscard]] std::coroutine_handle<> run(promise_base& body) noexcept;
+    /// Once. Gives what runs next: the body, whose outcome goes to `kept`.
+    [[nodiscard]] std::coroutine_handle<> run(promise_base& body, body_outcome& kept) noexcept;
 
     /// Once, instead: the awaiting coroutine is stopped already, and no body is to start.
     [[nodiscard]] std::coroutine_handle<> run_nothing() noexcept;
@@ -58,9 +93,6 @@ public:
     /// After the await, once: what there is to throw, the body's error first, or null. Throws
     /// std::bad_alloc.
     [[nodiscard]] std::exception_ptr take_error(std::exception_ptr const& of_body);
-
-    /// After the end of the body: it was stopped, and its frame is gone.
-    [[nodiscard]] bool is_body_gone() const noexcept { return body_outcome_ == outcome::stopped; }
 
     /// After the await: a stop of the awaiting coroutine kept the body or a child from its end.
     [[nodiscard]] bool was_cut_short() const noexcept;
@@ -101,7 +133,8 @@ private:
     // --- whoever ends a state -----------------------------------------------------------
     join_hook joined_;
     cleanup_hook cleaned_;
-    outcome body_outcome_ = outcome::error;
+    body_outcome* kept_ = nullptr;
+    outcome body_ended_as_ = outcome::error;
     std::exception_ptr early_error_;  // thrown before there was a body
 };
 
@@ -120,7 +153,6 @@ template <class Body, bool ResultForm = false>
 class [[nodiscard]] scope_operation {
     using value_type = typename std::invoke_result_t<Body&, nursery&>::value_type;
     using body_task = task<value_type>;
-    using promise_type = typename body_task::promise_type;
 
 public:
     scope_operation(Body body, detail::on_error policy) : body_(std::move(body)), policy_(policy) {}
@@ -130,9 +162,6 @@ public:
 
     ~scope_operation() {
         if (begun_) {
-            if (body_promise_ != nullptr && !core_.is_body_gone()) {
-                body_promise_->handle().destroy();
-            }
             core_.~scope_core();
         }
     }
@@ -158,12 +187,11 @@ public:
             return core_.run_failed(std::current_exception());  // it may have spawned before
         }
         WEFT_CHECK(static_cast<bool>(body), "the body of a scope gives an empty task");
-        body_promise_ = &detail::task_access::release_promise(body);
-        return core_.run(*body_promise_);
+        return core_.run(detail::task_access::release_promise(body), ended_);
     }
 
     std::conditional_t<ResultForm, result<value_type>, value_type> await_resume() {
-        std::exception_ptr error = core_.take_error(error_of_body());
+        std::exception_ptr error = core_.take_error(ended_.ended().error());
         if constexpr (ResultForm) {
             if (error != nullptr) {
                 return failure(detail::error_code_of(error));
@@ -185,29 +213,16 @@ public:
     }
 
 private:
-    /// Null when there is no body.
-    [[nodiscard]] std::exception_ptr error_of_body() noexcept {
-        return body_promise_ != nullptr && !core_.is_body_gone() ? body_promise_->error() : nullptr;
-    }
-
     /// The body has a value, or was stopped by the nursery's own request_stop().
     std::conditional_t<ResultForm, result<value_type>, value_type> value_of_body() {
-        bool const stopped = core_.is_body_gone();
         if constexpr (std::is_void_v<value_type>) {
-            static_cast<void>(stopped);
             if constexpr (ResultForm) {
                 return {};  // it is over either way, and promised no more
             }
         } else if constexpr (ResultForm) {
-            if (stopped) {
-                return failure(std::errc::operation_canceled);
-            }
-            return body_promise_->take_value();
+            return detail::result_of(std::move(ended_.ended()));
         } else {
-            if (stopped) {
-                throw operation_cancelled();
-            }
-            return body_promise_->take_value();
+            return std::move(ended_.ended()).value();
         }
     }
 
@@ -219,7 +234,7 @@ private:
         detail::scope_core core_;  // built at the await, when the context is known
     };
 
-    promise_type* body_promise_ = nullptr;  // the body's frame, until it is stopped
+    detail::outcome_of_body<value_type> ended_;
 };
 
 /// Runs `body`, which gets a nursery, and joins every child before it returns, on every path.

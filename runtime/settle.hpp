@@ -3,6 +3,7 @@
 /// A task's outcome, kept.
 
 #include <weft/runtime/pass_stop.hpp>
+#include <weft/runtime/settled.hpp>
 #include <weft/runtime/task.hpp>
 
 #include <concepts>
@@ -18,7 +19,7 @@ enum class starts : bool { unless_stopped, always };
 /// Awaits a task, and neither throws its error nor passes its stop on; both can be had afterwards.
 /// Lives in the frame of the awaiting coroutine and is awaited as an lvalue.
 ///
-/// What a stopped child had is gone when its awaiter goes on, as after any other end.
+/// What the child had is gone when its awaiter goes on, however it ended.
 template <class T>
 class settle_operation : private completion {
 public:
@@ -41,7 +42,7 @@ public:
     template <std::derived_from<promise_base> Promise>
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> parent) noexcept {
-        WEFT_ASSERT(child_ && task_access::promise(child_).outcome_ == outcome::pending,
+        WEFT_ASSERT(child_ && task_access::promise(child_).outcome_ == detail::outcome::pending,
                     "a task is awaited twice");
         auto& promise = task_access::promise(child_);
         promise.context_ = parent.promise().context_;
@@ -55,19 +56,22 @@ public:
         return promise.handle();
     }
 
-    void await_resume() const noexcept {}
+    void await_resume() noexcept {
+        if (child_) {
+            settled_access::move_outcome(task_access::promise(child_), ended_);
+            child_ = task<T>();
+        }
+    }
 
     // --- after the await --------------------------------------------------------
 
-    [[nodiscard]] bool was_stopped() const noexcept { return stopped_; }
+    [[nodiscard]] bool was_stopped() const noexcept { return ended_.was_stopped(); }
 
     /// The error, or null.
-    [[nodiscard]] std::exception_ptr error() noexcept {
-        return stopped_ ? nullptr : task_access::promise(child_).error();
-    }
+    [[nodiscard]] std::exception_ptr error() const noexcept { return ended_.error(); }
 
     /// Requires: not stopped. The value, or throws the error.
-    T take() { return task_access::promise(child_).take(); }
+    T take() { return std::move(ended_).value(); }
 
 protected:
     /// Without a task, until watch().
@@ -78,17 +82,15 @@ protected:
         child_ = std::move(child);
     }
 
-    /// Requires: not stopped.
-    [[nodiscard]] task_promise<T>& promise() noexcept { return task_access::promise(child_); }
+    [[nodiscard]] settled<T>& outcome() noexcept { return ended_; }
 
 private:
     static std::coroutine_handle<> child_done(completion& base, promise_base& child) noexcept {
         auto& self = static_cast<settle_operation&>(base);
         promise_base& parent = *child.parent_;
-        if (child.outcome_ != outcome::stopped) [[likely]] {
+        if (child.outcome_ != detail::outcome::stopped) [[likely]] {
             return go_on(parent);
         }
-        self.stopped_ = true;
         self.child_ = task<T>();
         return end_by_stop(parent, self.policy_);
     }
@@ -96,7 +98,7 @@ private:
     task<T> child_;
     starts starts_ = starts::unless_stopped;
     when_stopped policy_ = when_stopped::resume;
-    bool stopped_ = false;
+    settled<T> ended_;  // stopped until there is another outcome
 };
 
 /// Ends the awaiting coroutine as stopped: for code that has held a stop back and lets it go on

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <weft/runtime/as_result.hpp>
 #include <weft/runtime/base/assert.hpp>
 #include <weft/runtime/base/error.hpp>
 #include <weft/runtime/base/reference.hpp>
@@ -248,22 +247,6 @@ struct settled_access {
         target.fail(std::move(error));
     }
 };
-
-/// The value, or the error's code; operation_canceled for one that was stopped.
-template <class T>
-[[nodiscard]] result<T> result_of(settled<T>&& ended) {
-    if (ended.has_error()) {
-        return failure(error_code_of(ended.error()));
-    }
-    if (ended.was_stopped()) {
-        return failure(std::errc::operation_canceled);
-    }
-    if constexpr (std::is_void_v<T>) {
-        return {};
-    } else {
-        return result<T>(std::move(ended).value());
-    }
-}
 
 }  // namespace detail
 

@@ -50,11 +50,8 @@ void shield_state::fired(worker_timer& timer) noexcept {
 
 std::coroutine_handle<> shield_state::child_done(completion& base, promise_base& child) noexcept {
     auto& self = static_cast<shield_state&>(base);
+    self.is_child_gone_ = end_if_stopped(child);
     self.withdraw();  // keeps I2
-    if (child.outcome_ == outcome::stopped) {
-        self.is_child_gone_ = true;
-        child.handle().destroy();
-    }
     if (!self.posted_ && !self.is_armed_) {
         return self.is_child_gone_ ? pass_stop(*self.parent_) : go_on(*self.parent_);
     }

@@ -79,7 +79,6 @@ private:
     bool arrived_ = false;
     bool child_ended_ = false;
 
-    // --- the child's last worker, then the home --------------------------------------
     end_request end_;
 };
 
@@ -121,7 +120,10 @@ public:
         return state_.begin();
     }
 
-    T await_resume() { return detail::task_access::promise(child_).take(); }
+    T await_resume() {
+        task<T> ended(std::move(child_));  // its frame goes with us
+        return detail::task_access::promise(ended).take();
+    }
 
 private:
     time_span limit_;

@@ -75,10 +75,7 @@ bool timeout_state::passes_stop_on() noexcept {
 
 std::coroutine_handle<> timeout_state::child_done(completion& base, promise_base& child) noexcept {
     auto& self = static_cast<timeout_state&>(base);
-    if (child.outcome_ == outcome::stopped) {
-        self.is_child_gone_ = true;
-        child.handle().destroy();  // keeps I4
-    }
+    self.is_child_gone_ = end_if_stopped(child);  // keeps I4
     if (self.has_timer_) {
         if (current_worker() != self.home_) {
             self.home_->post(self);  // the last access: the home goes on

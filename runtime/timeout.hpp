@@ -141,17 +141,19 @@ public:
     }
 
     std::conditional_t<ResultForm, result<T>, T> await_resume() {
-        if constexpr (ResultForm) {
-            if (state_.is_child_gone()) {
+        if (state_.is_child_gone()) {
+            if constexpr (ResultForm) {
                 return failure(state_.ended_by_limit() ? std::errc::timed_out
                                                        : std::errc::operation_canceled);
-            }
-            return detail::result_of(detail::task_access::promise(child_));
-        } else {
-            if (state_.is_child_gone()) {
+            } else {
                 detail::throw_timed_out();
             }
-            return detail::task_access::promise(child_).take();
+        }
+        task<T> ended(std::move(child_));  // its frame goes with us
+        if constexpr (ResultForm) {
+            return detail::result_of(detail::task_access::promise(ended));
+        } else {
+            return detail::task_access::promise(ended).take();
         }
     }
 

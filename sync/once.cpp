@@ -87,7 +87,7 @@ constinit wait_rules const once_wait::rules(
     [](waiter& self, waiter_list&) noexcept { static_cast<once_wait&>(self).core_->waiter_left(); },
     &once_wait::turn);
 
-once_wait::once_wait(once_core& core, body_maker make, value_keeper keep) noexcept
+once_wait::once_wait(once_core& core, body_maker make, outcome_keeper keep) noexcept
     : waiter(core.queue_lock(), rules)
     , queued_call(&on_turn)
     , core_(&core)
@@ -148,17 +148,13 @@ std::coroutine_handle<> once_wait::run_body() noexcept {
 std::coroutine_handle<> once_wait::body_done(detail::completion& hook,
                                              promise_base& body) noexcept {
     once_wait& self = *static_cast<body_hook&>(hook).self;
-    bool succeeded = body.outcome_ == outcome::value;
     self.body_stopped_ = body.outcome_ == outcome::stopped;
-    if (succeeded || self.body_stopped_) {
-        try {
-            self.keep_(self, body);
-        } catch (...) {
-            self.error_ = std::current_exception();
-            succeeded = false;
-        }
+    try {
+        self.keep_(self, body);
+    } catch (...) {
+        self.fail(std::current_exception());
     }
-    self.core_->finish(succeeded);
+    self.core_->finish(!self.body_stopped_ && self.error_ == nullptr);
     promise_base& caller = *self.caller_;
     return self.body_stopped_ ? end_by_stop(caller, self.policy()) : go_on(caller);
 }

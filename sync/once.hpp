@@ -91,17 +91,19 @@ public:
     /// After the end: the body, or the wait for another caller, was stopped.
     [[nodiscard]] bool ended_stopped() const noexcept { return body_stopped_ || was_stopped(); }
 
-    /// After the end: what went wrong outside of the body, or null.
+    /// After the end: what went wrong, or null.
     [[nodiscard]] std::exception_ptr const& error() const noexcept { return error_; }
 
 protected:
     /// Makes the body and gives its promise; throws what making it throws.
     using body_maker = promise_base& (*)(once_wait& self);
-    /// The body has ended with a value: keeps it. Throws what that throws. A stopped body goes.
-    using value_keeper = void (*)(once_wait& self, promise_base& body);
+    /// The body has ended: keeps its outcome, and its frame goes. Throws what keeping it throws.
+    using outcome_keeper = void (*)(once_wait& self, promise_base& body);
 
-    once_wait(once_core& core, body_maker make, value_keeper keep) noexcept;
+    once_wait(once_core& core, body_maker make, outcome_keeper keep) noexcept;
     ~once_wait();
+
+    void fail(std::exception_ptr error) noexcept { error_ = std::move(error); }
 
 private:
     friend class once_core;
@@ -124,7 +126,7 @@ private:
     // --- constant after construction -------------------------------------------
     once_core* core_;
     body_maker make_;
-    value_keeper keep_;
+    outcome_keeper keep_;
 
     // --- whoever runs, or makes it run -----------------------------------------------
     promise_base* caller_ = nullptr;
@@ -142,17 +144,8 @@ class typed_once_wait : public once_wait {
 
 public:
     explicit typed_once_wait(Owner& owner) noexcept
-        : once_wait(owner.core(), &make_body, &keep_value)
+        : once_wait(owner.core(), &make_body, &keep_outcome)
         , owner_(&owner) {}
-
-    /// After the end, if not stopped: what was thrown, or null.
-    [[nodiscard]] std::exception_ptr failed() noexcept {
-        if (error() != nullptr || !body_) {
-            return error();
-        }
-        auto& promise = task_access::promise(body_);
-        return promise.outcome_ == outcome::error ? promise.error() : nullptr;
-    }
 
 private:
     static promise_base& make_body(once_wait& base) {
@@ -162,12 +155,16 @@ private:
         return task_access::promise(self.body_);
     }
 
-    static void keep_value(once_wait& base, promise_base& body) {
+    static void keep_outcome(once_wait& base, promise_base& body) {
         auto& self = static_cast<typed_once_wait&>(base);
-        if (body.outcome_ == outcome::stopped) {
-            self.body_ = body_task();  // it refers to a stop state that may go before we do
+        body_task const ended(std::move(self.body_));  // goes in any case
+        auto& promise = static_cast<task_promise<body_value>&>(body);
+        if (promise.outcome_ == outcome::error) {
+            self.fail(promise.error());
         } else if constexpr (!std::is_void_v<body_value>) {
-            self.owner_->keep(static_cast<task_promise<body_value>&>(body).take_value());
+            if (promise.outcome_ == outcome::value) {
+                self.owner_->keep(promise.take_value());
+            }
         }
     }
 
@@ -222,7 +219,7 @@ public:
     }
 
     std::conditional_t<ResultForm, result<value_type>, value_type> await_resume() {
-        auto const thrown = begun_ ? wait_.failed() : nullptr;
+        auto const thrown = begun_ ? wait_.error() : nullptr;
         if constexpr (ResultForm) {
             if (begun_ && wait_.ended_stopped()) {
                 return failure(std::errc::operation_canceled);
