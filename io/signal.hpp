@@ -1,11 +1,40 @@
 #pragma once
 
 #include <weft/io/socket_state.hpp>
+#include <weft/runtime/base/result.hpp>
 #include <weft/runtime/task.hpp>
 
 #include <initializer_list>
+#include <system_error>
+#include <utility>
 
 namespace weft {
+
+class signal_set;
+
+/// What `co_await signals.next()` waits in: a task, and by itself a branch of a select.
+///
+/// Thread safety, cancellation, lifetime, resumption, errors: see signal_set.
+/// Complexity: one frame.
+/// Example: examples/graceful_shutdown.cpp
+class [[nodiscard]] next_signal : public task<int> {
+public:
+    // --- as a branch of a select, which waits without effect, and then tries ---------------------
+    [[nodiscard]] task<result<void>> until_ready() const;
+    [[nodiscard]] bool try_complete(std::error_code waited) noexcept;
+    [[nodiscard]] int take() const;
+
+private:
+    friend class signal_set;
+
+    next_signal(detail::socket_state& state, task<int> whole) noexcept
+        : task<int>(std::move(whole))
+        , state_(&state) {}
+
+    detail::socket_state* state_;
+    int number_ = 0;
+    std::error_code failed_;
+};
 
 /// Signals of the process as something to await.
 ///
@@ -13,9 +42,9 @@ namespace weft {
 /// them, too: make the set in `main`, before the runtime. They stay blocked when the set is gone.
 ///
 /// Thread safety: any number of tasks may wait, on any workers; each signal goes to one of them.
-/// Cancellation: a stop ends a waiting next() and unwinds its task; it has taken no signal then. In
-///     a race of tasks the loser may have taken one in the same moment: wait for signals in a task
-///     of their own.
+/// Cancellation: a stop ends a waiting next() and unwinds its task; it has taken no signal then.
+///     As a branch of a select, next() takes a signal only if it wins. In a race of tasks, or in a
+///     task that is a branch, the loser may have taken one in the same moment.
 /// Lifetime: must outlive its operations.
 /// Resumption: on the pool, through the ready queue of the worker that began the wait.
 /// Complexity: one descriptor; a frame and a system call per signal.
@@ -30,9 +59,11 @@ public:
     signal_set& operator=(signal_set const&) = delete;
 
     /// Waits for the next signal and yields its number.
-    [[nodiscard]] task<int> next();
+    [[nodiscard]] next_signal next();
 
 private:
+    [[nodiscard]] static task<int> wait_for_next(detail::socket_state& state);
+
     detail::socket_state state_;
 };
 

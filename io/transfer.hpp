@@ -214,6 +214,13 @@ public:
     }
 
     [[nodiscard]] auto take() { return await_resume(); }
+
+    /// The same of a wait for readiness, which takes nothing.
+    [[nodiscard]] bool completes_now() noexcept
+        requires leaves_no_trace
+    {
+        return Transfer::try_complete(std::error_code());
+    }
 };
 
 /// Yields nothing, or with `as_result` a result<void>.

@@ -117,6 +117,9 @@ public:
         }
     }
 
+    /// As a branch of a select: the child has ended.
+    [[nodiscard]] bool completes_now() const noexcept { return wait_.child().cell().is_ended(); }
+
     [[nodiscard]] join_operation<T, Owner, true> as_result() && noexcept
         requires(!ResultForm)
     {

@@ -30,6 +30,16 @@ void run_apart(promise_base& promise) noexcept {
     unwound_next = outer_unwinding;
 }
 
+void run_within(promise_base& promise) noexcept {
+    std::uintptr_t const outer = std::exchange(nested_child, names_nobody);  // keeps I5
+    promise.handle().resume();
+    nested_child = outer;
+}
+
+bool can_run_within() noexcept {
+    return current_worker() != nullptr && join_state::has_room(nested_child);
+}
+
 std::coroutine_handle<> join_state::end_child(promise_base& child,
                                               settle_function settle) noexcept {
     bool const is_nested = (nested_child & ~std::uintptr_t{1}) == child.name();

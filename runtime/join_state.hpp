@@ -189,6 +189,7 @@ public:
 
 private:
     friend class context_ref;
+    friend bool can_run_within() noexcept;
 
     static constexpr unsigned nested_shift = 28;
     static constexpr std::uint64_t count_mask = (std::uint64_t{1} << nested_shift) - 1;

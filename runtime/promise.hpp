@@ -218,6 +218,13 @@ WEFT_COLD WEFT_SPARES_REGISTERS void destroy_frame(void* frame) noexcept;
 /// already: what can be run of the joins in it is run before the call ends, however deep the stack.
 void run_apart(promise_base& promise) noexcept;
 
+/// Runs a suspended coroutine by a call from within what this worker runs already: until it waits,
+/// or has ended. Requires: can_run_within().
+void run_within(promise_base& promise) noexcept;
+
+/// On a worker, with room on the stack.
+[[nodiscard]] bool can_run_within() noexcept;
+
 /// Unwinds a coroutine whose operation was stopped and returns what runs next. Called with no frame
 /// of the chain on the stack.
 [[nodiscard]] std::coroutine_handle<> unwind(promise_base& stopped) noexcept;

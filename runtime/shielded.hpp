@@ -79,6 +79,7 @@ private:
     bool arrived_ = false;
     bool child_ended_ = false;
 
+    // --- the child's last worker, then the home --------------------------------------
     end_request end_;
 };
 

@@ -21,6 +21,14 @@ void sleep_operation::start(detail::promise_base& waiter) noexcept {
     }
 }
 
+bool sleep_operation::completes_now() const noexcept {
+    if (kept_flag()) {
+        return kept_value() == 0;
+    }
+    detail::worker const* const here = detail::current_worker();
+    return here != nullptr && here->now() >= kept_value();
+}
+
 void sleep_operation::fired(detail::worker_timer& timer) noexcept {
     static_cast<sleep_operation&>(timer).settle(false);
 }

@@ -28,6 +28,9 @@ public:
 
     void await_resume() const noexcept {}
 
+    /// As a branch of a select: it would be over as soon as it began.
+    [[nodiscard]] bool completes_now() const noexcept;
+
 private:
     sleep_operation(time_span time, bool from_now) noexcept;
 

@@ -24,7 +24,7 @@ void wake_chain::wake_each() noexcept {
 }
 
 bool channel_waiter::claim_site() noexcept {
-    return site_->claim();
+    return site_->claim_in_list();
 }
 
 void channel_waiter::roll_back() noexcept {

@@ -67,7 +67,6 @@ class [[nodiscard]] select_wait {
 
     static constexpr std::size_t foreign_count =
         (std::size_t{branch_of<Operations>::is_foreign} + ...);
-    static constexpr std::size_t direct_count = sizeof...(Operations) - foreign_count;
     static constexpr auto positions = std::index_sequence_for<Operations...>{};
     static_assert(sizeof...(Operations) <= select_site::branches_max);
 
@@ -76,7 +75,7 @@ public:
 
     select_wait(bool is_biased, std::tuple<Operations&&...> operations) noexcept
         : operations_(std::move(operations))
-        , site_(select_site::plan(direct_, direct_count, foreign_, foreign_count),
+        , site_(select_site::plan(places_, sizeof...(Operations), foreign_count),
                 is_biased,
                 ResultForm) {}
 
@@ -88,11 +87,12 @@ public:
     template <std::derived_from<promise_base> Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> handle) {
         promise_base& waiter = handle.promise();
-        list_direct(positions);
-        if (!waiter.stop().stop_requested() && site_.poll()) {
+        list(positions);
+        bool const may_wait = foreign_count != 0 && waiter.context_->sched != nullptr;
+        if (!waiter.stop().stop_requested() && site_.poll(may_wait)) {
             return !spend_budget() && give_way(waiter);
         }
-        list_foreign(positions);
+        begin(positions);
         return site_.wait(waiter);
     }
 
@@ -110,8 +110,8 @@ public:
 
     /// Without waiting: what try_select gives.
     [[nodiscard]] std::optional<value_type> poll() {
-        list_direct(positions);
-        if (!site_.poll()) {
+        list(positions);
+        if (!site_.poll(false)) {
             return std::nullopt;
         }
         return take<0>();
@@ -119,36 +119,15 @@ public:
 
 private:
     template <std::size_t... I>
-    void list_direct(std::index_sequence<I...>) noexcept {
-        std::size_t next = 0;
-        (list_one_direct<I>(next), ...);
-    }
-
-    template <std::size_t I>
-    void list_one_direct(std::size_t& next) noexcept {
-        auto& branch = std::get<I>(branches_);
-        if constexpr (!std::remove_cvref_t<decltype(branch)>::is_foreign) {
-            direct_[next++] = branch.prepare(std::get<I>(operations_), site_, I);
-        } else {
-            (void)branch;
-        }
+    void list(std::index_sequence<I...>) noexcept {
+        ((places_[I] =
+              std::get<I>(branches_).prepare(std::get<I>(operations_), site_, std::uint32_t(I))),
+         ...);
     }
 
     template <std::size_t... I>
-    void list_foreign(std::index_sequence<I...>) {
-        std::size_t next = 0;
-        (list_one_foreign<I>(next), ...);
-    }
-
-    template <std::size_t I>
-    void list_one_foreign(std::size_t& next) {
-        auto& branch = std::get<I>(branches_);
-        if constexpr (std::remove_cvref_t<decltype(branch)>::is_foreign) {
-            branch.prepare(std::get<I>(operations_), site_, I);
-            foreign_[next++] = &branch.promise();
-        } else {
-            (void)branch;
-        }
+    void begin(std::index_sequence<I...>) {
+        (std::get<I>(branches_).begin(), ...);
     }
 
     template <std::size_t I>
@@ -171,18 +150,19 @@ private:
     }
 
     std::tuple<Operations&&...> operations_;
-    direct_branch direct_[direct_count + 1] = {};
-    promise_base* foreign_[foreign_count + 1] = {};
+    select_place places_[sizeof...(Operations)] = {};
     select_site site_;  // outlives the foreign coroutines: what was stopped refers to it
     std::tuple<branch_of<Operations>...> branches_;
 };
 
 }  // namespace detail
 
-/// A select that is to be awaited, in the expression that made it: it refers to operations that
-/// live no longer.
+/// A select that is to be awaited, once. It refers to its operations: where one was a temporary, it
+/// is awaited in the expression that made it.
 template <bool ResultForm, class... Operations>
 class [[nodiscard]] select_operation {
+    static constexpr bool refers_to_variables = (std::is_lvalue_reference_v<Operations> && ...);
+
 public:
     select_operation(bool is_biased, std::tuple<Operations&&...> operations) noexcept
         : biased_(is_biased)
@@ -193,6 +173,14 @@ public:
 
     [[nodiscard]] detail::select_wait<ResultForm, Operations...> operator co_await() && noexcept {
         return detail::select_wait<ResultForm, Operations...>(biased_, std::move(operations_));
+    }
+
+    [[nodiscard]] detail::select_wait<ResultForm, Operations...> operator co_await() & noexcept {
+        static_assert(refers_to_variables,
+                      "a select refers to its operations, and one of these was a temporary that is "
+                      "gone: await the select in the expression that makes it, or give it "
+                      "operations that are variables");
+        return std::move(*this).operator co_await();
     }
 
     [[nodiscard]] select_operation<true, Operations...> as_result() && noexcept
@@ -206,6 +194,7 @@ private:
     std::tuple<Operations&&...> operations_;
 };
 
+/// What can be a branch of a select.
 template <class Operation>
 concept selectable = detail::direct_operation<std::remove_cvref_t<Operation>> ||
                      detail::foreign_branch<std::remove_cvref_t<Operation>>;
@@ -224,41 +213,92 @@ inline constexpr biased_t biased{};
 ///
 /// Operations of channels and of primitives (locks, semaphores, events, latches) are branches by
 /// themselves: one that loses has sent or taken nothing, and at no time held what it wanted; who
-/// waits behind it gets that. When several can complete, the choice rotates; with `biased` the
-/// first in the call is taken. Tasks, sleeps, joins (`handle.join()`) and other operations that
-/// leave no trace are started only if none of those can complete at once, run beside each other,
-/// and are stopped and waited for when another branch wins. A task that ends all the same has its
-/// result destroyed. `accept` and `read_some` wait without effect and take something only when they
-/// win. The wait of a condition variable gives the mutex up when the select begins to wait; the
-/// task has it again whichever branch wins, and a notification that a losing branch was woken with
-/// goes to the next. Any other operation whose loss could lose data (`read_exact`), or whose effect
-/// cannot be taken back (a barrier's arrival), is refused: put it into a task.
+/// waits behind it gets that. `accept`, `read_some` and the next signal of a set wait without
+/// effect, and take something only when they win. Tasks, sleeps, joins (`handle.join()`) and other
+/// operations that leave no trace run beside each other, and are stopped and waited for when
+/// another branch wins. The frame of a task goes, with its parameters, when it ends, and with it
+/// the result of one that has lost. The wait of a condition variable gives the mutex up when the
+/// select begins to wait; the task has it again whichever branch wins, and a notification that a
+/// losing branch was woken with goes to the next. Any other operation whose loss could lose data
+/// (`read_exact`), or whose effect cannot be taken back (a barrier's arrival), is refused: put it
+/// into a task.
+///
+/// When several could complete, of whatever kind, they win in turn. With `biased` the first in the
+/// call wins. A task tells only by running whether it could: it is run, until it waits, when it is
+/// its turn, or with `biased` when none before it could complete. So a task that waits, if only for
+/// a moment, begins anew with each select, and loses to what is always ready.
 ///
 /// Thread safety: awaited in one coroutine; what the branches wait for may be used by anybody
 ///     meanwhile.
 /// Cancellation: a stop of the awaiting task ends every branch without effect, unless one has taken
 ///     effect: then its result is delivered. A task that was stopped before takes nothing.
-/// Lifetime: refers to its operations, so that they need not be movable, and must be awaited in the
-///     expression that made them; one that was stored does not compile.
-/// Resumption: through the scheduler, when every branch that was started has ended.
+/// Lifetime: refers to its operations, so that they need not be movable. One that was stored can be
+///     awaited if they live as long: if they are variables.
+/// Resumption: through the scheduler, when every branch that was started has ended; at once when
+///     one was complete and none was started.
 /// Complexity: one lock per channel, none per primitive, while something is ready; all locks at
-///     once, in one order, to wait. No allocation but one coroutine frame for each branch that is
-///     neither an operation of a channel or primitive nor a task.
+///     once, in one order, to wait. A system call for each branch that waits for the kernel and is
+///     asked. No allocation but one coroutine frame for each branch that is neither an operation of
+///     a channel or primitive nor a task, made when the select is to wait, or a task to be run.
 /// Errors: those of the branch that took effect, such as errc::closed of a send.
 /// Example: examples/chat.cpp
 template <selectable... Operations>
     requires(sizeof...(Operations) > 0)
-[[nodiscard]] select_operation<false, Operations...> select(Operations&&... operations) noexcept {
+[[nodiscard]] select_operation<false, Operations...> select(
+    Operations&&... operations WEFT_LIFETIMEBOUND) noexcept {
     return select_operation<false, Operations...>(
         false, std::tuple<Operations&&...>(static_cast<Operations&&>(operations)...));
 }
 
 template <selectable... Operations>
     requires(sizeof...(Operations) > 0)
-[[nodiscard]] select_operation<false, Operations...> select(biased_t,
-                                                            Operations&&... operations) noexcept {
+[[nodiscard]] select_operation<false, Operations...> select(
+    biased_t, Operations&&... operations WEFT_LIFETIMEBOUND) noexcept {
     return select_operation<false, Operations...>(
         true, std::tuple<Operations&&...>(static_cast<Operations&&>(operations)...));
+}
+
+namespace detail {
+
+template <class Operation>
+concept refused_branch =
+    !selectable<Operation> && !std::same_as<std::remove_cvref_t<Operation>, biased_t>;
+
+template <class Operation>
+struct result_of_refused : std::type_identity<void> {};
+
+template <awaitable Operation>
+struct result_of_refused<Operation> : std::type_identity<await_result_t<Operation>> {};
+
+/// Stands for a select that is refused, so that the reason is the only error.
+template <class... Operations>
+struct refused_select {
+    using value_type =
+        select_result<typename result_of_refused<std::remove_cvref_t<Operations>>::type...>;
+
+    [[nodiscard]] bool await_ready() const noexcept { return true; }
+
+    void await_suspend(std::coroutine_handle<>) const noexcept {}
+
+    [[nodiscard]] value_type await_resume() const noexcept;
+};
+
+template <class Operation>
+constexpr void refuse_branch() noexcept {
+    static_assert(!refused_branch<Operation>,
+                  "this operation cannot be a branch of a select: if it lost, data could be lost, "
+                  "or its effect would stay. Await it in a task, which can be a branch, or select "
+                  "what takes nothing unless it wins: read_some, readable, accept");
+}
+
+}  // namespace detail
+
+/// Refused, with the reason.
+template <class... Operations>
+    requires(detail::refused_branch<Operations> || ...)
+[[nodiscard]] detail::refused_select<Operations...> select(Operations&&...) noexcept {
+    (detail::refuse_branch<Operations>(), ...);
+    return {};
 }
 
 /// The same for operations of channels and primitives, without waiting: nothing when none can

@@ -4,6 +4,7 @@
 
 #include <weft/runtime/join_handle.hpp>
 #include <weft/runtime/join_values.hpp>
+#include <weft/runtime/settled.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/task.hpp>
 #include <weft/sync/channel_operation.hpp>
@@ -22,7 +23,9 @@ namespace weft {
 /// True for operations that may complete after they have lost a race without anything being lost:
 /// their completion has no effect beyond its being known. An operation says so with a member
 /// `static constexpr bool leaves_no_trace = true`; a specialization may say so for it. Once its
-/// await has ended, it refers no more to the stop state that it followed there.
+/// await has ended, it refers no more to the stop state that it followed there. Whether it would
+/// wait is found out by starting it, unless it has `bool completes_now()`: then true means that
+/// await_resume() gives its result.
 template <class Operation>
 inline constexpr bool leaves_no_trace = requires { requires Operation::leaves_no_trace; };
 
@@ -65,8 +68,15 @@ concept stepwise_branch = awaitable<Operation> && requires(Operation& operation)
 };
 
 /// An operation that is woken for something the next can have as well: pass_on() gives it to that.
+/// Its await_ready() tells whether it would wait.
 template <class Operation>
-concept passing_branch = requires(Operation& operation) { operation.pass_on(); };
+concept passing_branch =
+    awaiter<Operation> && requires(Operation& operation) { operation.pass_on(); };
+
+template <class Operation>
+concept tells_by_itself = awaiter<Operation> && requires(Operation& operation) {
+    { operation.completes_now() } -> std::same_as<bool>;
+};
 
 template <class Operation>
 concept foreign_branch =
@@ -116,21 +126,23 @@ public:
     static constexpr bool is_foreign = false;
     using result_type = await_result_t<Operation>;
 
-    [[nodiscard]] direct_branch prepare(Operation& operation,
-                                        select_site& site,
-                                        std::uint32_t index) noexcept {
+    [[nodiscard]] select_place prepare(Operation& operation,
+                                       select_site& site,
+                                       std::uint32_t index) noexcept {
         operation_ = &operation;
         if constexpr (channel_branch<Operation>) {
             channel_waiter& place = channel_access::prepare(operation);
             place.join_site(site, index);
-            return direct_branch(place);
+            return select_place(place);
         } else {
-            return direct_branch(
+            return select_place(
                 operation.join_site(site, index), &operation, [](void* wanted) noexcept {
                     return static_cast<Operation*>(wanted)->try_now();
                 });
         }
     }
+
+    void begin() const noexcept {}
 
     [[nodiscard]] result_type result() { return operation_->await_resume(); }
 
@@ -138,37 +150,94 @@ private:
     Operation* operation_ = nullptr;
 };
 
-/// Anything else: a coroutine that runs under the stop state of the select.
+/// Anything else: what can be asked, and a coroutine that runs under the stop state of the select.
+/// The coroutine's frame goes at its end; a winner's outcome is kept here.
 template <foreign_branch Operation>
     requires(!direct_operation<Operation>)
-class select_branch<Operation> : private completion {
+class select_branch<Operation> : private foreign_place {
+    static constexpr bool is_task = is_task_branch<Operation>;
+    static constexpr bool in_steps = stepwise_branch<Operation>;
+    static constexpr bool is_asked =
+        in_steps || passing_branch<Operation> || tells_by_itself<Operation>;
+
 public:
     static constexpr bool is_foreign = true;
     using result_type = await_result_t<Operation>;
 
-    select_branch() noexcept : completion(&ended) {}
+    select_branch() noexcept : foreign_place(&ended, asks(), in_steps) {}
 
-    void prepare(Operation& operation, select_site& site, std::uint32_t index) {
+    [[nodiscard]] select_place prepare(Operation& operation,
+                                       select_site& site,
+                                       std::uint32_t index) noexcept {
         operation_ = &operation;
         site_ = &site;
         index_ = index;
-        if constexpr (is_task_branch<Operation>) {
-            coroutine_ = std::move(operation);
-        } else if constexpr (stepwise_branch<Operation>) {
-            coroutine_ = wait_in_steps(operation, site, index);
-        } else {
-            coroutine_ = wait_for(operation);
-        }
-        WEFT_CHECK(static_cast<bool>(coroutine_), "an empty task is a branch of a select");
-        promise().context_ = &site.foreign_context();
-        promise().completion_ = this;
+        return select_place(static_cast<foreign_place&>(*this));
     }
 
-    [[nodiscard]] promise_base& promise() noexcept { return task_access::promise(coroutine_); }
+    /// The select is going to wait.
+    void begin() {
+        if constexpr (is_task) {
+            coroutine_ = std::move(*operation_);
+        } else if constexpr (in_steps) {
+            coroutine_ = wait_in_steps(*this);
+        } else {
+            coroutine_ = wait_for(*operation_);
+        }
+        WEFT_CHECK(static_cast<bool>(coroutine_), "an empty task is a branch of a select");
+        promise_base& promise = task_access::promise(coroutine_);
+        promise.context_ = &site_->foreign_context();
+        promise.completion_ = this;
+        begin_with(promise);
+    }
 
-    [[nodiscard]] result_type result() { return task_access::promise(coroutine_).take(); }
+    [[nodiscard]] result_type result() {
+        if constexpr (is_asked) {
+            if (completed_when_asked_) {
+                return take_asked();
+            }
+        }
+        return std::move(ended_).value();
+    }
 
 private:
+    static constexpr ask_function asks() noexcept {
+        if constexpr (is_asked) {
+            return &ask_now;
+        } else {
+            return nullptr;
+        }
+    }
+
+    static bool ask_now(foreign_place& base) noexcept {
+        auto& self = static_cast<select_branch&>(base);
+        try {
+            self.completed_when_asked_ = self.completes_now();
+        } catch (...) {
+            settled_access::fail(self.ended_, std::current_exception());
+            return true;
+        }
+        return self.completed_when_asked_;
+    }
+
+    [[nodiscard]] bool completes_now() {
+        if constexpr (in_steps) {
+            return operation_->try_complete(std::error_code());
+        } else if constexpr (tells_by_itself<Operation>) {
+            return operation_->completes_now();
+        } else {
+            return operation_->await_ready();
+        }
+    }
+
+    [[nodiscard]] result_type take_asked() {
+        if constexpr (in_steps) {
+            return operation_->take();
+        } else {
+            return operation_->await_resume();
+        }
+    }
+
     static task<result_type> wait_for(Operation& operation) {
         if constexpr (awaiter<Operation>) {
             co_return co_await operation;
@@ -178,61 +247,65 @@ private:
     }
 
     /// Completes the operation when it has the right to decide, and not before.
-    static task<result_type> wait_in_steps(Operation& operation,
-                                           select_site& site,
-                                           std::uint32_t index) {
+    static task<result_type> wait_in_steps(select_branch& self) {
         std::error_code waited;
-        while (!try_to_win(operation, site, index, waited)) {
-            if (site.is_decided()) {
+        while (!self.try_to_win(waited)) {
+            if (self.site_->is_decided()) {
                 co_await lost_branch();  // though what it waited for be ready, and the stop late
             }
-            auto const ready = co_await operation.until_ready();
+            auto const ready = co_await self.operation_->until_ready();
             waited = ready.error();
             if (waited == std::errc::operation_canceled) {
                 co_await yield();  // unwinds
             }
         }
-        co_return operation.take();
+        co_return self.operation_->take();
     }
 
-    static bool try_to_win(Operation& operation,
-                           select_site& site,
-                           std::uint32_t index,
-                           std::error_code waited) {
-        if (!site.claim()) {
+    [[nodiscard]] bool try_to_win(std::error_code waited) {
+        if (!site_->begin_try()) {
             return false;
         }
-        bool complete = false;
         try {
-            complete = operation.try_complete(waited);
+            won_ = operation_->try_complete(waited);
         } catch (...) {
-            site.roll_back();
+            site_->end_try();
             throw;
         }
-        if (!complete) {
-            site.roll_back();
-            return false;
+        if (won_) {
+            site_->win_by_try(index_);
+        } else {
+            site_->end_try();
         }
-        site.commit(index);
-        site.wake();
-        return true;
+        return won_;
     }
 
     static std::coroutine_handle<> ended(completion& base, promise_base& promise) noexcept {
-        auto& self = static_cast<select_branch&>(base);
+        auto& self = static_cast<select_branch&>(static_cast<foreign_place&>(base));
+        outcome const how = promise.outcome_;
+        bool const decides =
+            self.site_->decide(how == outcome::stopped ? select_site::nobody : self.index_);
+        if (decides || self.won_) {
+            settled_access::move_outcome(static_cast<task_promise<result_type>&>(promise),
+                                         self.ended_);
+        }
+        self.coroutine_ = {};  // keeps select_site I4
         if constexpr (passing_branch<Operation>) {
-            if (promise.outcome_ == outcome::value && !self.site_->decide_and_wake(self.index_)) {
+            if (!decides && how == outcome::value) {
                 self.operation_->pass_on();
             }
         }
-        self.site_->foreign_done(self.index_, promise.outcome_ == outcome::stopped);
+        self.site_->foreign_done(decides);
         return std::noop_coroutine();
     }
 
-    task<result_type> coroutine_;
     Operation* operation_ = nullptr;
     select_site* site_ = nullptr;
     std::uint32_t index_ = 0;
+    bool won_ = false;  // by a try
+    bool completed_when_asked_ = false;
+    task<result_type> coroutine_;
+    settled<result_type> ended_;
 };
 
 }  // namespace detail

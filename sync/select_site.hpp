@@ -3,32 +3,42 @@
 /// The part of a select that does not depend on its branches' types.
 ///
 /// Protocol. Operations of channels and of most primitives are *direct* branches: one waiter each,
-/// in the lists of what they wait for. Everything else is a *foreign* branch, a coroutine under a
-/// stop state of the select.
+/// in the lists of what they wait for. Everything else is a *foreign* branch: it can be asked
+/// whether it is complete, or tells by being run; to wait it is a coroutine under a stop state of
+/// the select.
 ///
-///   word_: preparing → open (registrar, with every lock taken) → busy ⇄ open → taken
+///   word_ of direct branches alone:
+///          preparing → open (registrar, with every lock taken) → busy ⇄ open → taken
 ///          preparing → taken (a stop before the waiters are enlisted)
+///   with foreign ones:
+///          preparing → open (registrar, before anything runs) → busy ⇄ open → taken
+///          open → trying (a foreign branch that tries) → taken | open
+///          trying → missed (a counterpart that finds it so) → taken | open
 ///   parties_: one for the decision, one for the registrar, one for each foreign branch; whoever
 ///          leaves last lets the coroutine go on. A select of direct branches alone does without:
 ///          whoever decides it lets it go on.
 ///
-/// I1 Before it waits, a select tries each of its direct branches, a channel's under the channel's
-///    lock; its waiters are in no list yet, so that nobody can decide it meanwhile, and one that
-///    completes decides it. Then it takes the locks of all of them, in the order of their
+/// I1 Before it waits, a select asks its branches, a channel's under the channel's lock; its
+///    waiters are in no list yet. Then it takes the locks of all of them, in the order of their
 ///    addresses, tries again and enlists every waiter before it gives a lock back: what a
 ///    counterpart finds is a select that waits in all of its places. So two selects that meet need
 ///    no claim on both: the later one is not enlisted anywhere. A primitive's holder leaves it
 ///    without the lock, so that the enlisting itself may have success: it ends there.
-/// I2 Whoever takes the word from `open` (by `busy` if a value has to move first) decides. The
-///    holder of `busy` takes no lock, so that others may spin on it with locks held.
+/// I2 Whoever takes the word from `open` decides; by `busy` or `trying` if something has to happen
+///    first. A counterpart is `busy` while one value is moved or copied: others spin on that with
+///    locks held. A registrar is only while the select is in no list. What is tried may be a system
+///    call, and take a lock: a counterpart passes the select by, with its node, and leaves
+///    `missed`. Whoever has tried in vain takes all nodes back and looks again, as the registrar
+///    did.
 /// I3 Nodes that are still listed after the decision are harmless: a counterpart's claim fails and
 ///    it unlinks them; the rest is unlinked, under each lock, before the foreign branches are
 ///    waited for (one of them may stand behind a node of ours), and before the frame can go.
-/// I4 When the select is decided, the foreign branches are asked to stop, and waited for.
-/// I5 A stop needs no lock of a branch, so it can decide while the registrar enlists. Whoever goes
-///    on then finds `enlisted_` set, and waits in unlist() for the locks that the registrar holds;
-///    with the first of them given back, the registrar does not touch the select any more, unless
-///    it has foreign branches to start.
+/// I4 When the select is decided, the foreign branches are asked to stop, and waited for. The frame
+///    of one is gone before anybody hears of its end: another may wait for what was in it.
+/// I5 A stop needs no lock of a branch, so it can decide while the registrar enlists direct
+///    branches alone. Whoever goes on then finds `enlisted_` set, and waits in unlist() for the
+///    locks that the registrar holds; with the first of them given back, the registrar does not
+///    touch the select any more, unless it has foreign branches to start.
 /// I6 The branch that won is in no list: what it waited for may be gone already.
 
 #include <weft/sync/channel_core.hpp>
@@ -40,24 +50,78 @@
 
 namespace weft::detail {
 
-/// A branch that waits in a list by itself: a channel's, or a primitive's.
-class direct_branch {
+/// A branch that runs in a coroutine of its own when the select waits.
+class foreign_place : public completion {
+public:
+    /// Without waiting: true when it is complete, with a result or an error.
+    using ask_function = bool (*)(foreign_place& self) noexcept;
+
+    foreign_place(foreign_place const&) = delete;
+    foreign_place& operator=(foreign_place const&) = delete;
+
+    /// False when only running it tells.
+    [[nodiscard]] bool can_be_asked() const noexcept { return ask_ != nullptr; }
+
+    /// To be asked is to take: only with the right to decide.
+    [[nodiscard]] bool takes_when_asked() const noexcept { return takes_; }
+
+    [[nodiscard]] bool ask() noexcept;
+
+    // --- from begin_with() on -------------------------------------------------------
+
+    void begin_with(promise_base& coroutine) noexcept { coroutine_ = &coroutine; }
+
+    [[nodiscard]] bool has_started() const noexcept { return started_; }
+
+    /// Once. What runs it first.
+    [[nodiscard]] promise_base& start() noexcept {
+        started_ = true;
+        return *coroutine_;
+    }
+
+protected:
+    foreign_place(function ended, ask_function ask, bool takes) noexcept
+        : completion(ended)
+        , ask_(ask)
+        , takes_(takes) {}
+
+    ~foreign_place() = default;
+
+private:
+    ask_function ask_;
+    bool takes_;
+    promise_base* coroutine_ = nullptr;
+    bool started_ = false;
+};
+
+/// One branch: a waiter of a channel, or one of a primitive, or a coroutine.
+class select_place {
 public:
     /// Takes effect at once, without the primitive's lock; false when it would have to wait.
     using try_function = bool (*)(void* operation) noexcept;
 
-    direct_branch() noexcept = default;
+    select_place() noexcept = default;
 
-    explicit direct_branch(channel_waiter& place) noexcept : channel_(&place) {}
+    explicit select_place(channel_waiter& place) noexcept : channel_(&place) {}
 
-    direct_branch(waiter& place, void* operation, try_function try_now) noexcept
+    select_place(waiter& place, void* operation, try_function try_now) noexcept
         : waiter_(&place)
         , operation_(operation)
         , try_now_(try_now) {}
 
-    [[nodiscard]] std::uint32_t index() const noexcept {
-        return channel_ != nullptr ? channel_->branch() : waiter_->branch();
+    explicit select_place(foreign_place& place) noexcept : operation_(&place) {}
+
+    [[nodiscard]] bool is_direct() const noexcept {
+        return channel_ != nullptr || waiter_ != nullptr;
     }
+
+    // --- a foreign branch -------------------------------------------------------------
+
+    [[nodiscard]] foreign_place& foreign() const noexcept {
+        return *static_cast<foreign_place*>(operation_);
+    }
+
+    // --- a direct branch ----------------------------------------------------------------
 
     [[nodiscard]] brief_lock& lock() const noexcept {
         return channel_ != nullptr ? channel_->core().lock_ : waiter_->lock();
@@ -90,20 +154,15 @@ public:
     static constexpr std::uint32_t nobody = ~std::uint32_t{0};
     static constexpr std::size_t branches_max = 32;
 
-    /// What the select has; the arrays live in its frame.
+    /// What the select has, in the order of the call; the places live in its frame.
     struct plan {
-        plan(direct_branch* places,
-             std::uint32_t place_number,
-             promise_base** coroutines,
-             std::uint32_t coroutine_number) noexcept
-            : direct(places)
-            , direct_count(place_number)
-            , foreign(coroutines)
-            , foreign_count(coroutine_number) {}
+        plan(select_place* branches, std::uint32_t number, std::uint32_t foreign_number) noexcept
+            : places(branches)
+            , count(number)
+            , foreign_count(foreign_number) {}
 
-        direct_branch* direct;
-        std::uint32_t direct_count;
-        promise_base** foreign;
+        select_place* places;
+        std::uint32_t count;
         std::uint32_t foreign_count;
     };
 
@@ -121,10 +180,13 @@ public:
 
     // --- the selecting coroutine ---------------------------------------------------
 
-    /// Tries every direct branch once. True when one was completed; winner() tells which.
-    [[nodiscard]] bool poll() noexcept;
+    /// Asks the branches, beginning with the one whose turn it is, up to one that has to be run to
+    /// tell, and that goes before the rest; those are passed by unless the select `may_wait`. True
+    /// when one was complete; winner() tells which.
+    [[nodiscard]] bool poll(bool may_wait) noexcept;
 
-    /// The coroutine is suspending, and poll() said no. False when it is to go on at once.
+    /// The coroutine is suspending, poll() said no, and the foreign branches have their coroutines.
+    /// False when it is to go on at once.
     [[nodiscard]] bool wait(promise_base& waiter) noexcept;
 
     /// The coroutine goes on or is unwound: nobody refers to the select any more.
@@ -138,11 +200,12 @@ public:
 
     // --- counterparts, under the lock through which they found us ---------------------------
 
-    /// Decides for a branch whose effect is there already. False when the select is decided.
-    [[nodiscard]] bool decide(std::uint32_t branch) noexcept;
+    /// Decides for a branch whose effect is there already. False when the select is decided, or is
+    /// to look again: it is out of the list then.
+    [[nodiscard]] bool decide_in_list(std::uint32_t branch) noexcept;
 
-    /// False when the select is decided. Else commit() or roll_back() follows.
-    [[nodiscard]] bool claim() noexcept;
+    /// False when the select is decided, or is to look again. Else commit() or roll_back() follows.
+    [[nodiscard]] bool claim_in_list() noexcept;
     void commit(std::uint32_t branch) noexcept;
     void roll_back() noexcept;
 
@@ -156,26 +219,43 @@ public:
         return word_.load(acquire) == claim_word::taken;
     }
 
-    /// A branch has had effect. False when the select is decided. foreign_done() follows.
-    [[nodiscard]] bool decide_and_wake(std::uint32_t branch) noexcept;
+    /// False when the select is decided. Else end_try() or win_by_try() follows.
+    [[nodiscard]] bool begin_try() noexcept;
+    void end_try() noexcept;
+    void win_by_try(std::uint32_t branch) noexcept;
 
-    /// A branch has ended; `stopped` when without an outcome of its own. The branch's last access
-    /// to the select.
-    void foreign_done(std::uint32_t branch, bool stopped) noexcept;
+    /// A branch has ended; `nobody` for one without an outcome of its own. False when the select is
+    /// decided. foreign_done() follows.
+    [[nodiscard]] bool decide(std::uint32_t branch) noexcept;
+
+    /// The frame of a branch is gone; `decided`: what decide() said. The branch's last access to
+    /// the select.
+    void foreign_done(bool decided) noexcept;
 
 private:
-    enum class claim_word : std::uint32_t { preparing, open, busy, taken };
-    enum class registration : std::uint8_t { waiting, complete, stopped };
+    enum class claim_word : std::uint32_t { preparing, open, busy, trying, missed, taken };
+    enum class registration : std::uint8_t { waiting, complete, decided, stopped };
 
     static void on_stop(stop_node& node) noexcept;
     template <class Try>
-    [[nodiscard]] bool try_in_order(Try attempt) noexcept;
+    [[nodiscard]] bool try_in_order(std::uint32_t start, Try attempt) noexcept;
+    [[nodiscard]] bool poll_every_sort(std::uint32_t start, bool may_wait) noexcept;
     [[nodiscard]] bool take(claim_word wanted) noexcept;
-    [[nodiscard]] registration enlist_all(wake_chain& woken, waiter_list& others) noexcept;
+    [[nodiscard]] bool take_in_list(claim_word wanted) noexcept;
+    [[nodiscard]] bool open() noexcept;
+    [[nodiscard]] bool wait_in_lists(promise_base& waiter) noexcept;
+    [[nodiscard]] bool wait_for_every_sort(promise_base& waiter) noexcept;
+    [[nodiscard]] registration ask_in_turn() noexcept;
+    [[nodiscard]] registration ask(std::uint32_t place) noexcept;
+    [[nodiscard]] registration enlist_undecided(wake_chain& woken, waiter_list& others) noexcept;
+    [[nodiscard]] registration enlist_claimed(wake_chain& woken, waiter_list& others) noexcept;
+    [[nodiscard]] bool complete_or_enlist(wake_chain& woken, waiter_list& others) noexcept;
+    void look_again() noexcept;
     void take_back(std::uint32_t enlisted, waiter_list& others) noexcept;
     void unlist() noexcept;
     [[nodiscard]] bool end_stopped() noexcept;
-    [[nodiscard]] bool start_foreign() noexcept;
+    [[nodiscard]] bool end_or_wait(std::uint32_t leaving) noexcept;
+    [[nodiscard]] std::uint32_t start_rest() noexcept;
     [[nodiscard]] bool leave(std::uint32_t parties) noexcept;
     void resume() noexcept;
 
@@ -188,6 +268,7 @@ private:
     bool enlisted_ = false;
 
     // --- the selecting coroutine, before it waits -------------------------------------
+    std::uint32_t run_first_ = nobody;  // the branch that poll() came to, and that has to be run
     promise_base* waiter_ = nullptr;
     stop_context foreign_context_;
 

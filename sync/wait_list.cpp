@@ -81,7 +81,7 @@ void waiter::on_stop(stop_node& node) noexcept {
 }
 
 bool waiter::decide_site() noexcept {
-    return site_->decide(branch_);
+    return site_->decide_in_list(branch_);
 }
 
 void waiter::leave(waiter_list& woken) noexcept {

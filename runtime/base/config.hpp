@@ -48,6 +48,13 @@
 #endif
 #endif
 
+/// What is returned refers to this argument: clang warns where it outlives a temporary.
+#if defined(__clang__)
+#define WEFT_LIFETIMEBOUND [[clang::lifetimebound]]
+#else
+#define WEFT_LIFETIMEBOUND
+#endif
+
 /// A thread_local that is reached by an offset instead of a call, in position-independent code too.
 /// It takes its place in the static TLS block, of which a library loaded at run time may use
 /// little.

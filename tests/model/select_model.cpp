@@ -3,6 +3,7 @@
 #include <weft/runtime/sleep.hpp>
 #include <weft/sync/channel.hpp>
 #include <weft/sync/event.hpp>
+#include <weft/sync/mutex.hpp>
 #include <weft/sync/select.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
@@ -109,26 +110,69 @@ weft::task<> select_token(channel& a,
     outcome = static_cast<int>(won.index());
 }
 
+/// And then what a sender waits with.
+weft::task<> select_token_first(channel& a,
+                                weft::auto_reset_event& token,
+                                weft::manual_reset_event& news,
+                                int& outcome) {
+    co_await select_token(a, token, news, outcome);
+    if (a.capacity() == 0 && outcome == 1) {
+        co_await receive(a, 1);
+    }
+}
+
 weft::task<> give_token(weft::auto_reset_event& token, weft::manual_reset_event& news) {
     token.set();
     news.set();
     co_return;
 }
 
-/// The branch that is tried takes its token if, and only if, it wins.
+/// The branch that is tried takes its token if, and only if, it wins. Whoever comes while it is
+/// tried in vain is not lost.
+template <std::size_t Capacity>
 void in_steps() {
-    channel a(1);
+    channel a(Capacity);
     weft::auto_reset_event token;
     weft::manual_reset_event news;
     int outcome = -1;
     model::crew workers;
-    model::job one(workers, select_token(a, token, news, outcome));
+    model::job one(workers, select_token_first(a, token, news, outcome));
     model::job two(workers, send(a, 1));
     model::job three(workers, give_token(token, news));
     workers.run();
     model::expect(one.has_value(), "a select is lost");
-    model::expect(a.empty() == (outcome == 0), "a value is lost, or taken twice");
+    model::expect(a.empty() == (outcome == 0 || Capacity == 0), "a value is lost, or taken twice");
     model::expect(token.try_wait() == (outcome == 0), "a token is lost, or taken twice");
+}
+
+weft::task<> token_or_lock(weft::mutex& lock,
+                           weft::auto_reset_event& token,
+                           weft::manual_reset_event& news,
+                           int& outcome) {
+    auto won = co_await weft::select(weft::biased, lock.lock(), token_operation(token, news));
+    outcome = static_cast<int>(won.index());
+}
+
+weft::task<> unlock(weft::mutex& lock) {
+    lock.unlock();
+    co_return;
+}
+
+void in_steps_beside_a_lock() {
+    weft::mutex lock;
+    weft::auto_reset_event token;
+    weft::manual_reset_event news;
+    int outcome = -1;
+    (void)lock.try_lock();
+    model::crew workers;
+    model::job one(workers, token_or_lock(lock, token, news, outcome));
+    model::job two(workers, unlock(lock));
+    model::job three(workers, give_token(token, news));
+    workers.run();
+    model::expect(one.has_value(), "a select is lost");
+    model::expect(lock.try_lock() == (outcome == 1), "a lock is lost, or taken twice");
+    model::expect(token.try_wait() == (outcome == 0), "a token is lost, or taken twice");
+    lock.unlock();
 }
 
 void in_steps_stopped() {
@@ -357,7 +401,10 @@ TEST_SUITE("model/select") {
     }
 
     TEST_CASE("a branch that is tried takes effect only if it wins") {
-        CHECK(model::explore("in_steps", &in_steps, {.stale_reads = 1}));
+        CHECK(model::explore("in_steps", &in_steps<1>, {.stale_reads = 1}));
+        CHECK(model::explore("in_steps_rendezvous", &in_steps<0>, {.stale_reads = 0}));
+        CHECK(
+            model::explore("in_steps_beside_a_lock", &in_steps_beside_a_lock, {.stale_reads = 0}));
         CHECK(model::explore("in_steps_stopped", &in_steps_stopped, {.stale_reads = 0}));
     }
 

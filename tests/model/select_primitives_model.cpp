@@ -265,6 +265,31 @@ void passed_on() {
     state.lock.unlock();
 }
 
+weft::task<> wait_with_lock(shared_state& state) {
+    auto guard = co_await state.lock.scoped_lock();
+    co_await state.changed.wait(guard);
+}
+
+weft::task<> sleep_with_lock(shared_state& state, channel& never) {
+    auto const guard = co_await state.lock.scoped_lock();
+    (void)co_await never.recv();
+}
+
+weft::task<> select_shared(shared_state& state, channel& never) {
+    auto won = co_await weft::select(
+        wait_with_lock(state), sleep_with_lock(state, never), state.values.recv());
+    model::expect(won.index() == 2, "a branch that only a stop ends has won");
+}
+
+/// Both are stopped, and one wants on its way out what the other has.
+void branches_share_a_lock() {
+    shared_state state;
+    channel never(0);
+    run_all(select_shared(state, never), send(state.values));
+    model::expect(state.lock.try_lock(), "the mutex is kept");
+    state.lock.unlock();
+}
+
 // --- what runs in a coroutine of its own ------------------------------------------------
 
 template <class Body>
@@ -353,6 +378,7 @@ TEST_SUITE("model/select_primitives") {
     TEST_CASE("a wait for a condition goes on with the mutex, and loses no notification") {
         CHECK(model::explore("condition_or_channel", &condition_or_channel, {.stale_reads = 0}));
         CHECK(model::explore("passed_on", &passed_on, {.stale_reads = 0}));
+        CHECK(model::explore("branches_share_a_lock", &branches_share_a_lock, {.stale_reads = 0}));
     }
 
     TEST_CASE("a call of once and a join that lose refer to nothing of the select's") {

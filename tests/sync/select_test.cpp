@@ -43,10 +43,8 @@ static_assert(weft::selectable<weft::join_operation<int, weft::join_handle<int>&
 static_assert(!weft::selectable<weft::join_operation<int, weft::join_handle<int>>>);
 static_assert(!weft::selectable<weft::yield_operation>);
 
-/// A select that was stored has outlived its operations.
 using sleep_or_sleep = weft::select_operation<false, weft::sleep_operation, weft::sleep_operation>;
 static_assert(weft::awaitable<sleep_or_sleep>);
-static_assert(!weft::awaitable<sleep_or_sleep&>);
 static_assert(!std::is_move_constructible_v<sleep_or_sleep>);
 
 }  // namespace
@@ -362,7 +360,7 @@ TEST_SUITE("sync/select") {
         CHECK(thrown);
     }
 
-    TEST_CASE("a task branch is not started when a channel operation can complete at once") {
+    TEST_CASE("with bias a task is not started when a branch before it can complete at once") {
         weft::thread_pool pool(1);
         channel<int> ready(1);
         bool started = false;
@@ -372,8 +370,8 @@ TEST_SUITE("sync/select") {
         };
         auto work = [&]() -> task<> {
             (void)ready.try_send(1);
-            auto won = co_await weft::select(branch(), ready.recv());
-            CHECK(won.index() == 1);
+            auto won = co_await weft::select(weft::biased, ready.recv(), branch());
+            CHECK(won.index() == 0);
         };
         pool.block_on(work());
         CHECK_FALSE(started);
@@ -428,6 +426,79 @@ TEST_SUITE("sync/select") {
         pool.block_on(work());
         CHECK_FALSE(went_on);
         CHECK(ready.size() == 1);
+    }
+
+    TEST_CASE("a select of variables can be stored, and awaited as one") {
+        weft::thread_pool pool(1);
+        channel<int> values(2);
+        channel<int> quiet(0);
+        auto work = [&]() -> task<> {
+            (void)values.try_send(1);
+            (void)values.try_send(2);
+            auto value = values.recv();
+            auto nothing = quiet.recv();
+            auto stored = weft::select(value, nothing);
+            auto const won = co_await stored;
+            CHECK(*won.get<0>() == 1);
+
+            auto later = values.recv();
+            auto nap = weft::sleep_for(48h);
+            auto moved = weft::select(nap, later);
+            auto const second = co_await std::move(moved);
+            CHECK(*second.get<1>() == 2);
+        };
+        pool.block_on(work());
+    }
+
+    TEST_CASE("with bias a task that ends at once wins, before a channel that is ready") {
+        weft::thread_pool pool(1);
+        channel<int> ready(1);
+        bool naps = false;
+        auto ends = []() -> task<int> { co_return 4; };
+        auto sleeps = [&]() -> task<> {
+            naps = true;
+            co_await weft::sleep_for(48h);
+        };
+        auto work = [&]() -> task<> {
+            (void)ready.try_send(1);
+            auto first = co_await weft::select(weft::biased, ends(), ready.recv());
+            CHECK(first.get<0>() == 4);
+            auto second = co_await weft::select(weft::biased, sleeps(), ends(), ready.recv());
+            CHECK(second.get<1>() == 4);
+            CHECK(naps);
+            auto third = co_await weft::select(weft::biased, sleeps(), ready.recv(), ends());
+            CHECK(third.index() == 1);
+        };
+        pool.block_on(work());
+    }
+
+    TEST_CASE("without a runtime a select takes what is there, whatever else it has") {
+        channel<int> ready(1);
+        auto never = []() -> task<> { co_return; };
+        auto work = [&]() -> task<> {
+            auto won = co_await weft::select(never(), ready.recv());
+            CHECK(won.index() == 1);
+        };
+        for (int i = 0; i < 10; ++i) {
+            (void)ready.try_send(1);
+            weft::sync_wait(work());
+        }
+    }
+
+    TEST_CASE("a select in a branch of a select runs to its end, however deep") {
+        weft::thread_pool pool(1);
+
+        struct nest {
+            static task<int> of(int depth) {
+                if (depth == 0) {
+                    co_return 1;
+                }
+                auto won = co_await weft::select(weft::biased, of(depth - 1), weft::sleep_for(48h));
+                co_return won.get<0>() + 1;
+            }
+        };
+
+        CHECK(pool.block_on(nest::of(5'000)) == 5'001);
     }
 
     TEST_CASE("try_select takes what is there and never waits") {

@@ -5,9 +5,16 @@
 
 #include <weft/runtime/base/config.hpp>
 
+#include <cstdint>
+
 namespace weft::detail {
 
 class promise_base;
+
+inline constexpr std::uint32_t ready_budget_full = 64;
+
+/// For those that lend some of it; nobody reads it.
+inline thread_local std::uint32_t ready_budget = ready_budget_full;
 
 [[nodiscard]] WEFT_ALWAYS_INLINE bool budget_is_spent() noexcept {
     return false;
