@@ -99,7 +99,7 @@ void note_start(world& here, instance& self, watched_limiter& limits) {
     std::scoped_lock const lock(limits.access);
     std::int64_t const now = now_us();
     rate_limiter_options const& rule = limits.limits;
-    auto const period = std::chrono::duration_cast<std::chrono::microseconds>(rule.period).count();
+    auto const period = static_cast<std::int64_t>(rule.period.nanoseconds() / 1'000);
     limits.starts_us.push_back(now);
     std::int64_t count = 0;
     for (auto at = limits.starts_us.rbegin(); at != limits.starts_us.rend(); ++at) {
