@@ -34,7 +34,7 @@ socket_state::~socket_state() {
     }
     // relaxed: hint — whoever destroys is ordered behind the close, and the mark is compared only
     WEFT_CHECK(!is_closing() || waiting_.load(relaxed) == &all_told,
-               "a socket is destroyed while a close of it is in flight");
+               "a socket is destroyed while a task closes it" WEFT_END_TASKS_FIRST);
 }
 
 bool socket_state::enter() noexcept {

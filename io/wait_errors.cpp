@@ -1,9 +1,9 @@
 #include <weft/io/wait_errors.hpp>
 
 #include <weft/runtime/base/assert.hpp>
+#include <weft/runtime/base/monotonic.hpp>
 
 #include <cerrno>
-#include <ctime>
 
 namespace weft::detail {
 
@@ -12,20 +12,13 @@ namespace {
 /// Signals do not come as fast as this many in the time of patience.
 constexpr std::uint64_t interruptions_max = 200'000;
 
-[[nodiscard]] nanoseconds_u64 monotonic_now() noexcept {
-    ::timespec time{};
-    ::clock_gettime(CLOCK_MONOTONIC, &time);
-    return static_cast<nanoseconds_u64>(time.tv_sec) * 1'000'000'000U +
-           static_cast<nanoseconds_u64>(time.tv_nsec);
-}
-
 }  // namespace
 
 void wait_errors::note_interruption() noexcept {
     if (count_++ == 0) {
-        since_ = monotonic_now();
+        since_ = monotonic_ns();
     } else if (count_ == interruptions_max) {
-        if (monotonic_now() - since_ < patience) {
+        if (monotonic_ns() - since_ < patience) {
             note_failure(EINTR);
         }
         count_ = 0;
@@ -34,8 +27,8 @@ void wait_errors::note_interruption() noexcept {
 
 void wait_errors::note_refusal(int error) noexcept {
     if (count_++ == 0) {
-        since_ = monotonic_now();
-    } else if (monotonic_now() - since_ > patience) {
+        since_ = monotonic_ns();
+    } else if (monotonic_ns() - since_ > patience) {
         note_failure(error);
     }
 }

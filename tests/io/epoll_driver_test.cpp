@@ -74,7 +74,10 @@ private:
 class epoll_pool : public weft::runtime_base {
 public:
     explicit epoll_pool(unsigned workers = 1)
-        : runtime_base(workers, [](unsigned) -> weft::detail::driver* { return make_driver(); }) {}
+        : runtime_base(
+              workers,
+              [](unsigned) -> weft::detail::driver* { return make_driver(); },
+              weft::error_hook()) {}
 };
 
 epoll_driver& this_driver() {

@@ -71,8 +71,9 @@ class failing_pool : public weft::runtime_base {
 public:
     explicit failing_pool(int error)
         : runtime_base(
-              1, [error](unsigned) -> weft::detail::driver* { return new failing_driver(error); }) {
-    }
+              1,
+              [error](unsigned) -> weft::detail::driver* { return new failing_driver(error); },
+              weft::error_hook()) {}
 };
 
 /// Awaits one receive as the plain form does: a stop unwinds the task.

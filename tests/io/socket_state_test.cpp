@@ -315,7 +315,7 @@ TEST_SUITE("io/socket_state") {
             };
             pool.block_on(work());
         };
-        CHECK(aborted_saying(death_of(destroy_early), "while a close of it is in flight"));
+        CHECK(aborted_saying(death_of(destroy_early), "while a task closes it"));
     }
 
     TEST_CASE("the closer is woken once, when the last of many threads is out") {

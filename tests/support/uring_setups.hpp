@@ -104,8 +104,10 @@ inline std::string uring_refusal() {
 class uring_pool : public runtime_base {
 public:
     explicit uring_pool(detail::uring_options const& options, unsigned workers = 1)
-        : runtime_base(workers,
-                       [&](unsigned) -> detail::driver* { return make_uring_driver(options); }) {}
+        : runtime_base(
+              workers,
+              [&](unsigned) -> detail::driver* { return make_uring_driver(options); },
+              error_hook()) {}
 };
 
 /// The driver of the worker that runs the caller.
