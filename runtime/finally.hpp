@@ -29,9 +29,9 @@ void rethrow_errors(std::exception_ptr body, std::exception_ptr cleanup);
 /// outcome of the body goes on.
 ///
 /// Thread safety: awaited in a task that a runtime runs.
-/// Cancellation: a stop of the awaiting task stops the body, which does not start on a task that is
-///     stopped already. It does not reach the clean-up, which has a deadline of its own instead:
-///     `limit` from its start. Afterwards the stop goes on.
+/// Cancellation: a stop of the awaiting task stops the body, which begins on a stopped task, too:
+///     it may hold clean-ups of its own. The stop does not reach the clean-up, which has a deadline
+///     of its own instead: `limit` from its start. Afterwards the stop goes on.
 /// Lifetime: takes both tasks over; what they refer to must outlive the await. The clean-up does
 ///     not run if the task that finally() gives is never awaited.
 /// Resumption: where the clean-up ended.
@@ -44,7 +44,7 @@ template <detail::plain_value T>
                               task<> cleanup,
                               time_span limit = default_cleanup_limit,
                               std::source_location asked_at = std::source_location::current()) {
-    detail::settle_operation<T> ended(std::move(body));
+    detail::settle_operation<T> ended(std::move(body), detail::starts::always);
     // Made before the body runs: nothing can keep it from running afterwards.
     detail::settle_operation<void> cleaned(detail::clean_up(limit, std::move(cleanup), asked_at),
                                            detail::starts::always);

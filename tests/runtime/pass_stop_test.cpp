@@ -182,10 +182,6 @@ struct swallowed_in_join {
     task<> operator()() const { co_await weft::when_all(swallows(), swallows()); }
 };
 
-struct swallowed_before_cleanup {
-    task<> operator()() const { co_await weft::finally(swallows(), ready()); }
-};
-
 struct swallowed_in_completions {
     task<> operator()() const {
         std::vector<task<>> children;
@@ -235,7 +231,6 @@ TEST_SUITE("runtime/pass_stop") {
                        swallowed_in_scope,
                        swallowed_under_token,
                        swallowed_in_race,
-                       swallowed_before_cleanup,
                        swallowed_in_completions) {
         int told = 0;
         CHECK(turns_under_stop(Turn(), told) <= 3);

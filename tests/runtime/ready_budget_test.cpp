@@ -352,7 +352,6 @@ TEST_SUITE("runtime/ready_budget") {
                        token_turns,
                        stopped_token_turns,
                        soft_turns,
-                       cleanup_turns,
                        result_turns,
                        scope_turns,
                        supervisor_turns,
