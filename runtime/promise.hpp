@@ -205,6 +205,8 @@ struct final_transfer {
         if (promise.completion_ == nullptr) [[likely]] {
             return promise.parent_->handle();
         }
+        WEFT_CHECK(promise.outcome_ != outcome::pending,
+                   "a task that gives a value ended without co_return");
         return promise.completion_->on_done(*promise.completion_, promise);
     }
 

@@ -92,8 +92,8 @@ public:
 
     /// Requires: finished. Moves the value out or rethrows the error.
     [[nodiscard]] T take() {
-        if (outcome_ == outcome::error) [[unlikely]] {
-            std::rethrow_exception(error_);
+        if (outcome_ != outcome::value) [[unlikely]] {
+            rethrow();
         }
         return take_value();
     }
@@ -123,6 +123,11 @@ private:
             // The inner cast: `co_return 1;` in a task of another integer type shall not warn here.
             ::new (place) stored(static_cast<stored>(static_cast<U&&>(result)));
         }
+    }
+
+    [[noreturn]] WEFT_COLD void rethrow() const {
+        WEFT_CHECK(outcome_ == outcome::error, "a task that gives a value ended without co_return");
+        std::rethrow_exception(error_);
     }
 
     /// If there is the value of a co_return after which a local's destructor threw.
@@ -244,7 +249,7 @@ inline std::coroutine_handle<> begin_plain_await(promise_base& parent,
 ///     aborts.
 /// Example: examples/hello.cpp
 template <class T>
-class WEFT_TRIVIAL_ABI [[nodiscard]] task {
+class WEFT_TRIVIAL_ABI WEFT_TASK_CLASS [[nodiscard]] task {
 public:
     using promise_type = detail::task_promise<T>;
     using value_type = T;
@@ -304,6 +309,9 @@ public:
         return await_operation(std::exchange(handle_, nullptr));
     }
 
+    // What compilers show to somebody who awaits an lvalue.
+    void operator co_await() const& = delete;  // a task is awaited once: co_await std::move(task)
+
 private:
     friend promise_type;
     friend struct detail::task_access;
@@ -316,7 +324,7 @@ private:
 /// A task<T>, which it becomes wherever it goes: a const around a value that is handed out says
 /// nothing.
 template <class T>
-class WEFT_TRIVIAL_ABI [[nodiscard]] task<T const> : public task<T> {
+class WEFT_TRIVIAL_ABI WEFT_TASK_CLASS [[nodiscard]] task<T const> : public task<T> {
 public:
     task() noexcept = default;
 

@@ -8,6 +8,14 @@
 #error "weft needs Linux: it waits in io_uring or epoll"
 #endif
 
+#if __cplusplus < 202002L
+#error "weft needs C++20: build with -std=c++20 or a later standard"
+#endif
+
+#if !defined(__cpp_exceptions)
+#error "weft needs exceptions: build without -fno-exceptions"
+#endif
+
 #if defined(__SANITIZE_ADDRESS__)
 #define WEFT_ASAN 1
 #elif defined(__has_feature)
@@ -48,8 +56,20 @@
 #endif
 #endif
 
+/// With WEFT_CHECK_DANGLING=1 clang warns of a task that is kept although what it refers to, an
+/// argument or a lambda with captures, ends with the statement. Then a function that returns a task
+/// and is no coroutine has to be marked as WEFT_TASK_WRAPPER, so this is for those who ask for it.
+#if defined(WEFT_CHECK_DANGLING) && WEFT_CHECK_DANGLING && \
+    __has_cpp_attribute(clang::coro_return_type) && __has_cpp_attribute(clang::coro_lifetimebound)
+#define WEFT_TASK_CLASS [[clang::coro_return_type, clang::coro_lifetimebound]]
+#define WEFT_TASK_WRAPPER [[clang::coro_wrapper]]
+#else
+#define WEFT_TASK_CLASS
+#define WEFT_TASK_WRAPPER
+#endif
+
 /// What is returned refers to this argument: clang warns where it outlives a temporary.
-#if defined(__clang__)
+#if __has_cpp_attribute(clang::lifetimebound)
 #define WEFT_LIFETIMEBOUND [[clang::lifetimebound]]
 #else
 #define WEFT_LIFETIMEBOUND

@@ -67,9 +67,12 @@ def test_installed(_root, build, compiler, scratch):
     check_installed_headers(headers)
     flags = run('pkg-config', '--cflags', '--libs', 'weft', PKG_CONFIG_PATH=str(package.parent),
                 PKG_CONFIG_SYSROOT_DIR=str(scratch)).split()
-    run(*compiler, '-Wall', '-Wextra', '-Werror', '-I', USER, USER / 'main.cpp', '-o',
-        scratch / 'user', *flags)
-    run(scratch / 'user')
+    if any(flag.startswith('-std=') for flag in flags):
+        sys.exit(f'the standard is the user\'s to choose: {flags}')
+    for standard in ('c++20', 'c++23'):
+        run(*compiler, f'-std={standard}', '-Wall', '-Wextra', '-Werror', '-I', USER,
+            USER / 'main.cpp', '-o', scratch / 'user', *flags)
+        run(scratch / 'user')
 
 
 def main(kind, root, build, *compiler):

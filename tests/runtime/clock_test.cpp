@@ -30,7 +30,7 @@ bool is_about(clock::duration measured, clock::duration wanted) {
 }  // namespace
 
 TEST_SUITE("runtime/clock") {
-    TEST_CASE("a task reads virtual time where time is virtual") {
+    TEST_CASE("a task whose runtime has a virtual clock reads virtual time") {
         runtime rt;
         auto const start = rt.now();
         auto work = [&]() -> task<> {
