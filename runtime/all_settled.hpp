@@ -125,7 +125,7 @@ template <detail::plain_value... T>
 /// The same for other things to await; see when_all.
 template <class... Work>
     requires detail::become_tasks<Work...>
-[[nodiscard]] auto all_settled(Work&&... children) {
+[[nodiscard]] auto all_settled(Work&&... children WEFT_LIFETIMEBOUND) {
     return all_settled(detail::as_task(static_cast<Work&&>(children))...);
 }
 

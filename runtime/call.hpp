@@ -130,7 +130,17 @@ template <class Work, class... Arguments>
     static_assert(std::move_constructible<Work> || !awaitable<Work>,
                   "an operation ends with the expression that made it: give a callable instead, as "
                   "in spawn([&] { return stream.read_some(data); })");
-    return as_task(static_cast<Work&&>(work), static_cast<Arguments&&>(arguments)...);
+    constexpr bool is_work =
+        gives_awaitable<Work, Arguments...> || (sizeof...(Arguments) == 0 && awaitable<Work>);
+    static_assert(
+        is_work,
+        "a task is wanted here, or a callable that gives one, or something else to await, "
+        "when it is called with the arguments");
+    if constexpr (is_work) {
+        return as_task(static_cast<Work&&>(work), static_cast<Arguments&&>(arguments)...);
+    } else {
+        return task<>();
+    }
 }
 
 /// What when_all and its like take in place of tasks: one of these at least is none.

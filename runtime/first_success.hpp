@@ -37,7 +37,7 @@ template <detail::plain_value... T>
 /// The same for other things to await; see when_all.
 template <class... Work>
     requires detail::become_tasks<Work...>
-[[nodiscard]] auto first_success(Work&&... children) {
+[[nodiscard]] auto first_success(Work&&... children WEFT_LIFETIMEBOUND) {
     return first_success(detail::as_task(static_cast<Work&&>(children))...);
 }
 

@@ -156,7 +156,7 @@ template <detail::plain_value T>
 
 /// The same for whatever else can be awaited, and for a callable that gives it; see timeout.
 template <detail::no_plain_task Work>
-[[nodiscard]] auto shielded(time_span limit, Work&& work) {
+[[nodiscard]] auto shielded(time_span limit, Work&& work WEFT_LIFETIMEBOUND) {
     return shielded(limit, detail::as_task(static_cast<Work&&>(work)));
 }
 

@@ -156,7 +156,7 @@ template <detail::plain_value T>
 
 /// The same for whatever else can be awaited, and for a callable that gives it; see timeout.
 template <detail::no_plain_task Work>
-[[nodiscard]] auto with_stop_token(stop_token token, Work&& work) {
+[[nodiscard]] auto with_stop_token(stop_token token, Work&& work WEFT_LIFETIMEBOUND) {
     return with_stop_token(token, detail::as_task(static_cast<Work&&>(work)));
 }
 
@@ -168,7 +168,7 @@ template <detail::plain_value T>
 }
 
 template <detail::no_plain_task Work>
-[[nodiscard]] auto until_soft_stop(Work&& work) {
+[[nodiscard]] auto until_soft_stop(Work&& work WEFT_LIFETIMEBOUND) {
     return until_soft_stop(detail::as_task(static_cast<Work&&>(work)));
 }
 

@@ -249,7 +249,7 @@ inline std::coroutine_handle<> begin_plain_await(promise_base& parent,
 ///     aborts.
 /// Example: examples/hello.cpp
 template <class T>
-class WEFT_TRIVIAL_ABI WEFT_TASK_CLASS [[nodiscard]] task {
+class WEFT_TRIVIAL_ABI [[nodiscard]] task {
 public:
     using promise_type = detail::task_promise<T>;
     using value_type = T;
@@ -324,7 +324,7 @@ private:
 /// A task<T>, which it becomes wherever it goes: a const around a value that is handed out says
 /// nothing.
 template <class T>
-class WEFT_TRIVIAL_ABI WEFT_TASK_CLASS [[nodiscard]] task<T const> : public task<T> {
+class WEFT_TRIVIAL_ABI [[nodiscard]] task<T const> : public task<T> {
 public:
     task() noexcept = default;
 

@@ -203,7 +203,7 @@ template <detail::plain_value T>
 /// is awaited in the expression that makes it.
 template <detail::no_plain_task Work>
 [[nodiscard]] auto timeout(time_span limit,
-                           Work&& work,
+                           Work&& work WEFT_LIFETIMEBOUND,
                            std::source_location asked_at = std::source_location::current()) {
     return timeout(limit, detail::as_task(static_cast<Work&&>(work)), asked_at);
 }
@@ -219,7 +219,7 @@ template <detail::plain_value T, class Duration>
 
 template <detail::no_plain_task Work, class Duration>
 [[nodiscard]] auto with_deadline(std::chrono::time_point<clock, Duration> deadline,
-                                 Work&& work,
+                                 Work&& work WEFT_LIFETIMEBOUND,
                                  std::source_location asked_at = std::source_location::current()) {
     return with_deadline(deadline, detail::as_task(static_cast<Work&&>(work)), asked_at);
 }

@@ -222,7 +222,7 @@ template <detail::plain_value... T>
 /// or cannot be moved: an operation is awaited in the expression that makes it.
 template <class... Work>
     requires detail::become_tasks<Work...>
-[[nodiscard]] auto when_all(Work&&... children) {
+[[nodiscard]] auto when_all(Work&&... children WEFT_LIFETIMEBOUND) {
     return when_all(detail::as_task(static_cast<Work&&>(children))...);
 }
 

@@ -39,7 +39,7 @@ template <detail::plain_value... T>
 /// The same for other things to await; see when_all.
 template <class... Work>
     requires detail::become_tasks<Work...>
-[[nodiscard]] auto when_any(Work&&... children) {
+[[nodiscard]] auto when_any(Work&&... children WEFT_LIFETIMEBOUND) {
     return when_any(detail::as_task(static_cast<Work&&>(children))...);
 }
 
@@ -70,7 +70,7 @@ template <detail::plain_value... T>
 /// The same for other things to await; see when_all.
 template <class... Work>
     requires detail::become_tasks<Work...>
-[[nodiscard]] auto race(Work&&... children) {
+[[nodiscard]] auto race(Work&&... children WEFT_LIFETIMEBOUND) {
     return race(detail::as_task(static_cast<Work&&>(children))...);
 }
 

@@ -56,20 +56,8 @@
 #endif
 #endif
 
-/// With WEFT_CHECK_DANGLING=1 clang warns of a task that is kept although what it refers to, an
-/// argument or a lambda with captures, ends with the statement. Then a function that returns a task
-/// and is no coroutine has to be marked as WEFT_TASK_WRAPPER, so this is for those who ask for it.
-#if defined(WEFT_CHECK_DANGLING) && WEFT_CHECK_DANGLING && \
-    __has_cpp_attribute(clang::coro_return_type) && __has_cpp_attribute(clang::coro_lifetimebound)
-#define WEFT_TASK_CLASS [[clang::coro_return_type, clang::coro_lifetimebound]]
-#define WEFT_TASK_WRAPPER [[clang::coro_wrapper]]
-#else
-#define WEFT_TASK_CLASS
-#define WEFT_TASK_WRAPPER
-#endif
-
 /// What is returned refers to this argument: clang warns where it outlives a temporary.
-#if __has_cpp_attribute(clang::lifetimebound)
+#if defined(__clang__)
 #define WEFT_LIFETIMEBOUND [[clang::lifetimebound]]
 #else
 #define WEFT_LIFETIMEBOUND

@@ -1,0 +1,10 @@
+// says: await
+
+#include <weft/runtime/task.hpp>
+
+#include <string>
+
+weft::task<> run() {
+    std::string text;
+    co_await text;
+}

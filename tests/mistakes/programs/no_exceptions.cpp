@@ -1,0 +1,4 @@
+// with: -fno-exceptions
+// says: weft needs exceptions: build without -fno-exceptions
+
+#include <weft/runtime/base/config.hpp>
