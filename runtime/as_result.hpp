@@ -66,7 +66,7 @@ public:
 
     result<T> await_resume() {
         base::await_resume();
-        return detail::result_of(std::move(this->outcome()));
+        return detail::result_of(std::move(this->ended()));
     }
 };
 

@@ -42,7 +42,7 @@ public:
     template <std::derived_from<promise_base> Promise>
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> parent) noexcept {
-        WEFT_ASSERT(child_ && task_access::promise(child_).outcome_ == detail::outcome::pending,
+        WEFT_ASSERT(child_ && task_access::promise(child_).outcome_ == outcome::pending,
                     "a task is awaited twice");
         auto& promise = task_access::promise(child_);
         promise.context_ = parent.promise().context_;
@@ -56,12 +56,7 @@ public:
         return promise.handle();
     }
 
-    void await_resume() noexcept {
-        if (child_) {
-            settled_access::move_outcome(task_access::promise(child_), ended_);
-            child_ = task<T>();
-        }
-    }
+    void await_resume() const noexcept {}
 
     // --- after the await --------------------------------------------------------
 
@@ -82,23 +77,21 @@ protected:
         child_ = std::move(child);
     }
 
-    [[nodiscard]] settled<T>& outcome() noexcept { return ended_; }
+    [[nodiscard]] settled<T>& ended() noexcept { return ended_; }
 
 private:
     static std::coroutine_handle<> child_done(completion& base, promise_base& child) noexcept {
         auto& self = static_cast<settle_operation&>(base);
         promise_base& parent = *child.parent_;
-        if (child.outcome_ != detail::outcome::stopped) [[likely]] {
-            return go_on(parent);
-        }
+        settled_access::move_outcome(static_cast<task_promise<T>&>(child), self.ended_);
         self.child_ = task<T>();
-        return end_by_stop(parent, self.policy_);
+        return self.was_stopped() ? end_by_stop(parent, self.policy_) : go_on(parent);
     }
 
     task<T> child_;
+    settled<T> ended_;
     starts starts_ = starts::unless_stopped;
     when_stopped policy_ = when_stopped::resume;
-    settled<T> ended_;  // stopped until there is another outcome
 };
 
 /// Ends the awaiting coroutine as stopped: for code that has held a stop back and lets it go on

@@ -39,10 +39,12 @@ public:
 
     // --- after the await --------------------------------------------------------
 
-    using base::was_stopped;
+    [[nodiscard]] bool was_stopped() const noexcept {
+        return thrown_ == nullptr && base::was_stopped();
+    }
 
     /// The error, or null.
-    [[nodiscard]] std::exception_ptr error() noexcept {
+    [[nodiscard]] std::exception_ptr error() const noexcept {
         return thrown_ != nullptr ? thrown_ : base::error();
     }
 
