@@ -14,8 +14,7 @@
 ///       offers the children that are left. The parent gives its share: state_ -= 1 + children
 ///       nested; its call returns to whoever nested the parent, which finds it suspended and does
 ///       the same, down to the worker's loop.
-///   any other child ends: state_ -= 1, after its frame.
-///   Whoever brings the count to 0 resumes the parent.
+///   any other child ends: state_ -= 1, after its frame. Who brings it to 0 resumes the parent.
 ///   Too deep a stack: the parent offers all its children and gives its share: the whole stack
 ///       goes down. Too long without a look at I/O: the same, but a stopped parent ends them unrun.
 /// I1 While nothing is stolen and nothing waits, there is no atomic read-modify-write, no lock, and
