@@ -158,8 +158,8 @@ TEST_SUITE("together/select_io") {
                 co_await weft::select(numbers.recv(), pair.near.readable(), weft::sleep_for(48h));
             CHECK(ready.index() == 1);
             (void)numbers.try_send(7);
-            auto value =
-                co_await weft::select(numbers.recv(), pair.near.readable(), weft::sleep_for(48h));
+            auto value = co_await weft::select(
+                weft::biased, numbers.recv(), pair.near.readable(), weft::sleep_for(48h));
             CHECK(value.index() == 0);
             std::array<std::byte, 8> data;
             auto bytes = co_await weft::select(
@@ -177,8 +177,9 @@ TEST_SUITE("together/select_io") {
             co_await pair.near.readable();
             (void)numbers.try_send(7);
             std::array<std::byte, 8> data{};
-            auto won = co_await weft::select(pair.near.read_some(data), numbers.recv());
-            CHECK(won.index() == 1);
+            auto won =
+                co_await weft::select(weft::biased, numbers.recv(), pair.near.read_some(data));
+            CHECK(won.index() == 0);
             CHECK(data[0] == std::byte{0});
             CHECK(co_await pair.near.read_some(data) == 3);
         });
@@ -236,8 +237,8 @@ TEST_SUITE("together/select_io") {
             CHECK(late.index() == 1);
             weft::unique_fd const foreign = connect_foreign(listener.local_address());
             (void)numbers.try_send(1);
-            auto lost = co_await weft::select(listener.accept(), numbers.recv());
-            CHECK(lost.index() == 1);
+            auto lost = co_await weft::select(weft::biased, numbers.recv(), listener.accept());
+            CHECK(lost.index() == 0);
             auto won = co_await weft::select(listener.accept(), numbers.recv());
             CHECK(won.index() == 0);
             CHECK(won.template get<0>().is_open());
