@@ -16,7 +16,7 @@ thread_local driver const* borrowed_source = nullptr;
 
 /// Whose time this thread reads, or null for the real time.
 WEFT_NOINLINE driver const* time_source() noexcept {
-    worker const* const here = current_worker();
+    worker* const here = current_worker();
     return here != nullptr ? &here->waits_in() : borrowed_source;
 }
 
