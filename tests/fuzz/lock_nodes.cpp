@@ -37,7 +37,21 @@ work lock_of(world& here, instance& self) {
     co_return here.make(1);
 }
 
-/// As `co_await lock()`, with the result form, and unlocked by hand.
+/// What a lock by hand needs: a stop that has been told once unwinds.
+class unlock_at_end {
+public:
+    explicit unlock_at_end(mutex& locked) noexcept : held_(&locked) {}
+
+    unlock_at_end(unlock_at_end const&) = delete;
+    unlock_at_end& operator=(unlock_at_end const&) = delete;
+
+    ~unlock_at_end() { held_->unlock(); }
+
+private:
+    mutex* held_;
+};
+
+/// As `co_await lock()`, with the result form.
 work lock_by_hand_of(world& here, instance& self) {
     watched_mutex& target = here.mutexes[self.what().a % here.mutexes.size()];
     result<void> locked = failure(std::errc::operation_canceled);
@@ -52,9 +66,9 @@ work lock_by_hand_of(world& here, instance& self) {
     if (!locked.has_value()) {
         co_return here.make(0);
     }
+    unlock_at_end const unlocks(target.lock);
     task<> staying = stay_inside(here, self, target);
     result<void> const stayed = co_await as_result(std::move(staying));
-    target.lock.unlock();
     co_return here.make(stayed.has_value() ? 1 : 2);
 }
 
