@@ -11,7 +11,10 @@ int value_in(outcome const& how) {
     if (how.was_stopped()) {
         return value_of_stop;
     }
-    return how.has_value() ? how.value() : value_of_error(how.errors().front());
+    if (how.has_value() || how.errors().empty()) {  // no errors: where nothing is foretold
+        return how.value();
+    }
+    return value_of_error(how.errors().front());
 }
 
 }  // namespace
@@ -52,7 +55,13 @@ reference::ended reference::judge(node const& what, time start, surroundings aro
     if (what.what <= kind::stop_point) {
         return leaf(what, start, around);
     }
-    if (what.what >= kind::sequence && what.what <= kind::batches) {
+    bool const is_join = what.what >= kind::sequence && what.what <= kind::batches;
+    bool const is_scope =
+        (what.what >= kind::scope && what.what <= kind::soft_stop) || what.what == kind::defer;
+    if (is_scope || (is_join && what.what != kind::sequence)) {
+        ++waits_;  // others may run before it ends, even where no child waits
+    }
+    if (is_join) {
         return join(what, start, around);
     }
     return surrounded(what, start, around);
@@ -371,7 +380,7 @@ reference::ended reference::map(node const& what, time start, surroundings aroun
         is.how = outcome::of_errors(errors);
     } else if (cut_short) {
         is.how = outcome::stopped();
-        is.end = std::max(is.end, around.stop);
+        is.end = around.stop < never ? std::max(is.end, around.stop) : is.end;
         if (each.size() != what.children.size()) {
             be_unsure();
         }
