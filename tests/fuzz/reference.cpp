@@ -299,8 +299,8 @@ reference::ended reference::as_completed(node const& what, time start, surroundi
         order.push_back(each.size());
         each.push_back(run(child, start, around));
     }
-    std::stable_sort(order.begin(), order.end(), [&each](std::size_t left, std::size_t right) {
-        return each[left].end < each[right].end;
+    std::sort(order.begin(), order.end(), [&each](std::size_t left, std::size_t right) {
+        return each[left].end != each[right].end ? each[left].end < each[right].end : left < right;
     });
     for (std::size_t i = 1; i < order.size(); ++i) {
         (void)before(each[order[i - 1]].end, each[order[i]].end);
