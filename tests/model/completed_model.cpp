@@ -92,7 +92,7 @@ void stopped() {
         workers.run();
         model::expect(parent.was_stopped() || parent.has_value(), "a stopped join fails");
     }
-    model::expect(frames.read() == 1, "a frame is not destroyed once");
+    model::expect(model::is_gone(frames), "a frame is not destroyed");
 }
 
 weft::task<int> hold(model::gate& end) {

@@ -177,18 +177,26 @@ private:
     gate* gate_;
 };
 
-/// Tells of the end of the frame that it lives in.
+/// Counts the frame that it lives in: 2 while it lives, 1 when it has ended.
 class frame_end {
 public:
-    explicit frame_end(plain<int>& count) noexcept : count_(&count) {}
+    explicit frame_end(plain<int>& count) noexcept : count_(&count) {
+        count.write(count.read() + 2);
+    }
 
     frame_end(frame_end const&) = delete;
     frame_end& operator=(frame_end const&) = delete;
 
-    ~frame_end() { count_->write(count_->read() + 1); }
+    ~frame_end() { count_->write(count_->read() - 1); }
 
 private:
     plain<int>* count_;
 };
+
+/// No frame of the one that a frame_end counts is left. There may have been none: nothing starts on
+/// a task that is stopped already (promise.hpp, S2).
+[[nodiscard]] inline bool is_gone(plain<int> const& frame) noexcept {
+    return frame.read() <= 1;
+}
 
 }  // namespace weft::model

@@ -202,7 +202,7 @@ void stopped() {
         workers.run();
         model::expect(parent.has_value() || parent.was_stopped(), "a stopped scope fails");
     }
-    model::expect(one.read() == 1 && other.read() == 1, "a frame is not destroyed once");
+    model::expect(model::is_gone(one) && model::is_gone(other), "a frame is not destroyed");
 }
 
 // --- a group that a foreign thread joins -------------------------------------------------

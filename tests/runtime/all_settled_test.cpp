@@ -137,7 +137,7 @@ TEST_SUITE("runtime/all_settled") {
     }
 
     TEST_CASE("a child that ignores the stop is waited for and keeps its value") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool(1);
         object_count objects;
         std::vector<child_script> const scripts = {{ending::value, 200, true},
                                                    {ending::stopped, 0, false}};

@@ -174,7 +174,7 @@ TEST_SUITE("runtime/first_success") {
     }
 
     TEST_CASE("a child that succeeds in spite of the parent's stop still wins") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool(1);
         object_count objects;
         weft::test::stoppable runner;
         outcome ended;

@@ -399,24 +399,29 @@ TEST_SUITE("runtime/when_all_lifetime") {
                 list.error() == std::errc::io_error && finished == 0;
         };
         CHECK(pool.block_on(failing()));
-        bool went_on = false;
-        auto stopped = [](bool& on) -> task<> {
+        // Each in a task of its own: a stop is told once.
+        auto stopped_pack = [](bool& on) -> task<> {
             std::atomic<int> finished = 0;
             auto const both =
                 co_await (when_all(sleeps_for_ever(finished), value(1)) | weft::as_result);
+            on = !both && both.error() == std::errc::operation_canceled;
+        };
+        auto stopped_row = [](bool& on) -> task<> {
+            std::atomic<int> finished = 0;
             std::vector<task<int>> row;
             row.push_back(sleeps_for_ever(finished));
             auto const list = co_await (when_all(std::move(row)) | weft::as_result);
-            on = !both && both.error() == std::errc::operation_canceled && !list &&
-                 list.error() == std::errc::operation_canceled;
+            on = !list && list.error() == std::errc::operation_canceled;
         };
-        auto limited = [&]() -> task<bool> {
-            auto const ended = co_await (weft::timeout(1ms, stopped(went_on)) | weft::as_result);
-            (void)ended;
-            co_return true;
+        auto limited = [](task<> work) -> task<> {
+            (void)co_await (weft::timeout(1ms, std::move(work)) | weft::as_result);
         };
-        CHECK(pool.block_on(limited()));
-        CHECK(went_on);
+        bool pack_went_on = false;
+        pool.block_on(limited(stopped_pack(pack_went_on)));
+        CHECK(pack_went_on);
+        bool row_went_on = false;
+        pool.block_on(limited(stopped_row(row_went_on)));
+        CHECK(row_went_on);
     }
 
     TEST_CASE("coroutines that change workers between nested joins join once each") {

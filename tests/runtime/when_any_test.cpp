@@ -165,7 +165,7 @@ TEST_SUITE("runtime/when_any") {
     }
 
     TEST_CASE("a child that ends in spite of the parent's stop still wins") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool(1);
         object_count objects;
         weft::test::stoppable runner;
         race_outcome ended;

@@ -6,6 +6,7 @@
 #include <weft/runtime/as_result.hpp>
 #include <weft/runtime/scope.hpp>
 #include <weft/runtime/sleep.hpp>
+#include <weft/runtime/stop_on.hpp>
 #include <weft/runtime/thread_pool.hpp>
 #include <weft/runtime/timeout.hpp>
 #include <weft/sync/broadcast.hpp>
@@ -505,20 +506,32 @@ TEST_SUITE("sync/channel_cancel") {
     TEST_CASE("in the result form a stop is an error and the task goes on") {
         weft::thread_pool pool(1);
         weft::channel<int> empty(0);
+        weft::channel<int> full(0);
         std::error_code received;
         std::error_code sent;
         std::error_code before;
+        auto receives = [&](std::error_code& told) -> task<> {
+            auto const value = co_await weft::as_result(empty.recv());
+            told = value.error();
+        };
+        auto sends = [&](std::error_code& told) -> task<> {
+            auto const done = co_await weft::as_result(full.send(1));
+            told = done.error();
+        };
+        weft::stop_source source;
+        auto receives_stopped = [&]() -> task<> {
+            source.request_stop();
+            co_await receives(before);
+        };
         auto work = [&]() -> task<> {
             auto body = [&](nursery& n) -> task<> {
                 n.spawn(stop_soon(n, 8));
-                auto const value = co_await weft::as_result(empty.recv());
-                received = value.error();
-                auto const done = co_await weft::as_result(empty.send(1));
-                sent = done.error();
-                auto const again = co_await weft::as_result(empty.recv());
-                before = again.error();
+                n.spawn(receives(received));
+                n.spawn(sends(sent));
+                co_return;
             };
             co_await weft::scope(body);
+            co_await weft::with_stop_token(source.token(), receives_stopped());
         };
         pool.block_on(work());
         CHECK(received == std::errc::operation_canceled);

@@ -3,6 +3,7 @@
 #include <weft/runtime/core/frame_pool.hpp>
 #include <weft/runtime/scope.hpp>
 #include <weft/runtime/sleep.hpp>
+#include <weft/runtime/stop_on.hpp>
 #include <weft/runtime/thread_pool.hpp>
 #include <weft/runtime/timeout.hpp>
 #include <weft/tests/support/any_site.hpp>
@@ -219,9 +220,13 @@ void check_stop_as_code(site_kind const& kind) {
     bool went_on = false;
     auto waits = [&]() -> task<> {
         pending = co_await site.wait_for_code();
-        before = co_await site.wait_for_code();
-        co_await site.wait();
+        (void)co_await site.wait_for_code();
         went_on = true;
+    };
+    weft::stop_source source;
+    auto waits_stopped = [&]() -> task<> {
+        source.request_stop();
+        before = co_await site.wait_for_code();
     };
     auto work = [&]() -> task<> {
         auto body = [&](weft::nursery& n) -> task<> {
@@ -230,6 +235,7 @@ void check_stop_as_code(site_kind const& kind) {
             n.request_stop();
         };
         co_await weft::scope(body);
+        co_await weft::with_stop_token(source.token(), waits_stopped());
         CHECK(pending == std::errc::operation_canceled);
         CHECK(before == std::errc::operation_canceled);
         CHECK_FALSE(went_on);

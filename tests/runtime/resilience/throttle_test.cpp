@@ -1,7 +1,7 @@
 #include <weft/runtime/resilience/throttle.hpp>
 
-#include <weft/runtime/stop_on.hpp>
 #include <weft/runtime/test_runtime.hpp>
+#include <weft/runtime/timeout.hpp>
 #include <weft/runtime/when_all.hpp>
 #include <weft/tests/support/outcome.hpp>
 #include <weft/tests/support/small_tasks.hpp>
@@ -21,7 +21,6 @@ using weft::throttle;
 using weft::throttle_options;
 using weft::detail::interval_gate;
 using weft::test::outcome_of;
-using weft::test::outcome_under;
 using weft::test::runtime;
 
 using verdict = interval_gate::verdict;
@@ -120,14 +119,12 @@ TEST_SUITE("runtime/resilience/throttle") {
         runtime rt;
         throttle policy(once_per(100ms, true));
         CHECK(rt.block_on(call_after(policy, 0ms, 1)) == 1);
-        weft::stop_source source;
-        source.request_stop();
-        auto waits = policy.run([] { return weft::test::value(2); });
-        auto watched = [](task<std::optional<int>> inner) -> task<int> {
-            auto const value = co_await std::move(inner);
+        auto limited = [](task<std::optional<int>> call) -> task<int> {
+            auto const value = co_await weft::timeout(50ms, std::move(call));
             co_return value.value_or(-1);
         };
-        CHECK(rt.block_on(outcome_under(source.token(), watched(std::move(waits)))) == "stopped");
+        auto waits = policy.run([] { return weft::test::value(2); });
+        CHECK(rt.block_on(outcome_of(limited(std::move(waits)))) == "error timed out");
         CHECK(policy.counters().stopped == 1);
     }
 }
