@@ -44,7 +44,7 @@ public:
     void keep(promise_base& body) noexcept { keep_(*this, body); }
 
 protected:
-    explicit body_outcome(keep_function keep) noexcept : keep_(keep) {}
+    explicit body_outcome(keep_function function) noexcept : keep_(function) {}
 
     ~body_outcome() = default;
 

@@ -80,9 +80,9 @@ public:
     }
 
 protected:
-    foreign_place(function ended, ask_function ask, bool takes) noexcept
+    foreign_place(function ended, ask_function function_to_ask, bool takes) noexcept
         : completion(ended)
-        , ask_(ask)
+        , ask_(function_to_ask)
         , takes_(takes) {}
 
     ~foreign_place() = default;
