@@ -173,7 +173,8 @@ TEST_SUITE("sync/stopped_frames") {
         on_pools([](place& at) -> task<> {
             auto lanes = [](place& of) -> task<> {
                 auto each = [&of](int i) { return i != 0 ? holds(of) : waits(of); };
-                co_await weft::for_each_parallel(std::vector<int>{0, 1}, 2, each);
+                std::vector<int> const both = {0, 1};
+                co_await weft::for_each_parallel(both, 2, each);
             };
             co_await stop_soon(lanes(at));
             auto hedged = [](place& of) -> task<> {

@@ -261,7 +261,8 @@ TEST_SUITE("together/select_fairness") {
             auto produce = [&]() -> task<> {
                 bool open = true;
                 while (open) {
-                    open = (co_await weft::as_result(values.send(1))).has_value();
+                    auto const sent = co_await weft::as_result(values.send(1));
+                    open = sent.has_value();
                 }
             };
             auto body = [&](nursery& n) -> task<> {
