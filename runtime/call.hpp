@@ -56,6 +56,33 @@ concept no_plain_task = !is_plain_task<std::remove_cvref_t<Work>>;
 template <class Work>
 concept becomes_task = awaitable<Work> || gives_awaitable<Work>;
 
+template <class Function, class... Arguments>
+using call_task = task<awaited_t<call_result_t<Function, Arguments...>>>;
+
+// These write the call out: what an argument is converted to lives until the await ends.
+
+template <class Function, class... Arguments>
+call_task<Function, Arguments...> call_object(Function function, Arguments... arguments) {
+    if constexpr (std::is_member_pointer_v<Function>) {
+        co_return co_await detail::invoke(function, std::move(arguments)...);
+    } else if constexpr (takes_rvalues<Function, Arguments...>) {
+        co_return co_await std::move(function)(std::move(arguments)...);
+    } else {
+        co_return co_await function(arguments...);
+    }
+}
+
+template <class Member, class Class, class Target, class... Arguments>
+call_task<Member Class::*, Target, Arguments...> call_member(Member Class::* member,
+                                                             Target target,
+                                                             Arguments... arguments) {
+    if constexpr (takes_rvalues<Member Class::*, Target, Arguments...>) {
+        co_return co_await (object_of<Class>(std::move(target)).*member)(std::move(arguments)...);
+    } else {
+        co_return co_await (object_of<Class>(target).*member)(arguments...);
+    }
+}
+
 }  // namespace detail
 
 /// Makes a task of a callable that gives something to await: `call([&] { return peer.accept(); })`.
@@ -67,19 +94,20 @@ concept becomes_task = awaitable<Work> || gives_awaitable<Work>;
 ///
 /// Thread safety: as a task.
 /// Cancellation: as the awaitable's.
-/// Lifetime: keeps the callable and the arguments until the task ends.
+/// Lifetime: keeps the callable and the arguments, and what they are converted to, until the task
+///     ends.
 /// Resumption: as the awaitable's.
 /// Complexity: one frame.
 /// Errors: what the callable throws, and the awaitable's.
 /// Example: examples/graceful_shutdown.cpp
 template <class Function, class... Arguments>
     requires detail::gives_awaitable<Function, Arguments...>
-[[nodiscard]] task<detail::awaited_t<detail::call_result_t<Function, Arguments...>>> call(
-    Function function, Arguments... arguments) {
-    if constexpr (detail::takes_rvalues<Function, Arguments...>) {
-        co_return co_await detail::invoke(std::move(function), std::move(arguments)...);
+[[nodiscard]] detail::call_task<Function, Arguments...> call(Function function,
+                                                             Arguments... arguments) {
+    if constexpr (std::is_member_function_pointer_v<Function>) {
+        return detail::call_member(function, std::move(arguments)...);
     } else {
-        co_return co_await detail::invoke(function, arguments...);
+        return detail::call_object(std::move(function), std::move(arguments)...);
     }
 }
 

@@ -57,9 +57,9 @@ task<value_list_t<T>> make_in_batches(Range range, std::size_t size, Function fu
         batch_of<Range> const batch = rest.first(size < rest.size() ? size : rest.size());
         rest = rest.subspan(batch.size());
         if constexpr (std::is_void_v<T>) {
-            co_await detail::invoke(function, batch);
+            co_await detail::callable_of(function)(batch);
         } else {
-            values.push_back(as_object<T>(co_await detail::invoke(function, batch)));
+            values.push_back(as_object<T>(co_await detail::callable_of(function)(batch)));
         }
     }
     if constexpr (!std::is_void_v<T>) {

@@ -141,11 +141,11 @@ task<> run_lane(work_source<Range>& source, item_errors& errors, Function& funct
         try {
             auto&& item = *claimed->position;
             if constexpr (std::is_void_v<typename task_of<Range, Function>::value_type>) {
-                co_await detail::invoke(function, static_cast<item_of<Range>&&>(item));
+                co_await detail::callable_of(function)(static_cast<item_of<Range>&&>(item));
                 keep(claimed->index);
             } else {
                 keep(claimed->index,
-                     co_await detail::invoke(function, static_cast<item_of<Range>&&>(item)));
+                     co_await detail::callable_of(function)(static_cast<item_of<Range>&&>(item)));
             }
         } catch (...) {
             errors.note(claimed->index, std::current_exception());

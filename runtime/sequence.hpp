@@ -64,13 +64,13 @@ template <class Range, class Function, class T>
 task<value_list_t<T>> make_in_turn(Range range, Function function) {
     if constexpr (std::is_void_v<T>) {
         for (auto&& item : range) {
-            co_await detail::invoke(function, static_cast<decltype(item)&&>(item));
+            co_await detail::callable_of(function)(static_cast<decltype(item)&&>(item));
         }
     } else {
         value_list_t<T> values;
         for (auto&& item : range) {
             values.push_back(as_object<T>(
-                co_await detail::invoke(function, static_cast<decltype(item)&&>(item))));
+                co_await detail::callable_of(function)(static_cast<decltype(item)&&>(item))));
         }
         co_return values;
     }

@@ -31,8 +31,10 @@ constexpr decltype(auto) invoke_member(Member Class::* member,
     }
 }
 
-/// Calls whatever std::is_invocable says can be called, pointers to members included. Wherever a
-/// template asks for something invocable, it calls it by this.
+/// Calls whatever std::is_invocable says can be called, pointers to members included.
+///
+/// What it converts an argument to is gone when it returns. So a call that gives something to await
+/// is not made by this but written out: see callable_of.
 template <class Function, class... Arguments>
     requires std::is_invocable_v<Function, Arguments...>
 constexpr std::invoke_result_t<Function, Arguments...> invoke(
@@ -42,6 +44,19 @@ constexpr std::invoke_result_t<Function, Arguments...> invoke(
         return invoke_member(function, static_cast<Arguments&&>(arguments)...);
     } else {
         return static_cast<Function&&>(function)(static_cast<Arguments&&>(arguments)...);
+    }
+}
+
+/// `function` as something to write the argument behind, `co_await callable_of(function)(item)`, so
+/// that what the item is converted to lives until the await ends. Refers to the function.
+template <class Function>
+[[nodiscard]] constexpr decltype(auto) callable_of(Function& function) noexcept {
+    if constexpr (std::is_member_pointer_v<Function>) {
+        return [function](auto&& target) -> decltype(auto) {
+            return detail::invoke(function, static_cast<decltype(target)&&>(target));
+        };
+    } else {
+        return (function);
     }
 }
 

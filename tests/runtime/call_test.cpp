@@ -29,6 +29,7 @@
 #include <functional>
 #include <memory>
 #include <ranges>
+#include <span>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -89,6 +90,32 @@ task<> append(std::string& to, std::string const& what) {
     to += what;
     co_return;
 }
+
+/// Made of a number by conversion; knows how many of its kind there are.
+class converted {
+public:
+    converted(int) noexcept { ++count; }
+
+    converted(std::span<int>) noexcept { ++count; }
+
+    converted(converted const&) = delete;
+
+    ~converted() { --count; }
+
+    static inline std::atomic<int> count{0};
+};
+
+task<bool> lives(converted const&) {
+    co_await weft::yield();
+    co_return converted::count > 0;
+}
+
+struct place {
+    task<bool> lives_here(converted const& what) const {
+        auto inner = lives(what);
+        co_return co_await std::move(inner);
+    }
+};
 
 /// Something to await that no header of the library knows; `Movable` or not.
 template <bool Movable>
@@ -224,6 +251,20 @@ TEST_SUITE("runtime/call") {
         CHECK(text == "a");
         weft::sync_wait(append, std::ref(text), "c");
         CHECK(text == "ac");
+    }
+
+    TEST_CASE("what an argument is converted to lives as long as the task that refers to it") {
+        weft::test::runtime rt;
+        CHECK(rt.block_on(lives, 1));
+        CHECK(rt.block_on(&place::lives_here, place(), 1));
+        CHECK(rt.block_on(rt.spawn(lives, 1)));
+        rt.block_on([]() -> task<> {
+            std::vector<int> numbers{1};
+            CHECK((co_await weft::map_parallel(numbers, 1, lives))[0]);
+            CHECK((co_await weft::sequence(numbers, lives))[0]);
+            CHECK((co_await weft::in_batches(numbers, 1, lives))[0]);
+        });
+        CHECK(converted::count == 0);
     }
 
     TEST_CASE("operations are awaited together") {
