@@ -8,6 +8,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -36,7 +37,7 @@ public:
     broadcast_state(std::size_t capacity, char const* kind)
         : kind_(kind)
         , capacity_(capacity)
-        , slots_(new std::optional<T>[capacity]) {}
+        , slots_(new std::optional<T>[checked(capacity)]) {}
 
     ~broadcast_state() {
         if (subscribers_ != 0) [[unlikely]] {
@@ -108,6 +109,13 @@ public:
     }
 
 private:
+    [[nodiscard]] static std::size_t checked(std::size_t capacity) {
+        if (capacity > ~std::size_t{0} / sizeof(std::optional<T>)) {
+            throw std::bad_array_new_length();
+        }
+        return capacity;
+    }
+
     // --- constant after construction -------------------------------------------
     char const* kind_;
     std::size_t capacity_;

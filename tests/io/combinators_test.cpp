@@ -128,22 +128,22 @@ TEST_SUITE("io/combinators") {
 
     TEST_CASE("a loop that looks at the results of its connects only ends with its runtime") {
         std::atomic<int> turns = 0;
+        auto connects = []() -> task<> {
+            silent_port const closed;
+            (void)co_await tcp_stream::connect(closed.where());
+        };
+        auto loop = [&]() -> task<> {
+            for (;;) {
+                ++turns;
+                turns.notify_all();
+                auto const s = co_await (weft::timeout(100ms, connects()) | weft::as_result);
+                if (s) {
+                    co_return;
+                }
+            }
+        };
         {
             runtime rt(with_workers(2));
-            auto connects = []() -> task<> {
-                silent_port const closed;
-                (void)co_await tcp_stream::connect(closed.where());
-            };
-            auto loop = [&]() -> task<> {
-                for (;;) {
-                    ++turns;
-                    turns.notify_all();
-                    auto const s = co_await (weft::timeout(100ms, connects()) | weft::as_result);
-                    if (s) {
-                        co_return;
-                    }
-                }
-            };
             rt.spawn(loop());
             turns.wait(0);
         }

@@ -128,7 +128,7 @@ task<> receive_all(
                         co_await weft::sleep_for(after);
                         n.request_stop();
                     };
-                    n.spawn(stop(nap));
+                    n.spawn(stop, nap);
                     co_await read_or_receive(in, numbers, got, 48h);
                     n.request_stop();
                 };
