@@ -122,10 +122,11 @@ public:
         if (objects.alive != 0) {
             book_.fail(std::to_string(objects.alive) + " values are alive at the end");
         }
-        // A thread of a pool that has gone may be on its way out still.
-        auto const end = std::chrono::steady_clock::now() + 5s;
+        // A thread of a pool that has gone may be on its way out still, with frames that are free.
+        auto const end = std::chrono::steady_clock::now() + 30s;
         while (frame_pool::live_frames() != frames_ && std::chrono::steady_clock::now() < end) {
-            std::this_thread::yield();
+            std::unique_lock lock(mutex_);
+            (void)nobody_.wait_for(lock, 1ms);  // the depot's lock is free meanwhile
         }
         if (std::size_t const now = frame_pool::live_frames(); now != frames_) {
             book_.fail(std::to_string(now) + " frames are alive at the end, " +
@@ -141,6 +142,8 @@ private:
     account& book_;
     std::size_t fds_;
     std::size_t frames_ = frame_pool::live_frames();
+    std::mutex mutex_;
+    std::condition_variable nobody_;
 };
 
 std::vector<ending> run_once(program const& what, unsigned workers, account& book) {
