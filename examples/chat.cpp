@@ -10,7 +10,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 namespace {
@@ -44,7 +43,7 @@ weft::task<> listen(weft::tcp_stream& peer, chat_room& room) {
     std::string text;
     while (std::size_t const count = co_await peer.read_some(data)) {
         text.append(data.data(), count);
-        if (text.size() > 256 * 1024) {
+        if (text.size() > std::size_t{256} * 1024) {
             co_return;  // a line without an end
         }
         for (std::size_t end = 0; (end = text.find('\n')) != std::string::npos;) {
@@ -55,11 +54,12 @@ weft::task<> listen(weft::tcp_stream& peer, chat_room& room) {
 }
 
 // Whichever ends first, listening or speaking, ends the session; so does a broken connection.
+weft::task<> converse(weft::tcp_stream& peer, chat_room& room) {
+    (void)co_await weft::select(listen(peer, room), speak(peer, room.said.subscribe(), room));
+}
+
 weft::task<> serve(weft::tcp_stream peer, chat_room& room) {
-    try {
-        (void)co_await weft::select(listen(peer, room), speak(peer, room.said.subscribe(), room));
-    } catch (std::system_error const&) {
-    }
+    (void)co_await (converse(peer, room) | weft::as_result);
 }
 
 weft::task<> accept_clients(weft::tcp_listener& listener, chat_room& room) {

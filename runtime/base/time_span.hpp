@@ -85,9 +85,11 @@ private:
             long double const exact = static_cast<long double>(count) *
                                       static_cast<long double>(ratio.numerator) /
                                       static_cast<long double>(ratio.denominator);
-            return exact < static_cast<long double>(longest)
-                       ? static_cast<std::uint64_t>(exact + 0.5L)
-                       : longest;
+            if (exact >= static_cast<long double>(longest)) {
+                return longest;
+            }
+            auto const whole = static_cast<std::uint64_t>(exact);
+            return exact - static_cast<long double>(whole) < 0.5L ? whole : whole + 1;
         }
     }
 
