@@ -40,7 +40,9 @@
 //    as in the kernel even while enter fails, because a later enter hands it over.
 // I2 Postponed operations start in the order in which they came, and no newer one overtakes them.
 // I3 The operation's own completion decides its outcome. What the cancellation answers (0, -ENOENT,
-//    -EALREADY) only tells that it has left the kernel.
+//    -EALREADY) only tells that it has left the kernel. One that has found nothing (-ENOENT), while
+//    the operation's completion has not come, met it between two parts of a transfer, where the
+//    kernel does not look: it is asked again, since the next part may wait for ever.
 // I4 Before the owner blocks, the wake-up descriptor is watched. The watch is level-triggered when
 //    it is armed and edge-triggered afterwards, so that a write is seen whether it comes before or
 //    after.
@@ -454,7 +456,7 @@ void uring_driver::take_answer(std::uint64_t user_data, int result, unsigned fla
             on_answer(operation_of(user_data), result, flags);
             break;
         case tag::cancellation:
-            on_cancel_answer(operation_of(user_data));
+            on_cancel_answer(operation_of(user_data), result);
             break;
         case tag::wake:
             woken_ = true;
@@ -514,12 +516,15 @@ void uring_driver::on_answer(io_op& op, int result, unsigned flags) noexcept {
     }
 }
 
-/// keeps I3: the answer itself says nothing about the operation.
-void uring_driver::on_cancel_answer(io_op& op) noexcept {
+/// keeps I3
+void uring_driver::on_cancel_answer(io_op& op, int result) noexcept {
     WEFT_ASSERT(op.in_kernel != 0, "an answer for a cancellation that is not in the kernel");
     --op.in_kernel;
     if (op.in_kernel == 0) {
         finish(op);
+    } else if (result == -ENOENT && !submit_cancel(op)) {
+        ++statistics_.postponed;
+        postponed_cancels_.push_back(op);
     }
 }
 

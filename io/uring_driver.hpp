@@ -98,7 +98,7 @@ private:
     void take_answer(std::uint64_t user_data, int result, unsigned flags) noexcept;
     void on_watch(watch& watched, int result, unsigned flags) noexcept;
     void on_answer(io_op& op, int result, unsigned flags) noexcept;
-    void on_cancel_answer(io_op& op) noexcept;
+    void on_cancel_answer(io_op& op, int result) noexcept;
     void finish(io_op& op) noexcept;
 
     // --- constant after construction -------------------------------------------

@@ -436,6 +436,26 @@ task<> wait_and_count(wait_site& site, wait_kind kind, wait_form form, std::atom
     ++ended;
 }
 
+task<> send_a_part(weft::tcp_stream& to) {
+    std::vector<unsigned char> const part(350'001);
+    co_await to.write_all(part);
+    co_await weft::sleep_for(24h);
+}
+
+task<> read_a_lot(weft::tcp_stream& from) {
+    std::vector<unsigned char> whole(1'400'003);
+    co_await from.read_exact(whole);
+}
+
+task<> transfer_a_part() {
+    weft::tcp_listener listener(weft::address::loopback_v4(0));
+    weft::tcp_stream near = co_await weft::tcp_stream::connect(listener.local_address());
+    weft::tcp_stream far = co_await listener.accept();
+    auto sending = send_a_part(far);
+    auto reading = read_a_lot(near);
+    (void)co_await weft::when_all(std::move(sending), std::move(reading));
+}
+
 }  // namespace
 
 TEST_SUITE("io/tcp_cancel") {
@@ -515,6 +535,22 @@ TEST_SUITE("io/tcp_cancel") {
             auto const round = [](race& each) { each.run_round_on_worker(); };
             (void)run_races(1, 20, random, round);
         });
+    }
+
+    TEST_CASE("a stop that comes between two parts of a long read ends it") {
+        weft::runtime rt(with_workers(1));
+        for (int round = 0; round < 600; ++round) {
+            auto const transfer = rt.spawn(transfer_a_part());
+            auto const delay = std::chrono::microseconds(round * 7 % 1200);
+            auto const stop_at = std::chrono::steady_clock::now() + delay;
+            while (std::chrono::steady_clock::now() < stop_at) {
+            }
+            transfer.request_stop();
+            while (!transfer.done()) {
+                std::this_thread::yield();
+            }
+        }
+        CHECK(rt.operations_in_flight() == 0);
     }
 
     TEST_CASE("destroying the runtime ends every wait") {
