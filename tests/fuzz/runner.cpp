@@ -122,15 +122,8 @@ public:
         if (objects.alive != 0) {
             book_.fail(std::to_string(objects.alive) + " values are alive at the end");
         }
-        // A thread of a pool that has gone may be on its way out still, with frames that are free.
-        auto const end = std::chrono::steady_clock::now() + 30s;
-        while (frame_pool::live_frames() != frames_ && std::chrono::steady_clock::now() < end) {
-            std::unique_lock lock(mutex_);
-            (void)nobody_.wait_for(lock, 1ms);  // the depot's lock is free meanwhile
-        }
-        if (std::size_t const now = frame_pool::live_frames(); now != frames_) {
-            book_.fail(std::to_string(now) + " frames are alive at the end, " +
-                       std::to_string(frames_) + " before");
+        if (std::size_t const left = frames_left(); left != 0) {
+            book_.fail(std::to_string(left) + " frames are alive at the end");
         }
         if (std::size_t const now = test::fd_count(); now != fds_) {
             book_.fail(std::to_string(now) + " descriptors are open at the end, " +
@@ -139,11 +132,23 @@ public:
     }
 
 private:
+    /// Between two programs there are none. A thread of a pool that has gone may be on its way out
+    /// still, and hand over free ones meanwhile.
+    static std::size_t frames_left() {
+        std::mutex mutex;
+        std::condition_variable nobody;
+        auto const end = std::chrono::steady_clock::now() + 30s;
+        std::size_t left = frame_pool::live_frames();
+        while (left != 0 && std::chrono::steady_clock::now() < end) {
+            std::unique_lock lock(mutex);
+            (void)nobody.wait_for(lock, 1ms);
+            left = frame_pool::live_frames();
+        }
+        return left;
+    }
+
     account& book_;
     std::size_t fds_;
-    std::size_t frames_ = frame_pool::live_frames();
-    std::mutex mutex_;
-    std::condition_variable nobody_;
 };
 
 std::vector<ending> run_once(program const& what, unsigned workers, account& book) {
