@@ -1,8 +1,8 @@
 // Asks two replicas where one is slow: a second request goes out when the first has no answer in
 // time, the first answer wins, and the other request is stopped. Run: hedged_request
 
+#include <weft/runtime/join/when_any.hpp>
 #include <weft/runtime/resilience/hedge.hpp>
-#include <weft/runtime/when_any.hpp>
 #include <weft/weft.hpp>
 
 #include <atomic>

@@ -2,9 +2,9 @@
 // answers: what can be had arrives, and the errors are told.
 // Run: parallel_fetch
 
-#include <weft/runtime/first_success.hpp>
-#include <weft/runtime/map_parallel.hpp>
-#include <weft/runtime/when_any.hpp>
+#include <weft/runtime/join/first_success.hpp>
+#include <weft/runtime/join/when_any.hpp>
+#include <weft/runtime/ranges/map_parallel.hpp>
 #include <weft/weft.hpp>
 
 #include <chrono>

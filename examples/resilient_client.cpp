@@ -1,13 +1,13 @@
 // A client that lives with a server that is not always well: pauses between attempts, a limit for
 // each, a breaker that stops asking, and an answer of its own in the end. Run: resilient_client
 
+#include <weft/runtime/join/when_any.hpp>
 #include <weft/runtime/resilience/bulkhead.hpp>
 #include <weft/runtime/resilience/circuit_breaker.hpp>
 #include <weft/runtime/resilience/fallback.hpp>
 #include <weft/runtime/resilience/pipeline.hpp>
 #include <weft/runtime/resilience/retry.hpp>
 #include <weft/runtime/resilience/time_limit.hpp>
-#include <weft/runtime/when_any.hpp>
 #include <weft/weft.hpp>
 
 #include <chrono>

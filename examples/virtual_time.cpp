@@ -1,13 +1,13 @@
 // How to test code that waits: the same policies as in a server, on a runtime whose time is
 // virtual. Hours pass in no time, and every run prints the same. Run: virtual_time
 
+#include <weft/runtime/join/when_all.hpp>
 #include <weft/runtime/resilience/debounce.hpp>
 #include <weft/runtime/resilience/rate_limiter.hpp>
 #include <weft/runtime/resilience/single_flight.hpp>
 #include <weft/runtime/resilience/throttle.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/test_runtime.hpp>
-#include <weft/runtime/when_all.hpp>
+#include <weft/runtime/testing/test_runtime.hpp>
+#include <weft/runtime/time/sleep.hpp>
 
 #include <chrono>
 #include <cstdio>

@@ -1,9 +1,9 @@
 #include <weft/io/runtime.hpp>
 
-#include <weft/io/epoll_driver.hpp>
-#include <weft/io/uring_driver.hpp>
-#include <weft/runtime/base/stderr_line.hpp>
-#include <weft/runtime/thread_pool.hpp>
+#include <weft/io/driver/epoll_driver.hpp>
+#include <weft/io/driver/uring_driver.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
+#include <weft/runtime/values/stderr_line.hpp>
 
 #include <cerrno>
 #include <charconv>

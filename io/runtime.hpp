@@ -1,6 +1,6 @@
 #pragma once
 
-#include <weft/runtime/runtime_base.hpp>
+#include <weft/runtime/pool/runtime_base.hpp>
 
 #include <string>
 

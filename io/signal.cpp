@@ -1,7 +1,7 @@
 #include <weft/io/signal.hpp>
 
-#include <weft/io/transfer.hpp>
-#include <weft/runtime/this_task.hpp>
+#include <weft/io/net/detail/transfer.hpp>
+#include <weft/runtime/scope/this_task.hpp>
 
 #include <cerrno>
 #include <system_error>

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <weft/io/socket_state.hpp>
-#include <weft/runtime/base/result.hpp>
-#include <weft/runtime/task.hpp>
+#include <weft/io/op/socket_state.hpp>
+#include <weft/runtime/task/task.hpp>
+#include <weft/runtime/values/result.hpp>
 
 #include <initializer_list>
 #include <system_error>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <weft/sync/select_branch.hpp>
+#include <weft/sync/wait/select_branch.hpp>
 
 #include <concepts>
 #include <coroutine>

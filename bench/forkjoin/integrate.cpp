@@ -4,8 +4,8 @@
 #include <weft/bench/forkjoin/problems/integrate.hpp>
 
 #include <weft/bench/forkjoin/harness.hpp>
-#include <weft/runtime/thread_pool.hpp>
-#include <weft/runtime/when_all.hpp>
+#include <weft/runtime/join/when_all.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
 
 namespace {
 

@@ -5,8 +5,8 @@
 #include <weft/bench/forkjoin/problems/matmul.hpp>
 
 #include <weft/bench/forkjoin/harness.hpp>
-#include <weft/runtime/thread_pool.hpp>
-#include <weft/runtime/when_all.hpp>
+#include <weft/runtime/join/when_all.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
 
 #include <cstddef>
 

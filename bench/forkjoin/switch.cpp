@@ -5,9 +5,9 @@
 // --size is the number of times that each task gives way; each is a switch.
 
 #include <weft/bench/forkjoin/harness.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/thread_pool.hpp>
-#include <weft/runtime/when_all.hpp>
+#include <weft/runtime/join/when_all.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
+#include <weft/runtime/time/sleep.hpp>
 
 #include <cstdint>
 #include <numeric>

@@ -11,8 +11,8 @@
 
 #include <weft/bench/forkjoin/harness.hpp>
 #include <weft/io/runtime.hpp>
-#include <weft/runtime/thread_pool.hpp>
-#include <weft/runtime/when_all.hpp>
+#include <weft/runtime/join/when_all.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
 
 #include <algorithm>
 #include <atomic>

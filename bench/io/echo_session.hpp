@@ -4,10 +4,10 @@
 /// buffer of the hand-written ones.
 
 #include <weft/bench/baseline/options.hpp>
-#include <weft/io/tcp.hpp>
-#include <weft/runtime/as_result.hpp>
-#include <weft/runtime/runtime_base.hpp>
-#include <weft/runtime/task.hpp>
+#include <weft/io/net/tcp.hpp>
+#include <weft/runtime/pool/runtime_base.hpp>
+#include <weft/runtime/task/as_result.hpp>
+#include <weft/runtime/task/task.hpp>
 
 #include <array>
 #include <cstddef>

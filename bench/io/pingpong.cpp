@@ -9,7 +9,7 @@
 
 #include <weft/bench/io/echo_session.hpp>
 #include <weft/io/runtime.hpp>
-#include <weft/runtime/scope.hpp>
+#include <weft/runtime/scope/scope.hpp>
 
 #include <cstddef>
 #include <utility>

@@ -4,8 +4,8 @@
 
 #include <weft/bench/baseline/blocking_calls.hpp>
 #include <weft/io/runtime.hpp>
-#include <weft/runtime/blocking.hpp>
-#include <weft/runtime/map_reduce.hpp>
+#include <weft/runtime/pool/blocking.hpp>
+#include <weft/runtime/ranges/map_reduce.hpp>
 
 #include <cstdint>
 #include <string>

@@ -5,8 +5,8 @@
 
 #include <weft/bench/baseline/blocking_calls.hpp>
 #include <weft/io/runtime.hpp>
-#include <weft/runtime/blocking.hpp>
-#include <weft/runtime/for_each.hpp>
+#include <weft/runtime/pool/blocking.hpp>
+#include <weft/runtime/ranges/for_each.hpp>
 
 #include <barrier>
 #include <cstddef>

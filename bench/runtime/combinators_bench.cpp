@@ -3,15 +3,15 @@
 // Excluded: I/O, parking, anything that leaves the worker. Would invalidate it: the compiler
 // eliding frames (checked: the child is not inlinable), a second worker.
 
-#include <weft/runtime/all_settled.hpp>
-#include <weft/runtime/as_completed.hpp>
-#include <weft/runtime/first_success.hpp>
-#include <weft/runtime/for_each.hpp>
-#include <weft/runtime/map_parallel.hpp>
-#include <weft/runtime/map_reduce.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/thread_pool.hpp>
-#include <weft/runtime/when_any.hpp>
+#include <weft/runtime/join/all_settled.hpp>
+#include <weft/runtime/join/as_completed.hpp>
+#include <weft/runtime/join/first_success.hpp>
+#include <weft/runtime/join/when_any.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
+#include <weft/runtime/ranges/for_each.hpp>
+#include <weft/runtime/ranges/map_parallel.hpp>
+#include <weft/runtime/ranges/map_reduce.hpp>
+#include <weft/runtime/time/sleep.hpp>
 
 #include <benchmark/benchmark.h>
 

@@ -2,10 +2,10 @@
 // sleeping children cost? Excluded: I/O. Would invalidate it: a second worker in the first three,
 // whose hand-over would be measured then.
 
-#include <weft/runtime/scope.hpp>
+#include <weft/runtime/scope/scope.hpp>
 
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/thread_pool.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
+#include <weft/runtime/time/sleep.hpp>
 
 #include <benchmark/benchmark.h>
 

@@ -4,9 +4,9 @@
 //
 // Usage: sleepers [TASKS] [WORKERS]. Prints one figure a line.
 
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/thread_pool.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/time/sleep.hpp>
 
 #include <atomic>
 #include <chrono>

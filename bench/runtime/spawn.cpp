@@ -6,8 +6,8 @@
 // Usage: spawn [TASKS] [WORKERS] [ROUNDS]. Prints one figure a line; processor time is that of the
 // whole process, and says more on a busy machine.
 
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/thread_pool.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
+#include <weft/runtime/scope/scope.hpp>
 
 #include <algorithm>
 #include <atomic>

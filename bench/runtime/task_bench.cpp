@@ -3,13 +3,13 @@
 // Excluded: I/O, parking, anything that leaves the worker. Would invalidate it: the compiler
 // eliding frames (checked: the child is not inlinable), a second worker.
 
-#include <weft/runtime/call.hpp>
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/stop_on.hpp>
-#include <weft/runtime/thread_pool.hpp>
-#include <weft/runtime/timeout.hpp>
-#include <weft/runtime/when_all.hpp>
+#include <weft/runtime/join/when_all.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/scope/stop_on.hpp>
+#include <weft/runtime/task/call.hpp>
+#include <weft/runtime/time/sleep.hpp>
+#include <weft/runtime/time/timeout.hpp>
 
 #include <benchmark/benchmark.h>
 

@@ -4,10 +4,10 @@
 // other load, since a waiting worker gives its processor away; with two workers, a machine whose
 // two processors share one core.
 
-#include <weft/sync/channel.hpp>
+#include <weft/sync/channels/channel.hpp>
 
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/thread_pool.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
+#include <weft/runtime/scope/scope.hpp>
 #include <weft/sync/select.hpp>
 
 #include <benchmark/benchmark.h>

@@ -5,9 +5,9 @@
 // instruction here.
 
 #include <weft/bench/forkjoin/harness.hpp>
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/thread_pool.hpp>
-#include <weft/sync/channel.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/sync/channels/channel.hpp>
 
 #include <atomic>
 #include <cstdint>

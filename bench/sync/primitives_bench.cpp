@@ -3,15 +3,15 @@
 // where the name says one, the compiler seeing through the loop (the answers are checked), for the
 // contended cases a machine that is busy otherwise.
 
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/thread_pool.hpp>
-#include <weft/sync/event.hpp>
-#include <weft/sync/latch.hpp>
-#include <weft/sync/mutex.hpp>
-#include <weft/sync/once.hpp>
-#include <weft/sync/semaphore.hpp>
-#include <weft/sync/shared_mutex.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/time/sleep.hpp>
+#include <weft/sync/locks/event.hpp>
+#include <weft/sync/locks/latch.hpp>
+#include <weft/sync/locks/mutex.hpp>
+#include <weft/sync/locks/once.hpp>
+#include <weft/sync/locks/semaphore.hpp>
+#include <weft/sync/locks/shared_mutex.hpp>
 
 #include <benchmark/benchmark.h>
 

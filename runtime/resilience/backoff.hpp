@@ -2,8 +2,8 @@
 
 /// How long to wait between attempts.
 
-#include <weft/runtime/resilience/random_source.hpp>
-#include <weft/runtime/sleep.hpp>
+#include <weft/runtime/resilience/detail/random_source.hpp>
+#include <weft/runtime/time/sleep.hpp>
 
 #include <cstdint>
 

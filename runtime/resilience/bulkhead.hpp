@@ -3,7 +3,7 @@
 /// Bounds how much of one kind of work runs, and how much of it waits.
 
 #include <weft/runtime/base/argument.hpp>
-#include <weft/runtime/resilience/permit_queue.hpp>
+#include <weft/runtime/resilience/detail/permit_queue.hpp>
 #include <weft/runtime/resilience/policy.hpp>
 
 #include <cstddef>

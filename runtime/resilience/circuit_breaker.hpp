@@ -3,10 +3,10 @@
 /// Keeps work from a service that fails.
 
 #include <weft/runtime/base/mutex.hpp>
-#include <weft/runtime/pass_stop.hpp>
-#include <weft/runtime/resilience/attempt.hpp>
-#include <weft/runtime/resilience/circuit.hpp>
+#include <weft/runtime/resilience/detail/attempt.hpp>
+#include <weft/runtime/resilience/detail/circuit.hpp>
 #include <weft/runtime/resilience/policy.hpp>
+#include <weft/runtime/sched/pass_stop.hpp>
 
 #include <cstdint>
 

@@ -3,7 +3,7 @@
 /// Other ways to a result, for when the first one fails.
 
 #include <weft/runtime/base/mutex.hpp>
-#include <weft/runtime/resilience/attempt.hpp>
+#include <weft/runtime/resilience/detail/attempt.hpp>
 #include <weft/runtime/resilience/policy.hpp>
 
 #include <concepts>

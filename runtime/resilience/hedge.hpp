@@ -15,12 +15,12 @@
 /// I1 The call is decided once; what decided it is its result, whatever stop comes meanwhile.
 /// I2 The result is kept before the lane ends, and read after the scope has joined every lane.
 
-#include <weft/runtime/resilience/attempt.hpp>
-#include <weft/runtime/resilience/kept_value.hpp>
-#include <weft/runtime/resilience/latency_window.hpp>
+#include <weft/runtime/resilience/detail/attempt.hpp>
+#include <weft/runtime/resilience/detail/kept_value.hpp>
+#include <weft/runtime/resilience/detail/latency_window.hpp>
 #include <weft/runtime/resilience/policy.hpp>
 #include <weft/runtime/resilience/retry_budget.hpp>
-#include <weft/runtime/scope.hpp>
+#include <weft/runtime/scope/scope.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -2,7 +2,7 @@
 
 /// Policies in a stated order.
 
-#include <weft/runtime/join_values.hpp>
+#include <weft/runtime/join/detail/join_values.hpp>
 #include <weft/runtime/resilience/policy.hpp>
 
 #include <concepts>

@@ -7,9 +7,9 @@
 /// that is told the time and the random numbers; around it stands a template, `run(factory)`, which
 /// reads the clock of the worker and awaits the tasks that the factory gives.
 
-#include <weft/runtime/base/error.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/task.hpp>
+#include <weft/runtime/task/task.hpp>
+#include <weft/runtime/time/sleep.hpp>
+#include <weft/runtime/values/error.hpp>
 
 #include <concepts>
 #include <exception>

@@ -14,11 +14,11 @@
 /// I2 Nobody starts past a call that waits: starts are in the order of the calls.
 
 #include <weft/runtime/base/mutex.hpp>
-#include <weft/runtime/pass_stop.hpp>
-#include <weft/runtime/resilience/permit_queue.hpp>
+#include <weft/runtime/resilience/detail/permit_queue.hpp>
+#include <weft/runtime/resilience/detail/rate_schedule.hpp>
 #include <weft/runtime/resilience/policy.hpp>
-#include <weft/runtime/resilience/rate_schedule.hpp>
-#include <weft/runtime/this_task.hpp>
+#include <weft/runtime/sched/pass_stop.hpp>
+#include <weft/runtime/scope/this_task.hpp>
 
 #include <cstddef>
 #include <cstdint>

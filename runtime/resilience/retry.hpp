@@ -2,11 +2,11 @@
 
 /// Attempts that follow one another until one succeeds.
 
-#include <weft/runtime/resilience/attempt.hpp>
 #include <weft/runtime/resilience/backoff.hpp>
+#include <weft/runtime/resilience/detail/attempt.hpp>
 #include <weft/runtime/resilience/policy.hpp>
 #include <weft/runtime/resilience/retry_budget.hpp>
-#include <weft/runtime/this_task.hpp>
+#include <weft/runtime/scope/this_task.hpp>
 
 #include <concepts>
 #include <cstdint>

@@ -2,12 +2,12 @@
 
 /// Equal work that several callers want at once is done once.
 
-#include <weft/runtime/resilience/flight.hpp>
-#include <weft/runtime/resilience/kept_value.hpp>
+#include <weft/runtime/pool/runtime_base.hpp>
+#include <weft/runtime/resilience/detail/flight.hpp>
+#include <weft/runtime/resilience/detail/kept_value.hpp>
 #include <weft/runtime/resilience/policy.hpp>
-#include <weft/runtime/runtime_base.hpp>
-#include <weft/runtime/stop_on.hpp>
-#include <weft/runtime/this_task.hpp>
+#include <weft/runtime/scope/stop_on.hpp>
+#include <weft/runtime/scope/this_task.hpp>
 
 #include <concepts>
 #include <type_traits>

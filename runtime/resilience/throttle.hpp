@@ -3,8 +3,8 @@
 /// Work that starts at most once per interval; calls in between are skipped.
 
 #include <weft/runtime/base/mutex.hpp>
-#include <weft/runtime/pass_stop.hpp>
 #include <weft/runtime/resilience/policy.hpp>
+#include <weft/runtime/sched/pass_stop.hpp>
 
 #include <cstdint>
 #include <type_traits>

@@ -3,9 +3,9 @@
 /// A time limit as a policy: one per attempt where it stands below a retry.
 
 #include <weft/runtime/base/mutex.hpp>
-#include <weft/runtime/resilience/attempt.hpp>
+#include <weft/runtime/resilience/detail/attempt.hpp>
 #include <weft/runtime/resilience/policy.hpp>
-#include <weft/runtime/timeout.hpp>
+#include <weft/runtime/time/timeout.hpp>
 
 #include <cstdint>
 

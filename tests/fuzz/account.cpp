@@ -1,6 +1,6 @@
 #include <weft/tests/fuzz/account.hpp>
 
-#include <weft/runtime/worker.hpp>
+#include <weft/runtime/sched/worker.hpp>
 
 #include <algorithm>
 #include <utility>

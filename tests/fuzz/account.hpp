@@ -2,8 +2,8 @@
 
 /// What one run of a program is held to, and what was seen of it.
 
-#include <weft/runtime/core/stop_token.hpp>
-#include <weft/runtime/sleep.hpp>
+#include <weft/runtime/stop/stop_token.hpp>
+#include <weft/runtime/time/sleep.hpp>
 #include <weft/tests/fuzz/outcome.hpp>
 #include <weft/tests/fuzz/program.hpp>
 

@@ -1,11 +1,11 @@
 // Joins: nodes whose children run one after the other, or beside each other.
 
-#include <weft/runtime/all_settled.hpp>
-#include <weft/runtime/as_completed.hpp>
-#include <weft/runtime/first_success.hpp>
-#include <weft/runtime/sequence.hpp>
-#include <weft/runtime/when_all.hpp>
-#include <weft/runtime/when_any.hpp>
+#include <weft/runtime/join/all_settled.hpp>
+#include <weft/runtime/join/as_completed.hpp>
+#include <weft/runtime/join/first_success.hpp>
+#include <weft/runtime/join/when_all.hpp>
+#include <weft/runtime/join/when_any.hpp>
+#include <weft/runtime/ranges/sequence.hpp>
 #include <weft/tests/fuzz/world.hpp>
 
 #include <utility>

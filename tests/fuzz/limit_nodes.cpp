@@ -1,14 +1,14 @@
 // What surrounds one task: limits, tokens, shields, clean-ups, and results instead of ends.
 
-#include <weft/runtime/all_settled.hpp>
-#include <weft/runtime/cancel_after.hpp>
-#include <weft/runtime/finally.hpp>
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/shielded.hpp>
-#include <weft/runtime/stop_on.hpp>
-#include <weft/runtime/timeout.hpp>
-#include <weft/runtime/when_all.hpp>
-#include <weft/runtime/when_any.hpp>
+#include <weft/runtime/join/all_settled.hpp>
+#include <weft/runtime/join/when_all.hpp>
+#include <weft/runtime/join/when_any.hpp>
+#include <weft/runtime/scope/cancel_after.hpp>
+#include <weft/runtime/scope/finally.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/scope/shielded.hpp>
+#include <weft/runtime/scope/stop_on.hpp>
+#include <weft/runtime/time/timeout.hpp>
 #include <weft/tests/fuzz/world.hpp>
 
 #include <utility>

@@ -1,7 +1,7 @@
 #include <weft/tests/fuzz/outcome.hpp>
 
-#include <weft/runtime/base/error.hpp>
-#include <weft/runtime/exception_group.hpp>
+#include <weft/runtime/task/exception_group.hpp>
+#include <weft/runtime/values/error.hpp>
 
 #include <cstdlib>
 #include <stdexcept>

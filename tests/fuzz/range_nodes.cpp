@@ -1,9 +1,9 @@
 // Ranges of work, with a limit on what runs at once.
 
-#include <weft/runtime/for_each.hpp>
-#include <weft/runtime/in_batches.hpp>
-#include <weft/runtime/map_parallel.hpp>
-#include <weft/runtime/map_reduce.hpp>
+#include <weft/runtime/ranges/for_each.hpp>
+#include <weft/runtime/ranges/in_batches.hpp>
+#include <weft/runtime/ranges/map_parallel.hpp>
+#include <weft/runtime/ranges/map_reduce.hpp>
 #include <weft/tests/fuzz/world.hpp>
 
 #include <numeric>

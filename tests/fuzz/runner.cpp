@@ -1,10 +1,10 @@
 #include <weft/tests/fuzz/runner.hpp>
 
 #include <weft/runtime/core/frame_pool.hpp>
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/stop_on.hpp>
-#include <weft/runtime/test_runtime.hpp>
-#include <weft/runtime/thread_pool.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/scope/stop_on.hpp>
+#include <weft/runtime/testing/test_runtime.hpp>
 #include <weft/tests/fuzz/reference.hpp>
 #include <weft/tests/fuzz/watchdog.hpp>
 #include <weft/tests/fuzz/world.hpp>

@@ -1,7 +1,7 @@
 // Scopes, and the ways to stop them.
 
-#include <weft/runtime/cancel_after.hpp>
-#include <weft/runtime/scope.hpp>
+#include <weft/runtime/scope/cancel_after.hpp>
+#include <weft/runtime/scope/scope.hpp>
 #include <weft/tests/fuzz/world.hpp>
 
 #include <atomic>

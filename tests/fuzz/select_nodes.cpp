@@ -1,6 +1,6 @@
 // Selects over branches of every sort.
 
-#include <weft/runtime/scope.hpp>
+#include <weft/runtime/scope/scope.hpp>
 #include <weft/sync/select.hpp>
 #include <weft/tests/fuzz/world.hpp>
 

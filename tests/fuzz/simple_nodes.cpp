@@ -1,6 +1,6 @@
 // Leaves that end by themselves.
 
-#include <weft/runtime/this_task.hpp>
+#include <weft/runtime/scope/this_task.hpp>
 #include <weft/tests/fuzz/world.hpp>
 
 #include <stdexcept>

@@ -1,6 +1,6 @@
 // Leaves on loopback connections.
 
-#include <weft/runtime/when_all.hpp>
+#include <weft/runtime/join/when_all.hpp>
 #include <weft/sync/select.hpp>
 #include <weft/tests/fuzz/world.hpp>
 

@@ -1,7 +1,7 @@
 // Broadcasts, watches, oneshots, and channels in halves.
 
-#include <weft/runtime/when_all.hpp>
-#include <weft/sync/oneshot.hpp>
+#include <weft/runtime/join/when_all.hpp>
+#include <weft/sync/channels/oneshot.hpp>
 #include <weft/tests/fuzz/world.hpp>
 
 #include <utility>

@@ -2,28 +2,28 @@
 
 /// What the nodes of one program share, and the coroutines that run them.
 
-#include <weft/io/tcp.hpp>
-#include <weft/runtime/blocking.hpp>
+#include <weft/io/net/tcp.hpp>
+#include <weft/runtime/pool/blocking.hpp>
 #include <weft/runtime/resilience/bulkhead.hpp>
 #include <weft/runtime/resilience/circuit_breaker.hpp>
 #include <weft/runtime/resilience/debounce.hpp>
 #include <weft/runtime/resilience/rate_limiter.hpp>
 #include <weft/runtime/resilience/single_flight.hpp>
 #include <weft/runtime/resilience/throttle.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/task.hpp>
-#include <weft/sync/barrier.hpp>
-#include <weft/sync/broadcast.hpp>
-#include <weft/sync/channel.hpp>
-#include <weft/sync/condition.hpp>
-#include <weft/sync/event.hpp>
-#include <weft/sync/latch.hpp>
-#include <weft/sync/mutex.hpp>
-#include <weft/sync/once.hpp>
-#include <weft/sync/priority_channel.hpp>
-#include <weft/sync/semaphore.hpp>
-#include <weft/sync/shared_mutex.hpp>
-#include <weft/sync/watch.hpp>
+#include <weft/runtime/task/task.hpp>
+#include <weft/runtime/time/sleep.hpp>
+#include <weft/sync/channels/broadcast.hpp>
+#include <weft/sync/channels/channel.hpp>
+#include <weft/sync/channels/priority_channel.hpp>
+#include <weft/sync/channels/watch.hpp>
+#include <weft/sync/locks/barrier.hpp>
+#include <weft/sync/locks/condition.hpp>
+#include <weft/sync/locks/event.hpp>
+#include <weft/sync/locks/latch.hpp>
+#include <weft/sync/locks/mutex.hpp>
+#include <weft/sync/locks/once.hpp>
+#include <weft/sync/locks/semaphore.hpp>
+#include <weft/sync/locks/shared_mutex.hpp>
 #include <weft/tests/fuzz/account.hpp>
 #include <weft/tests/fuzz/program.hpp>
 #include <weft/tests/support/counted.hpp>

@@ -5,8 +5,8 @@
 // WEFT_MATRIX_ROUNDS says how many rounds each race has.
 
 #include <weft/io/runtime.hpp>
-#include <weft/runtime/settle.hpp>
-#include <weft/runtime/thread_pool.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
+#include <weft/runtime/task/detail/settle.hpp>
 #include <weft/tests/support/await_subject.hpp>
 #include <weft/tests/support/combinator_subjects.hpp>
 #include <weft/tests/support/endings.hpp>

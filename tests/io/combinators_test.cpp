@@ -1,15 +1,15 @@
 // The combinators of runtime/ around operations of the kernel: losers give up what they wait for,
 // and lose nothing that had arrived.
 
+#include <weft/io/net/tcp.hpp>
 #include <weft/io/runtime.hpp>
-#include <weft/io/tcp.hpp>
-#include <weft/runtime/all_settled.hpp>
-#include <weft/runtime/as_completed.hpp>
-#include <weft/runtime/call.hpp>
-#include <weft/runtime/first_success.hpp>
-#include <weft/runtime/map_parallel.hpp>
-#include <weft/runtime/timeout.hpp>
-#include <weft/runtime/when_any.hpp>
+#include <weft/runtime/join/all_settled.hpp>
+#include <weft/runtime/join/as_completed.hpp>
+#include <weft/runtime/join/first_success.hpp>
+#include <weft/runtime/join/when_any.hpp>
+#include <weft/runtime/ranges/map_parallel.hpp>
+#include <weft/runtime/task/call.hpp>
+#include <weft/runtime/time/timeout.hpp>
 #include <weft/tests/support/fd_count.hpp>
 #include <weft/tests/support/io_fixture.hpp>
 #include <weft/tests/support/seed.hpp>

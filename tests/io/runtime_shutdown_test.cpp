@@ -1,6 +1,6 @@
+#include <weft/io/net/tcp.hpp>
 #include <weft/io/runtime.hpp>
-#include <weft/io/tcp.hpp>
-#include <weft/runtime/base/stderr_line.hpp>
+#include <weft/runtime/values/stderr_line.hpp>
 #include <weft/tests/support/death.hpp>
 #include <weft/tests/support/io_fixture.hpp>
 #include <weft/tests/support/redirected_stderr.hpp>

@@ -1,8 +1,8 @@
 #include <weft/io/runtime.hpp>
 
 #include <weft/runtime/core/frame_pool.hpp>
-#include <weft/runtime/thread_pool.hpp>
-#include <weft/runtime/when_all.hpp>
+#include <weft/runtime/join/when_all.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
 #include <weft/tests/support/death.hpp>
 #include <weft/tests/support/fd_count.hpp>
 #include <weft/tests/support/io_fixture.hpp>

@@ -1,9 +1,9 @@
 #include <weft/io/signal.hpp>
 
-#include <weft/runtime/as_result.hpp>
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/timeout.hpp>
-#include <weft/runtime/when_all.hpp>
+#include <weft/runtime/join/when_all.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/task/as_result.hpp>
+#include <weft/runtime/time/timeout.hpp>
 #include <weft/tests/support/io_fixture.hpp>
 
 #include <doctest/doctest.h>

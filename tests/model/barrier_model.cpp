@@ -1,6 +1,6 @@
 /// The barrier of sync/.
 
-#include <weft/sync/barrier.hpp>
+#include <weft/sync/locks/barrier.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>

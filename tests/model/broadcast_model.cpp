@@ -1,8 +1,8 @@
 /// The broadcast and the watch of sync/: receivers read from the ring when they run, not when they
 /// are woken.
 
-#include <weft/sync/broadcast.hpp>
-#include <weft/sync/watch.hpp>
+#include <weft/sync/channels/broadcast.hpp>
+#include <weft/sync/channels/watch.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>

@@ -1,8 +1,8 @@
 /// Channels with one slot and with none, and the oneshot.
 
-#include <weft/runtime/as_result.hpp>
-#include <weft/sync/channel.hpp>
-#include <weft/sync/oneshot.hpp>
+#include <weft/runtime/task/as_result.hpp>
+#include <weft/sync/channels/channel.hpp>
+#include <weft/sync/channels/oneshot.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>

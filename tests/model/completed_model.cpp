@@ -1,8 +1,8 @@
 /// as_completed: children that end, and the one coroutine that takes their outcomes.
 
-#include <weft/runtime/as_completed.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/sync/event.hpp>
+#include <weft/runtime/join/as_completed.hpp>
+#include <weft/runtime/time/sleep.hpp>
+#include <weft/sync/locks/event.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>

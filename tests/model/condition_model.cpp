@@ -1,7 +1,7 @@
 /// The condition variable of sync/, with its mutex.
 
-#include <weft/sync/condition.hpp>
-#include <weft/sync/mutex.hpp>
+#include <weft/sync/locks/condition.hpp>
+#include <weft/sync/locks/mutex.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>

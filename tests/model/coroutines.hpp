@@ -41,8 +41,8 @@
 ///    ended, and its frame be gone, when schedule() returns. Freed frames are filled, and kept
 ///    until the execution ends, so that whoever writes to them is found.
 
-#include <weft/runtime/scheduler.hpp>
-#include <weft/runtime/task.hpp>
+#include <weft/runtime/sched/scheduler.hpp>
+#include <weft/runtime/task/task.hpp>
 #include <weft/tests/model/stepper.hpp>
 
 #include <concepts>

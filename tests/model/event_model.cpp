@@ -1,6 +1,6 @@
 /// The events of sync/, their waiters being coroutines.
 
-#include <weft/sync/event.hpp>
+#include <weft/sync/locks/event.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>

@@ -1,11 +1,11 @@
 /// What callers of one run of work share, and permits that pass from one to the next.
 
-#include <weft/runtime/cancel_after.hpp>
 #include <weft/runtime/resilience/bulkhead.hpp>
 #include <weft/runtime/resilience/single_flight.hpp>
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/sync/event.hpp>
+#include <weft/runtime/scope/cancel_after.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/time/sleep.hpp>
+#include <weft/sync/locks/event.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>

@@ -1,11 +1,11 @@
 /// What surrounds a group of children: lanes of stop states, periods of grace, groups of errors,
 /// and nurseries in other threads' hands.
 
-#include <weft/runtime/exception_group.hpp>
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/stop_on.hpp>
-#include <weft/sync/event.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/scope/stop_on.hpp>
+#include <weft/runtime/task/exception_group.hpp>
+#include <weft/runtime/time/sleep.hpp>
+#include <weft/sync/locks/event.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>

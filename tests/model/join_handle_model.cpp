@@ -1,8 +1,8 @@
 /// What a child and the handle to it share.
 
-#include <weft/runtime/join_handle.hpp>
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/sleep.hpp>
+#include <weft/runtime/scope/join_handle.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/time/sleep.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>

@@ -1,9 +1,9 @@
 /// when_all: the joins of forked children.
 
-#include <weft/runtime/as_result.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/when_all.hpp>
-#include <weft/sync/event.hpp>
+#include <weft/runtime/join/when_all.hpp>
+#include <weft/runtime/task/as_result.hpp>
+#include <weft/runtime/time/sleep.hpp>
+#include <weft/sync/locks/event.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>

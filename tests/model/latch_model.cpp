@@ -1,6 +1,6 @@
 /// The latch of sync/.
 
-#include <weft/sync/latch.hpp>
+#include <weft/sync/locks/latch.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>

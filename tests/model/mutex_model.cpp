@@ -1,6 +1,6 @@
 /// The mutex of sync/, its waiters being coroutines.
 
-#include <weft/sync/mutex.hpp>
+#include <weft/sync/locks/mutex.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>

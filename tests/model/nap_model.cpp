@@ -1,8 +1,8 @@
 /// Naps: sleeps with a deadline, of a worker that watches for a single coroutine left behind
 /// (worker.hpp, idle_set I5). In models one coroutine that comes and goes makes a worker nap.
 
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/thread_pool.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
+#include <weft/runtime/time/sleep.hpp>
 #include <weft/tests/model/stepper.hpp>
 
 #include <doctest/doctest.h>

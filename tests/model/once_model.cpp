@@ -1,7 +1,7 @@
 /// once and lazy of sync/.
 
-#include <weft/runtime/as_result.hpp>
-#include <weft/sync/once.hpp>
+#include <weft/runtime/task/as_result.hpp>
+#include <weft/sync/locks/once.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>

@@ -1,7 +1,7 @@
 /// Parking and waking: real workers, in real schedulers, that wait in mutex and condition.
 
-#include <weft/runtime/thread_pool.hpp>
-#include <weft/runtime/when_all.hpp>
+#include <weft/runtime/join/when_all.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
 #include <weft/tests/model/stepper.hpp>
 
 #include <doctest/doctest.h>

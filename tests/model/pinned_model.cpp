@@ -1,9 +1,9 @@
 /// Operations that live on one worker: sleeps, timeouts, and what completes in a kernel.
 
-#include <weft/runtime/as_result.hpp>
-#include <weft/runtime/pinned_operation.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/timeout.hpp>
+#include <weft/runtime/sched/pinned_operation.hpp>
+#include <weft/runtime/task/as_result.hpp>
+#include <weft/runtime/time/sleep.hpp>
+#include <weft/runtime/time/timeout.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>

@@ -1,12 +1,12 @@
 /// Joins, scopes, timers, cancellation and shutdown, in real pools.
 
-#include <weft/runtime/as_result.hpp>
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/test_runtime.hpp>
-#include <weft/runtime/thread_pool.hpp>
-#include <weft/runtime/timeout.hpp>
-#include <weft/runtime/when_all.hpp>
+#include <weft/runtime/join/when_all.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/task/as_result.hpp>
+#include <weft/runtime/testing/test_runtime.hpp>
+#include <weft/runtime/time/sleep.hpp>
+#include <weft/runtime/time/timeout.hpp>
 #include <weft/tests/model/stepper.hpp>
 
 #include <doctest/doctest.h>

@@ -1,8 +1,8 @@
 /// Scopes, and the group of children that they are made of.
 
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/sync/event.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/time/sleep.hpp>
+#include <weft/sync/locks/event.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>

@@ -1,9 +1,9 @@
 /// select over two channels, biased and not, and over what has to be waited for without effect.
 
-#include <weft/runtime/sleep.hpp>
-#include <weft/sync/channel.hpp>
-#include <weft/sync/event.hpp>
-#include <weft/sync/mutex.hpp>
+#include <weft/runtime/time/sleep.hpp>
+#include <weft/sync/channels/channel.hpp>
+#include <weft/sync/locks/event.hpp>
+#include <weft/sync/locks/mutex.hpp>
 #include <weft/sync/select.hpp>
 #include <weft/tests/model/coroutines.hpp>
 

@@ -1,14 +1,14 @@
 /// select over what is no channel: a mutex, events, a semaphore, a condition.
 
-#include <weft/runtime/join_handle.hpp>
-#include <weft/runtime/scope.hpp>
-#include <weft/sync/channel.hpp>
-#include <weft/sync/condition.hpp>
-#include <weft/sync/event.hpp>
-#include <weft/sync/mutex.hpp>
-#include <weft/sync/once.hpp>
+#include <weft/runtime/scope/join_handle.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/sync/channels/channel.hpp>
+#include <weft/sync/locks/condition.hpp>
+#include <weft/sync/locks/event.hpp>
+#include <weft/sync/locks/mutex.hpp>
+#include <weft/sync/locks/once.hpp>
+#include <weft/sync/locks/semaphore.hpp>
 #include <weft/sync/select.hpp>
-#include <weft/sync/semaphore.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>

@@ -1,6 +1,6 @@
 /// The semaphore of sync/, its waiters being coroutines.
 
-#include <weft/sync/semaphore.hpp>
+#include <weft/sync/locks/semaphore.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>

@@ -1,7 +1,7 @@
 /// The shared mutex of sync/.
 
-#include <weft/runtime/as_result.hpp>
-#include <weft/sync/shared_mutex.hpp>
+#include <weft/runtime/task/as_result.hpp>
+#include <weft/sync/locks/shared_mutex.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>

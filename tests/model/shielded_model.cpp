@@ -1,9 +1,9 @@
 /// Work that a stop reaches late: shields, and calls on threads of their own.
 
-#include <weft/runtime/blocking.hpp>
-#include <weft/runtime/shielded.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/thread_event.hpp>
+#include <weft/runtime/pool/blocking.hpp>
+#include <weft/runtime/sched/thread_event.hpp>
+#include <weft/runtime/scope/shielded.hpp>
+#include <weft/runtime/time/sleep.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>

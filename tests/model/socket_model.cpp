@@ -1,7 +1,7 @@
 /// I/O operations and the gate of their socket, with a kernel of the model's own.
 
-#include <weft/io/op.hpp>
-#include <weft/runtime/base/error.hpp>
+#include <weft/io/op/op.hpp>
+#include <weft/runtime/values/error.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>

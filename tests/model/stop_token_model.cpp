@@ -1,4 +1,4 @@
-#include <weft/runtime/core/stop_token.hpp>
+#include <weft/runtime/stop/stop_token.hpp>
 #include <weft/tests/model/stepper.hpp>
 
 #include <doctest/doctest.h>

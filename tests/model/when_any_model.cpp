@@ -1,8 +1,8 @@
 /// when_any and its kin: one child decides, the others go home, and all are waited for.
 
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/when_any.hpp>
-#include <weft/sync/event.hpp>
+#include <weft/runtime/join/when_any.hpp>
+#include <weft/runtime/time/sleep.hpp>
+#include <weft/sync/locks/event.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
 #include <doctest/doctest.h>

@@ -19,7 +19,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'style'))
-from layers import PRIVATE
+from layers import NOT_INSTALLED
 
 USER = pathlib.Path(__file__).resolve().parent / 'user'
 PROCESSES = os.environ.get('JOBS', '2')
@@ -53,7 +53,7 @@ def test_subproject(root, _build, compiler, scratch):
 def check_installed_headers(folder):
     for path in sorted(folder.rglob('*.hpp')):
         name = path.relative_to(folder).as_posix()
-        if name in PRIVATE:
+        if name in NOT_INSTALLED:
             sys.exit(f'{name} is private, and yet it is installed')
         for included in INCLUDE.findall(path.read_text(encoding='utf-8')):
             if not (folder / included).is_file():

@@ -3,12 +3,15 @@
 
 #include <limits>
 
-#include <weft/runtime/blocking.hpp>
 #include <weft/runtime/core/frame_pool.hpp>
-#include <weft/runtime/for_each.hpp>
-#include <weft/runtime/in_batches.hpp>
-#include <weft/runtime/map_parallel.hpp>
-#include <weft/runtime/map_reduce.hpp>
+#include <weft/runtime/join/detail/when_all_range.hpp>
+#include <weft/runtime/join/when_all.hpp>
+#include <weft/runtime/pool/blocking.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
+#include <weft/runtime/ranges/for_each.hpp>
+#include <weft/runtime/ranges/in_batches.hpp>
+#include <weft/runtime/ranges/map_parallel.hpp>
+#include <weft/runtime/ranges/map_reduce.hpp>
 #include <weft/runtime/resilience/bulkhead.hpp>
 #include <weft/runtime/resilience/circuit_breaker.hpp>
 #include <weft/runtime/resilience/debounce.hpp>
@@ -17,11 +20,8 @@
 #include <weft/runtime/resilience/retry.hpp>
 #include <weft/runtime/resilience/retry_budget.hpp>
 #include <weft/runtime/resilience/throttle.hpp>
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/thread_pool.hpp>
-#include <weft/runtime/when_all.hpp>
-#include <weft/runtime/when_all_range.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/time/sleep.hpp>
 
 #include <doctest/doctest.h>
 

@@ -6,23 +6,23 @@
 // many tasks each; the defaults are those of the long form. WEFT_SEED repeats the choices of a run,
 // though not how its threads interleave.
 
+#include <weft/io/net/tcp.hpp>
 #include <weft/io/runtime.hpp>
-#include <weft/io/tcp.hpp>
-#include <weft/runtime/blocking.hpp>
-#include <weft/runtime/finally.hpp>
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/shielded.hpp>
-#include <weft/runtime/stop_on.hpp>
-#include <weft/runtime/timeout.hpp>
-#include <weft/runtime/when_all.hpp>
-#include <weft/runtime/when_any.hpp>
-#include <weft/sync/channel.hpp>
-#include <weft/sync/condition.hpp>
-#include <weft/sync/event.hpp>
-#include <weft/sync/mutex.hpp>
+#include <weft/runtime/join/when_all.hpp>
+#include <weft/runtime/join/when_any.hpp>
+#include <weft/runtime/pool/blocking.hpp>
+#include <weft/runtime/scope/finally.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/scope/shielded.hpp>
+#include <weft/runtime/scope/stop_on.hpp>
+#include <weft/runtime/time/timeout.hpp>
+#include <weft/sync/channels/channel.hpp>
+#include <weft/sync/locks/condition.hpp>
+#include <weft/sync/locks/event.hpp>
+#include <weft/sync/locks/mutex.hpp>
+#include <weft/sync/locks/semaphore.hpp>
+#include <weft/sync/locks/shared_mutex.hpp>
 #include <weft/sync/select.hpp>
-#include <weft/sync/semaphore.hpp>
-#include <weft/sync/shared_mutex.hpp>
 #include <weft/tests/support/counted.hpp>
 #include <weft/tests/support/fd_count.hpp>
 #include <weft/tests/support/loopback.hpp>

@@ -4,10 +4,10 @@
 // WEFT_STRESS_REQUESTS in the environment says how many requests are sent; the default is that of
 // the long form.
 
+#include <weft/io/net/tcp.hpp>
 #include <weft/io/runtime.hpp>
-#include <weft/io/tcp.hpp>
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/sleep.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/time/sleep.hpp>
 #include <weft/tests/support/loopback.hpp>
 #include <weft/tests/support/wake_place.hpp>
 

@@ -3,7 +3,7 @@
 // WEFT_STRESS_FRAMES in the environment says how many; the default is that of the long form.
 
 #include <weft/runtime/core/frame_pool.hpp>
-#include <weft/runtime/task.hpp>
+#include <weft/runtime/task/task.hpp>
 
 #include <doctest/doctest.h>
 

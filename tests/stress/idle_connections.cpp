@@ -7,9 +7,9 @@
 //   test:   any byte, server: how many sessions have begun (4 bytes)
 //   test:   end of file               the server ends
 
+#include <weft/io/net/tcp.hpp>
 #include <weft/io/runtime.hpp>
-#include <weft/io/tcp.hpp>
-#include <weft/runtime/base/unique_fd.hpp>
+#include <weft/runtime/values/unique_fd.hpp>
 #include <weft/tests/support/fd_count.hpp>
 #include <weft/tests/support/loopback.hpp>
 

@@ -6,26 +6,56 @@ import sys
 
 import source_tree
 
-# Folder -> layer. A file includes its own layer and lower ones; the longest matching folder counts.
-LAYERS = {
-    'runtime/base': 0,
-    'runtime/core': 1,
-    'runtime': 2,
-    'sync': 3,
-    'io': 3,
-    '': 4,  # the umbrella header
-    'examples': 5,
-    'tests': 5,
-    'bench': 5,
-}
+# The rooms, lowest first. A file includes its own room and those before it; the longest matching
+# folder counts, so that a room's detail/ belongs to it.
+ROOMS = (
+    'runtime/base',
+    'runtime/core',
+    'runtime/values',
+    'runtime/stop',
+    'runtime/coro',
+    'runtime/sched',
+    'runtime/task',
+    'runtime/time',
+    'runtime/scope',
+    'runtime/join',
+    'runtime/ranges',
+    'runtime/pool',
+    'runtime/testing',
+    'runtime/resilience',
+    'sync/wait',
+    'sync/locks',
+    'sync/channels',
+    'sync',
+    'io/base',
+    'io/op',
+    'io/driver',
+    'io/net',
+    'io',
+    '',  # the umbrella header
+    'examples',
+    'bench',
+    'tests',
+)
 
-# Neither may include the other, though they share a layer.
-SIBLINGS = [('sync', 'io'), ('examples', 'tests'), ('examples', 'bench'), ('bench', 'tests')]
+# Neither may include the other, whichever comes first.
+SIBLINGS = (
+    ('runtime/scope', 'runtime/join'),
+    ('sync/locks', 'sync/channels'),
+    ('sync', 'io'),
+    ('examples', 'tests'),
+    ('examples', 'bench'),
+    ('bench', 'tests'),
+)
+
+# Rooms whose headers are all private. In the others those in detail/ are.
+PRIVATE_ROOMS = ('runtime/base', 'runtime/core', 'runtime/coro', 'runtime/sched', 'sync/wait',
+                 'io/op', 'io/driver')
 
 # File -> folders and files it is confined to, where that is less than its layer allows.
 CONFINED = {
-    'runtime/awaitable.hpp': ('runtime/base/',),
-    'runtime/driver.hpp': ('runtime/base/', 'runtime/core/'),
+    'runtime/coro/awaitable.hpp': ('runtime/base/',),
+    'runtime/sched/driver.hpp': ('runtime/base/', 'runtime/core/'),
     'runtime/base/config.hpp': (),
     'runtime/base/assert.hpp': ('runtime/base/config.hpp',),
     'runtime/base/atomic.hpp': ('runtime/base/config.hpp',),
@@ -36,6 +66,7 @@ CONFINED = {
 BANNED_STANDARD = {
     'runtime/base': ({'thread', 'coroutine'}, 'the base knows neither threads nor coroutines'),
     'runtime/core': ({'thread', 'coroutine'}, 'the core knows neither threads nor coroutines'),
+    'runtime/values': ({'thread', 'coroutine'}, 'values know neither threads nor coroutines'),
 }
 
 # What costs too much in a header, or leaks the system into one.
@@ -45,21 +76,24 @@ BANNED_IN_HEADERS = {
     'thread': 'belongs in a .cpp',
     'mutex': 'use detail::mutex from runtime/base/mutex.hpp',
     'condition_variable': 'belongs in a .cpp',
-    'stop_token': 'use runtime/core/stop_token.hpp',
+    'stop_token': 'use runtime/stop/stop_token.hpp',
     'iostream': 'belongs in a .cpp',
 }
 
 # Files that see liburing; every .cpp of io may as well.
-SEES_LIBURING = ('io/ring.hpp',)
-PRIVATE = ('io/direct_call.hpp', 'io/epoll_driver.hpp', 'io/ring.hpp', 'io/uring_abi.hpp',
-           'io/uring_driver.hpp', 'io/uring_options.hpp', 'io/wait_errors.hpp',
-           'sync/select_start.hpp')
-# Reached from no public header: what a program includes that brings its own pool, or a test.
-NOT_IN_UMBRELLA = ('runtime/std_stop.hpp', 'runtime/test_runtime.hpp', 'runtime/thread_driver.hpp',
-                   'runtime/virtual_time.hpp')
+SEES_LIBURING = ('io/driver/ring.hpp',)
+# Private headers that are not even installed.
+NOT_INSTALLED = ('io/op/direct_call.hpp', 'io/driver/epoll_driver.hpp', 'io/driver/ring.hpp',
+                 'io/driver/uring_abi.hpp', 'io/driver/uring_driver.hpp',
+                 'io/driver/uring_options.hpp', 'io/driver/wait_errors.hpp',
+                 'sync/wait/select_start.hpp')
+# Public, and in no other public header: what a program includes that brings its own pool, or a
+# test.
+NOT_IN_UMBRELLA = ('runtime/stop/std_stop.hpp', 'runtime/testing/test_runtime.hpp',
+                   'runtime/pool/thread_driver.hpp', 'runtime/testing/virtual_time.hpp')
 
 # Header -> the one heavy standard header that it is about.
-ABOUT_STANDARD_HEADER = {'runtime/std_stop.hpp': 'stop_token'}
+ABOUT_STANDARD_HEADER = {'runtime/stop/std_stop.hpp': 'stop_token'}
 
 # Header of the runtime -> system headers it may show, and why.
 SYSTEM_IN_HEADER = {
@@ -70,11 +104,25 @@ SYSTEM_IN_HEADER = {
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:<([^>\n]*)>|"([^"\n]*)")', re.MULTILINE)
 
 
-def folder_of(path):
+def room_of(path):
     folder = path.rpartition('/')[0]
-    while folder not in LAYERS:
+    while folder not in ROOMS and folder:
         folder = folder.rpartition('/')[0]
     return folder
+
+
+def is_public(path):
+    """Users may include the header."""
+    return room_of(path) not in PRIVATE_ROOMS and '/detail/' not in path
+
+
+def lies_in(room, folder):
+    return room == folder or room.startswith(folder + '/')
+
+
+def are_siblings(one, other):
+    return any(lies_in(one, left) and lies_in(other, right) or
+               lies_in(one, right) and lies_in(other, left) for left, right in SIBLINGS)
 
 
 def includes_of(source):
@@ -86,31 +134,30 @@ def check_ours(source, line, target, files, report):
     if target not in files:
         report.add(source.path, line, f'<weft/{target}> does not exist')
         return
-    own, other = folder_of(source.path), folder_of(target)
-    if LAYERS[other] > LAYERS[own]:
+    own, other = room_of(source.path), room_of(target)
+    if ROOMS.index(other) > ROOMS.index(own):
         report.add(source.path, line,
                    f'{own or "weft.hpp"} lies below {other or "weft.hpp"}: <weft/{target}>')
-    top, other_top = own.partition('/')[0], other.partition('/')[0]
-    if (top, other_top) in SIBLINGS or (other_top, top) in SIBLINGS:
+    if are_siblings(own, other):
         report.add(source.path, line,
-                   f'{top} and {other_top} never include each other: <weft/{target}>')
+                   f'{own} and {other} never include each other: <weft/{target}>')
     allowed = CONFINED.get(source.path)
     if allowed is not None and not target.startswith(allowed or ('//',)):
         report.add(source.path, line,
                    f'may include only {", ".join(allowed) or "the standard library"}')
-    if top == 'examples' and (target in PRIVATE or target.startswith('runtime/core/')):
+    if own in ('', 'examples') and target.endswith('.hpp') and not is_public(target):
         report.add(source.path, line,
-                   f'an example includes public headers only: <weft/{target}>')
+                   f'{own or "weft.hpp"} includes public headers only: <weft/{target}>')
 
 
 def check_foreign(source, line, target, report):
-    own = folder_of(source.path)
+    own = room_of(source.path)
     top = own.partition('/')[0]
     in_library_header = top in source_tree.LIBRARY and source.path.endswith('.hpp')
     if target == 'liburing.h' and top not in ('tests', 'bench'):
         if source.path not in SEES_LIBURING and (top != 'io' or in_library_header):
-            report.add(source.path, line, '<liburing.h> is for io/*.cpp and io/ring.hpp')
-    if (in_library_header and source.path not in PRIVATE and target in BANNED_IN_HEADERS and
+            report.add(source.path, line, '<liburing.h> is for io/*.cpp and io/driver/ring.hpp')
+    if (in_library_header and source.path not in NOT_INSTALLED and target in BANNED_IN_HEADERS and
             ABOUT_STANDARD_HEADER.get(source.path) != target):
         report.add(source.path, line,
                    f'no <{target}> in a header: {BANNED_IN_HEADERS[target]}')
@@ -128,8 +175,10 @@ def check_first(source, files, report):
     stem = source.path[:-len('.cpp')]
     if source.path.startswith('tests/'):
         stem = re.sub(r'(_cancel)?_test$', '', stem[len('tests/'):])
-    subject = stem + '.hpp'
-    if not source.path.endswith('.cpp') or subject not in files:
+    folder, _, name = stem.rpartition('/')
+    subject = next((path for path in (f'{stem}.hpp', f'{folder}/detail/{name}.hpp')
+                    if path in files), None)
+    if not source.path.endswith('.cpp') or subject is None:
         return
     first = next(includes_of(source), (1, None, None))
     if first[1] != f'weft/{subject}':
@@ -166,8 +215,8 @@ def check_umbrella(graph, report):
             reached.add(path)
             waiting.extend(graph.get(path, ()))
     for path in sorted(graph.keys() - reached):
-        if path.endswith('.hpp') and path.rpartition('/')[0] in source_tree.LIBRARY and \
-                path not in PRIVATE + NOT_IN_UMBRELLA:
+        if path.endswith('.hpp') and path.partition('/')[0] in source_tree.LIBRARY and \
+                is_public(path) and path not in NOT_IN_UMBRELLA:
             report.add(path, 1, 'public, but <weft/weft.hpp> does not include it')
 
 
@@ -178,6 +227,8 @@ def check(root):
     graph = {}
     for source in all_sources:
         graph[source.path] = {}
+        if source.path.partition('/')[0] in source_tree.LIBRARY and room_of(source.path) == '':
+            report.add(source.path, 1, 'lies in no room')
         for line, system, quoted in includes_of(source):
             if quoted is not None:
                 report.add(source.path, line, f'write #include <weft/...>, not "{quoted}"')

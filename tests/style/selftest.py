@@ -28,7 +28,7 @@ int answer() {
 }
 ```
 ''',
-    'examples/hello.cpp': '''#include <weft/runtime/task.hpp>
+    'examples/hello.cpp': '''#include <weft/runtime/task/task.hpp>
 
 // [begin:body]
 int answer() {
@@ -49,7 +49,7 @@ inline constexpr auto release = std::memory_order_release;
 
 }  // namespace weft::detail
 ''',
-    'runtime/task.hpp': '''#pragma once
+    'runtime/task/task.hpp': '''#pragma once
 
 #include <weft/runtime/base/atomic.hpp>
 
@@ -68,7 +68,7 @@ private:
 
 }  // namespace weft
 ''',
-    'runtime/task.cpp': '''#include <weft/runtime/task.hpp>
+    'runtime/task/task.cpp': '''#include <weft/runtime/task/task.hpp>
 
 namespace weft {
 
@@ -81,13 +81,13 @@ void task::end() noexcept {
 ''',
     'weft.hpp': '''#pragma once
 
-#include <weft/runtime/task.hpp>
-#include <weft/sync/mutex.hpp>
+#include <weft/runtime/task/task.hpp>
+#include <weft/sync/locks/mutex.hpp>
 ''',
-    'io/ring.hpp': '#pragma once\n\n#include <liburing.h>\n',
-    'io/ring.cpp': '#include <weft/io/ring.hpp>\n',
-    'sync/mutex.hpp': '#pragma once\n\n#include <weft/runtime/task.hpp>\n',
-    'tests/runtime/task_test.cpp': '''#include <weft/runtime/task.hpp>
+    'io/driver/ring.hpp': '#pragma once\n\n#include <liburing.h>\n',
+    'io/driver/ring.cpp': '#include <weft/io/driver/ring.hpp>\n',
+    'sync/locks/mutex.hpp': '#pragma once\n\n#include <weft/runtime/task/task.hpp>\n',
+    'tests/runtime/task/task_test.cpp': '''#include <weft/runtime/task/task.hpp>
 
 #include <doctest/doctest.h>
 
@@ -99,7 +99,7 @@ STORE = '''    // release: publish what was done; pairs with join
     ended_.store(1, detail::release);
 '''
 HEADER = '#pragma once\n'
-PLAIN = '#include <weft/runtime/task.hpp>\n\n'
+PLAIN = '#include <weft/runtime/task/task.hpp>\n\n'
 LONG_BODY = 'int f() {\n' + '    g();\n' * 70 + '}\n'
 
 
@@ -109,7 +109,7 @@ def changed(path, old, new):
 
 
 def in_task(new):
-    return changed('runtime/task.cpp', STORE, new)
+    return changed('runtime/task/task.cpp', STORE, new)
 
 
 def include_in(path, name):
@@ -123,32 +123,42 @@ def coroutine(body, before=''):
 CASES = {
     layers: [
         ('the base includes a higher layer',
-         include_in('runtime/base/config.hpp', 'weft/runtime/task.hpp'),
+         include_in('runtime/base/config.hpp', 'weft/runtime/task/task.hpp'),
          'runtime/base/config.hpp:3: runtime/base lies below runtime'),
-        ('io includes sync', include_in('io/tcp.hpp', 'weft/sync/mutex.hpp'),
+        ('io includes sync', include_in('io/net/tcp.hpp', 'weft/sync/locks/mutex.hpp'),
          'never include each other'),
-        ('a file that does not exist', include_in('io/tcp.hpp', 'weft/io/none.hpp'),
+        ('a file that does not exist', include_in('io/net/tcp.hpp', 'weft/io/none.hpp'),
          'does not exist'),
-        ('quotes', {'io/tcp.hpp': HEADER + '#include "op.hpp"\n'}, 'not "op.hpp"'),
+        ('quotes', {'io/net/tcp.hpp': HEADER + '#include "op.hpp"\n'}, 'not "op.hpp"'),
+        ('a file outside the rooms', include_in('runtime/x.hpp', 'cstddef'),
+         'runtime/x.hpp:1: lies in no room'),
+        ('a private header in the umbrella',
+         {**include_in('runtime/join/detail/x.hpp', 'cstddef'),
+          'weft.hpp': HEADER + '#include <weft/runtime/join/detail/x.hpp>\n'},
+         'weft.hpp includes public headers only'),
+        ('rooms side by side',
+         {**include_in('runtime/scope/x.hpp', 'cstddef'),
+          **include_in('runtime/join/x.hpp', 'weft/runtime/scope/x.hpp')},
+         'runtime/join and runtime/scope never include each other'),
         ('a cycle', {**include_in('sync/a.hpp', 'weft/sync/b.hpp'),
                      **include_in('sync/b.hpp', 'weft/sync/a.hpp')}, 'include cycle: sync/a.hpp'),
-        ('liburing in a public header', include_in('io/tcp.hpp', 'liburing.h'),
+        ('liburing in a public header', include_in('io/net/tcp.hpp', 'liburing.h'),
          '<liburing.h> is for'),
-        ('liburing outside io', {'runtime/x.cpp': '#include <liburing.h>\n'},
+        ('liburing outside io', {'runtime/task/x.cpp': '#include <liburing.h>\n'},
          '<liburing.h> is for'),
-        ('a heavy header', include_in('sync/latch.hpp', 'functional'),
+        ('a heavy header', include_in('sync/locks/latch.hpp', 'functional'),
          'no <functional> in a header'),
-        ('a system header in a header', include_in('runtime/x.hpp', 'poll.h'),
+        ('a system header in a header', include_in('runtime/core/x.hpp', 'poll.h'),
          'system header <poll.h>'),
         ('a thread in the core', {'runtime/core/x.cpp': '#include <thread>\n'}, 'no <thread>'),
         ('the own header is not first',
-         {'runtime/task.cpp': '#include <atomic>\n#include <weft/runtime/task.hpp>\n'},
-         'runtime/task.cpp:1: the first include is <weft/runtime/task.hpp>'),
+         {'runtime/task/task.cpp': '#include <atomic>\n#include <weft/runtime/task/task.hpp>\n'},
+         'runtime/task/task.cpp:1: the first include is <weft/runtime/task/task.hpp>'),
         ('the subject of a test is not first',
-         {'tests/runtime/task_test.cpp': '#include <doctest/doctest.h>\n'},
-         'the first include is <weft/runtime/task.hpp>'),
-        ('a header that the umbrella forgets', include_in('sync/event.hpp', 'cstddef'),
-         'sync/event.hpp:1: public, but <weft/weft.hpp> does not include it'),
+         {'tests/runtime/task/task_test.cpp': '#include <doctest/doctest.h>\n'},
+         'the first include is <weft/runtime/task/task.hpp>'),
+        ('a header that the umbrella forgets', include_in('sync/locks/event.hpp', 'cstddef'),
+         'sync/locks/event.hpp:1: public, but <weft/weft.hpp> does not include it'),
         ('an example looks inside',
          {**include_in('runtime/core/x.hpp', 'cstddef'),
           'examples/hello.cpp': '#include <weft/runtime/core/x.hpp>\n'}, 'public headers only'),
@@ -215,12 +225,13 @@ CASES = {
         ('a test name twice', {'tests/x.cpp': 'TEST_CASE("one holds two") {}\n' * 2},
          'tests/x.cpp:2: the case of line 1 has the same name'),
         ('an exception that excuses nothing',
-         {'tests/style/allow.txt': 'banned io/ring.cpp std::abort because\n'},
+         {'tests/style/allow.txt': 'banned io/driver/ring.cpp std::abort because\n'},
          'allow.txt:1: excuses nothing'),
         ('an exception without a reason',
-         {'tests/style/allow.txt': 'banned io/ring.cpp std::abort\n'}, 'not of the form'),
+         {'tests/style/allow.txt': 'banned io/driver/ring.cpp std::abort\n'}, 'not of the form'),
         ('an exception from no rule',
-         {'tests/style/allow.txt': 'taste io/ring.cpp x because\n'}, 'no rule is called taste'),
+         {'tests/style/allow.txt': 'taste io/driver/ring.cpp x because\n'},
+         'no rule is called taste'),
         ('an exception that is not wide enough',
          {'tests/style/allow.txt': 'function-length io/x.cpp 71 because\n', 'io/x.cpp': LONG_BODY},
          'a function of 72 lines, the limit is 71'),
@@ -243,11 +254,11 @@ CASES = {
          '[begin:body] without [end:body]'),
         ('a cut without begin', changed('examples/hello.cpp', '// [begin:body]\n', ''),
          '[end:body] without [begin:body]'),
-        ('a header names a lost example', changed('runtime/task.hpp', 'hello', 'bye'),
-         'runtime/task.hpp:9: examples/bye.cpp does not exist'),
+        ('a header names a lost example', changed('runtime/task/task.hpp', 'hello', 'bye'),
+         'runtime/task/task.hpp:9: examples/bye.cpp does not exist'),
         ('a header shows other code',
-         changed('runtime/task.hpp', ' body\n', ' body\n/// ```cpp\n/// int x;\n/// ```\n'),
-         'runtime/task.hpp:11: differs'),
+         changed('runtime/task/task.hpp', ' body\n', ' body\n/// ```cpp\n/// int x;\n/// ```\n'),
+         'runtime/task/task.hpp:11: differs'),
     ],
     gcc12: [
         ('a condition that awaits', coroutine('if (co_await f()) { g(); }'),
@@ -292,23 +303,24 @@ CASES = {
         ('a named aggregate',
          coroutine('job next{name, 1};\n    co_await tx.send(std::move(next));'), None),
         ('a number in braces', coroutine('co_await f(std::size_t{64});'), None),
-        ('the library', {'runtime/x.cpp': 'task<> f() {\n    co_await g({});\n}\n'},
-         'runtime/x.cpp:2: G3'),
+        ('the library', {'runtime/task/x.cpp': 'task<> f() {\n    co_await g({});\n}\n'},
+         'runtime/task/x.cpp:2: G3'),
         ('the README', {'README.md': '```cpp\nco_await tx.send(job{name, 1});\n```\n'},
          'README.md:2: G3'),
         ('code in a comment',
-         {'runtime/x.hpp': HEADER + '/// Sends.\n///\n///     co_await tx.send(job{name, 1});\n'},
-         'runtime/x.hpp:4: G3'),
+         {'runtime/task/x.hpp':
+          HEADER + '/// Sends.\n///\n///     co_await tx.send(job{name, 1});\n'},
+         'runtime/task/x.hpp:4: G3'),
     ],
     header_budget: [
-        ('a heavy header', include_in('runtime/awaitable.hpp', 'chrono'), 'the limit is 8000'),
-        ('a header that cannot be read', include_in('runtime/x.hpp', 'weft/none.hpp'),
+        ('a heavy header', include_in('runtime/stop/x.hpp', 'chrono'), 'the limit is 24500'),
+        ('a header that cannot be read', include_in('runtime/task/x.hpp', 'weft/none.hpp'),
          'cannot be preprocessed'),
     ],
     self_contained: [
-        ('a missing include', {'runtime/x.hpp': HEADER + 'std::size_t f();\n'},
+        ('a missing include', {'runtime/task/x.hpp': HEADER + 'std::size_t f();\n'},
          'does not compile on its own'),
-        ('no guard', {'runtime/x.hpp': 'struct x {};\n'}, 'redefinition'),
+        ('no guard', {'runtime/task/x.hpp': 'struct x {};\n'}, 'redefinition'),
     ],
 }
 NEEDS_COMPILER = (header_budget, self_contained)

@@ -29,7 +29,7 @@ EVERYWHERE = source_tree.FOLDERS
 BANNED = (
     (r'\bstd::function\b', LIBRARY, 'use function_ref or a template'),
     (r'\bstd::(?:stop_token|stop_source|stop_callback)\b', LIBRARY,
-     'use runtime/core/stop_token.hpp'),
+     'use runtime/stop/stop_token.hpp'),
     (r'\bstd::(?:shared_ptr|make_shared)\b', LIBRARY, 'name one owner'),
     (r'(?<![\w.>])assert\s*\(', EVERYWHERE, 'use WEFT_ASSERT, WEFT_CHECK, or CHECK in a test'),
     (r'\bstd::(?:abort|terminate)\b', LIBRARY, 'use detail::panic, which says what happened'),

@@ -3,7 +3,7 @@
 /// A site of sync_sites.hpp as its tests see it: their coroutines are compiled once, and not for
 /// each site.
 
-#include <weft/runtime/task.hpp>
+#include <weft/runtime/task/task.hpp>
 #include <weft/tests/support/sync_sites.hpp>
 
 #include <concepts>

@@ -2,11 +2,11 @@
 
 /// Functions that await tasks, for the mill of tests/io/await_matrix_test.cpp.
 
-#include <weft/runtime/as_result.hpp>
-#include <weft/runtime/base/error.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/task.hpp>
-#include <weft/runtime/this_task.hpp>
+#include <weft/runtime/scope/this_task.hpp>
+#include <weft/runtime/task/as_result.hpp>
+#include <weft/runtime/task/task.hpp>
+#include <weft/runtime/time/sleep.hpp>
+#include <weft/runtime/values/error.hpp>
 
 #include <chrono>
 #include <cstddef>

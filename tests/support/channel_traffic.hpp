@@ -2,10 +2,10 @@
 
 /// Parcels on their way through a channel, and whether each came to its end.
 
-#include <weft/runtime/as_result.hpp>
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/thread_pool.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/task/as_result.hpp>
+#include <weft/runtime/time/sleep.hpp>
 #include <weft/sync/select.hpp>
 #include <weft/tests/support/parcel.hpp>
 #include <weft/tests/support/seed.hpp>

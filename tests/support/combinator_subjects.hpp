@@ -2,16 +2,16 @@
 
 /// The combinators, in their forms.
 
-#include <weft/runtime/all_settled.hpp>
-#include <weft/runtime/as_completed.hpp>
-#include <weft/runtime/first_success.hpp>
-#include <weft/runtime/for_each.hpp>
-#include <weft/runtime/in_batches.hpp>
-#include <weft/runtime/map_parallel.hpp>
-#include <weft/runtime/map_reduce.hpp>
-#include <weft/runtime/sequence.hpp>
-#include <weft/runtime/when_all.hpp>
-#include <weft/runtime/when_any.hpp>
+#include <weft/runtime/join/all_settled.hpp>
+#include <weft/runtime/join/as_completed.hpp>
+#include <weft/runtime/join/first_success.hpp>
+#include <weft/runtime/join/when_all.hpp>
+#include <weft/runtime/join/when_any.hpp>
+#include <weft/runtime/ranges/for_each.hpp>
+#include <weft/runtime/ranges/in_batches.hpp>
+#include <weft/runtime/ranges/map_parallel.hpp>
+#include <weft/runtime/ranges/map_reduce.hpp>
+#include <weft/runtime/ranges/sequence.hpp>
 #include <weft/tests/support/await_subject.hpp>
 
 #include <functional>

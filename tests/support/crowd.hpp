@@ -2,8 +2,8 @@
 
 /// Items to work through, and somebody who counts how many are worked on at a time.
 
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/task.hpp>
+#include <weft/runtime/task/task.hpp>
+#include <weft/runtime/time/sleep.hpp>
 
 #include <atomic>
 #include <cstddef>

@@ -2,7 +2,7 @@
 
 /// Checks that something kills its process, and what it says before.
 
-#include <weft/runtime/base/unique_fd.hpp>
+#include <weft/runtime/values/unique_fd.hpp>
 
 #include <doctest/doctest.h>
 

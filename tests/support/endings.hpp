@@ -3,10 +3,10 @@
 /// Children that end as they are told, in the order in which they are told, for the tests of what
 /// runs several tasks at once.
 
-#include <weft/runtime/scheduler.hpp>
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/task.hpp>
+#include <weft/runtime/sched/scheduler.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/task/task.hpp>
+#include <weft/runtime/time/sleep.hpp>
 #include <weft/tests/support/counted.hpp>
 #include <weft/tests/support/seed.hpp>
 #include <weft/tests/support/stoppable.hpp>

@@ -2,10 +2,10 @@
 
 /// Connections to test with, and sockets whose other end does not belong to the library.
 
+#include <weft/io/net/tcp.hpp>
 #include <weft/io/runtime.hpp>
-#include <weft/io/tcp.hpp>
-#include <weft/runtime/base/unique_fd.hpp>
-#include <weft/runtime/sleep.hpp>
+#include <weft/runtime/time/sleep.hpp>
+#include <weft/runtime/values/unique_fd.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/task.hpp>
+#include <weft/runtime/task/task.hpp>
+#include <weft/runtime/time/sleep.hpp>
 
 namespace weft::test {
 

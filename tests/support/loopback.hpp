@@ -2,8 +2,8 @@
 
 /// Plain blocking sockets for the other end of a test.
 
-#include <weft/io/address.hpp>
-#include <weft/runtime/base/unique_fd.hpp>
+#include <weft/io/base/address.hpp>
+#include <weft/runtime/values/unique_fd.hpp>
 
 #include <cerrno>
 #include <cstdio>

@@ -2,9 +2,9 @@
 
 /// Outcomes as text, so that a test can compare all three kinds at once.
 
-#include <weft/runtime/settle.hpp>
-#include <weft/runtime/stop_on.hpp>
-#include <weft/runtime/task.hpp>
+#include <weft/runtime/scope/stop_on.hpp>
+#include <weft/runtime/task/detail/settle.hpp>
+#include <weft/runtime/task/task.hpp>
 
 #include <exception>
 #include <string>

@@ -2,6 +2,7 @@
 
 /// The policies of runtime/resilience.
 
+#include <weft/runtime/join/when_all.hpp>
 #include <weft/runtime/resilience/bulkhead.hpp>
 #include <weft/runtime/resilience/circuit_breaker.hpp>
 #include <weft/runtime/resilience/debounce.hpp>
@@ -13,7 +14,6 @@
 #include <weft/runtime/resilience/single_flight.hpp>
 #include <weft/runtime/resilience/throttle.hpp>
 #include <weft/runtime/resilience/time_limit.hpp>
-#include <weft/runtime/when_all.hpp>
 #include <weft/tests/support/await_subject.hpp>
 
 #include <chrono>

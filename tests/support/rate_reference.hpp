@@ -2,7 +2,7 @@
 
 /// Rate limits by their definition, however long it takes: what rate_schedule is compared with.
 
-#include <weft/runtime/resilience/rate_schedule.hpp>
+#include <weft/runtime/resilience/detail/rate_schedule.hpp>
 
 #include <algorithm>
 #include <cstdint>

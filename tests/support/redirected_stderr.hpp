@@ -2,7 +2,7 @@
 
 /// Another file in the place of stderr for a while, such as a pipe that nobody reads.
 
-#include <weft/runtime/base/unique_fd.hpp>
+#include <weft/runtime/values/unique_fd.hpp>
 
 #include <doctest/doctest.h>
 

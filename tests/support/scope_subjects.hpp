@@ -2,15 +2,15 @@
 
 /// Scopes and their handles, and what stands around one task.
 
-#include <weft/runtime/blocking.hpp>
-#include <weft/runtime/call.hpp>
-#include <weft/runtime/finally.hpp>
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/shielded.hpp>
-#include <weft/runtime/stop_on.hpp>
-#include <weft/runtime/task_local.hpp>
-#include <weft/runtime/timeout.hpp>
-#include <weft/runtime/when_all.hpp>
+#include <weft/runtime/join/when_all.hpp>
+#include <weft/runtime/pool/blocking.hpp>
+#include <weft/runtime/scope/finally.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/scope/shielded.hpp>
+#include <weft/runtime/scope/stop_on.hpp>
+#include <weft/runtime/task/call.hpp>
+#include <weft/runtime/task/task_local.hpp>
+#include <weft/runtime/time/timeout.hpp>
 #include <weft/tests/support/await_subject.hpp>
 
 #include <functional>

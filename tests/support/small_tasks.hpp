@@ -2,8 +2,8 @@
 
 /// Tasks of one line from which the tests of combinators build theirs.
 
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/task.hpp>
+#include <weft/runtime/task/task.hpp>
+#include <weft/runtime/time/sleep.hpp>
 
 #include <atomic>
 #include <chrono>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <weft/runtime/base/unique_fd.hpp>
+#include <weft/runtime/values/unique_fd.hpp>
 
 #include <doctest/doctest.h>
 

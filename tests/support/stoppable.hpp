@@ -1,7 +1,7 @@
 #pragma once
 
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/task.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/task/task.hpp>
 
 #include <chrono>
 #include <mutex>

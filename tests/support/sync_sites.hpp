@@ -11,18 +11,18 @@
 ///     keeps             what is let through is kept until somebody has it
 ///     selects           the wait is a branch of a select, beside one that nobody completes
 
-#include <weft/runtime/as_result.hpp>
-#include <weft/runtime/task.hpp>
-#include <weft/sync/barrier.hpp>
-#include <weft/sync/channel.hpp>
-#include <weft/sync/condition.hpp>
-#include <weft/sync/event.hpp>
-#include <weft/sync/latch.hpp>
-#include <weft/sync/mutex.hpp>
-#include <weft/sync/once.hpp>
+#include <weft/runtime/task/as_result.hpp>
+#include <weft/runtime/task/task.hpp>
+#include <weft/sync/channels/channel.hpp>
+#include <weft/sync/locks/barrier.hpp>
+#include <weft/sync/locks/condition.hpp>
+#include <weft/sync/locks/event.hpp>
+#include <weft/sync/locks/latch.hpp>
+#include <weft/sync/locks/mutex.hpp>
+#include <weft/sync/locks/once.hpp>
+#include <weft/sync/locks/semaphore.hpp>
+#include <weft/sync/locks/shared_mutex.hpp>
 #include <weft/sync/select.hpp>
-#include <weft/sync/semaphore.hpp>
-#include <weft/sync/shared_mutex.hpp>
 
 #include <doctest/doctest.h>
 

@@ -8,21 +8,21 @@
 ///     let_go()    the second one, which begins when the first waits
 /// Then the turn is as it was, and hold() may follow again.
 
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/task.hpp>
-#include <weft/sync/barrier.hpp>
-#include <weft/sync/broadcast.hpp>
-#include <weft/sync/channel.hpp>
-#include <weft/sync/condition.hpp>
-#include <weft/sync/event.hpp>
-#include <weft/sync/latch.hpp>
-#include <weft/sync/mutex.hpp>
-#include <weft/sync/once.hpp>
-#include <weft/sync/priority_channel.hpp>
+#include <weft/runtime/task/task.hpp>
+#include <weft/runtime/time/sleep.hpp>
+#include <weft/sync/channels/broadcast.hpp>
+#include <weft/sync/channels/channel.hpp>
+#include <weft/sync/channels/priority_channel.hpp>
+#include <weft/sync/channels/watch.hpp>
+#include <weft/sync/locks/barrier.hpp>
+#include <weft/sync/locks/condition.hpp>
+#include <weft/sync/locks/event.hpp>
+#include <weft/sync/locks/latch.hpp>
+#include <weft/sync/locks/mutex.hpp>
+#include <weft/sync/locks/once.hpp>
+#include <weft/sync/locks/semaphore.hpp>
+#include <weft/sync/locks/shared_mutex.hpp>
 #include <weft/sync/select.hpp>
-#include <weft/sync/semaphore.hpp>
-#include <weft/sync/shared_mutex.hpp>
-#include <weft/sync/watch.hpp>
 
 #include <doctest/doctest.h>
 

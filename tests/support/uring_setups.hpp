@@ -3,8 +3,8 @@
 /// The ways in which the io_uring driver can be set up, and operations on it without the sockets of
 /// the public API. Tests of the driver run each promise over every set-up.
 
-#include <weft/io/uring_driver.hpp>
-#include <weft/runtime/runtime_base.hpp>
+#include <weft/io/driver/uring_driver.hpp>
+#include <weft/runtime/pool/runtime_base.hpp>
 #include <weft/tests/support/skip.hpp>
 
 #include <doctest/doctest.h>

@@ -3,9 +3,9 @@
 /// Everything in which a task can wait for a TCP connection or the time, with an account of what
 /// came of it: the tests of cancellation put each of these waits through the same mill.
 
-#include <weft/io/tcp.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/timeout.hpp>
+#include <weft/io/net/tcp.hpp>
+#include <weft/runtime/time/sleep.hpp>
+#include <weft/runtime/time/timeout.hpp>
 #include <weft/tests/support/canary_buffer.hpp>
 #include <weft/tests/support/counted.hpp>
 #include <weft/tests/support/loopback.hpp>

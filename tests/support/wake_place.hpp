@@ -1,6 +1,6 @@
 #pragma once
 
-#include <weft/runtime/scheduler.hpp>
+#include <weft/runtime/sched/scheduler.hpp>
 
 #include <atomic>
 #include <coroutine>

@@ -1,7 +1,7 @@
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/thread_pool.hpp>
-#include <weft/runtime/when_all.hpp>
-#include <weft/sync/channel.hpp>
+#include <weft/runtime/join/when_all.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
+#include <weft/runtime/time/sleep.hpp>
+#include <weft/sync/channels/channel.hpp>
 #include <weft/tests/support/allocations.hpp>
 #include <weft/tests/support/sync_turns.hpp>
 

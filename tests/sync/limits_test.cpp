@@ -3,14 +3,14 @@
 
 #include <limits>
 
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/thread_pool.hpp>
-#include <weft/sync/barrier.hpp>
-#include <weft/sync/broadcast.hpp>
-#include <weft/sync/channel.hpp>
-#include <weft/sync/latch.hpp>
-#include <weft/sync/priority_channel.hpp>
-#include <weft/sync/semaphore.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/sync/channels/broadcast.hpp>
+#include <weft/sync/channels/channel.hpp>
+#include <weft/sync/channels/priority_channel.hpp>
+#include <weft/sync/locks/barrier.hpp>
+#include <weft/sync/locks/latch.hpp>
+#include <weft/sync/locks/semaphore.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,23 +1,23 @@
-#include <weft/runtime/ready_budget.hpp>
+#include <weft/runtime/coro/ready_budget.hpp>
 
-#include <weft/runtime/as_result.hpp>
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/thread_pool.hpp>
-#include <weft/sync/barrier.hpp>
-#include <weft/sync/broadcast.hpp>
-#include <weft/sync/channel.hpp>
-#include <weft/sync/condition.hpp>
-#include <weft/sync/event.hpp>
-#include <weft/sync/latch.hpp>
-#include <weft/sync/mutex.hpp>
-#include <weft/sync/once.hpp>
-#include <weft/sync/oneshot.hpp>
-#include <weft/sync/priority_channel.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/task/as_result.hpp>
+#include <weft/runtime/time/sleep.hpp>
+#include <weft/sync/channels/broadcast.hpp>
+#include <weft/sync/channels/channel.hpp>
+#include <weft/sync/channels/oneshot.hpp>
+#include <weft/sync/channels/priority_channel.hpp>
+#include <weft/sync/channels/watch.hpp>
+#include <weft/sync/locks/barrier.hpp>
+#include <weft/sync/locks/condition.hpp>
+#include <weft/sync/locks/event.hpp>
+#include <weft/sync/locks/latch.hpp>
+#include <weft/sync/locks/mutex.hpp>
+#include <weft/sync/locks/once.hpp>
+#include <weft/sync/locks/semaphore.hpp>
+#include <weft/sync/locks/shared_mutex.hpp>
 #include <weft/sync/select.hpp>
-#include <weft/sync/semaphore.hpp>
-#include <weft/sync/shared_mutex.hpp>
-#include <weft/sync/watch.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,8 +1,8 @@
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/thread_pool.hpp>
-#include <weft/runtime/worker.hpp>
-#include <weft/sync/once.hpp>
-#include <weft/sync/oneshot.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
+#include <weft/runtime/sched/worker.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/sync/channels/oneshot.hpp>
+#include <weft/sync/locks/once.hpp>
 #include <weft/tests/support/let_others_run.hpp>
 #include <weft/tests/support/sync_turns.hpp>
 

@@ -1,9 +1,9 @@
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/thread_pool.hpp>
-#include <weft/sync/channel.hpp>
-#include <weft/sync/condition.hpp>
-#include <weft/sync/mutex.hpp>
-#include <weft/sync/once.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/sync/channels/channel.hpp>
+#include <weft/sync/locks/condition.hpp>
+#include <weft/sync/locks/mutex.hpp>
+#include <weft/sync/locks/once.hpp>
 #include <weft/sync/select.hpp>
 #include <weft/tests/support/let_others_run.hpp>
 

@@ -1,11 +1,11 @@
 #include <weft/sync/select.hpp>
 
-#include <weft/runtime/as_result.hpp>
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/test_runtime.hpp>
-#include <weft/runtime/thread_pool.hpp>
-#include <weft/sync/channel.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/task/as_result.hpp>
+#include <weft/runtime/testing/test_runtime.hpp>
+#include <weft/runtime/time/sleep.hpp>
+#include <weft/sync/channels/channel.hpp>
 #include <weft/tests/support/counted.hpp>
 #include <weft/tests/support/let_others_run.hpp>
 

@@ -1,19 +1,19 @@
 // What a task holds is gone when anybody hears of its end: whoever waits for it, and cannot be
 // stopped any more, gets it. So trees of combinators whose leaves hold locks end.
 
-#include <weft/runtime/all_settled.hpp>
-#include <weft/runtime/as_completed.hpp>
-#include <weft/runtime/finally.hpp>
-#include <weft/runtime/for_each.hpp>
+#include <weft/runtime/join/all_settled.hpp>
+#include <weft/runtime/join/as_completed.hpp>
+#include <weft/runtime/join/when_any.hpp>
+#include <weft/runtime/pool/thread_pool.hpp>
+#include <weft/runtime/ranges/for_each.hpp>
 #include <weft/runtime/resilience/hedge.hpp>
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/shielded.hpp>
-#include <weft/runtime/stop_on.hpp>
-#include <weft/runtime/thread_pool.hpp>
-#include <weft/runtime/timeout.hpp>
-#include <weft/runtime/when_any.hpp>
-#include <weft/sync/condition.hpp>
-#include <weft/sync/mutex.hpp>
+#include <weft/runtime/scope/finally.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/scope/shielded.hpp>
+#include <weft/runtime/scope/stop_on.hpp>
+#include <weft/runtime/time/timeout.hpp>
+#include <weft/sync/locks/condition.hpp>
+#include <weft/sync/locks/mutex.hpp>
 #include <weft/sync/select.hpp>
 #include <weft/tests/support/seed.hpp>
 

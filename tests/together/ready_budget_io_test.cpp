@@ -1,9 +1,9 @@
-#include <weft/io/tcp.hpp>
-#include <weft/runtime/as_result.hpp>
-#include <weft/runtime/ready_budget.hpp>
-#include <weft/runtime/scope.hpp>
-#include <weft/sync/channel.hpp>
-#include <weft/sync/mutex.hpp>
+#include <weft/io/net/tcp.hpp>
+#include <weft/runtime/coro/ready_budget.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/task/as_result.hpp>
+#include <weft/sync/channels/channel.hpp>
+#include <weft/sync/locks/mutex.hpp>
 #include <weft/tests/support/io_fixture.hpp>
 
 #include <doctest/doctest.h>

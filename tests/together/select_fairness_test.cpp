@@ -1,14 +1,14 @@
 // Branches of every kind that are always ready, beside each other: each wins its share, and with
 // bias the first in the call wins, whatever its kind.
 
+#include <weft/io/net/tcp.hpp>
 #include <weft/io/signal.hpp>
-#include <weft/io/tcp.hpp>
-#include <weft/runtime/as_result.hpp>
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/sync/channel.hpp>
-#include <weft/sync/event.hpp>
-#include <weft/sync/mutex.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/task/as_result.hpp>
+#include <weft/runtime/time/sleep.hpp>
+#include <weft/sync/channels/channel.hpp>
+#include <weft/sync/locks/event.hpp>
+#include <weft/sync/locks/mutex.hpp>
 #include <weft/sync/select.hpp>
 #include <weft/tests/support/io_fixture.hpp>
 #include <weft/tests/support/seed.hpp>

@@ -1,11 +1,11 @@
 // I/O as a branch of a select: whichever branch wins, the others have lost no byte, no connection
 // and no value.
 
-#include <weft/io/tcp.hpp>
-#include <weft/runtime/as_result.hpp>
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/sync/channel.hpp>
+#include <weft/io/net/tcp.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/task/as_result.hpp>
+#include <weft/runtime/time/sleep.hpp>
+#include <weft/sync/channels/channel.hpp>
 #include <weft/sync/select.hpp>
 #include <weft/tests/support/fd_count.hpp>
 #include <weft/tests/support/io_fixture.hpp>

@@ -1,6 +1,6 @@
 // says: a task is awaited once: co_await std::move(task)
 
-#include <weft/runtime/task.hpp>
+#include <weft/runtime/task/task.hpp>
 
 weft::task<int> one();
 

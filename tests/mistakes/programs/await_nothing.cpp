@@ -1,6 +1,6 @@
 // says: await
 
-#include <weft/runtime/task.hpp>
+#include <weft/runtime/task/task.hpp>
 
 #include <string>
 

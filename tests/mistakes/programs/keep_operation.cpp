@@ -2,8 +2,8 @@
 // with: -Werror=dangling
 // says: will be destroyed at the end of the full-expression
 
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/timeout.hpp>
+#include <weft/runtime/time/sleep.hpp>
+#include <weft/runtime/time/timeout.hpp>
 
 weft::task<> run() {
     using std::chrono::seconds;

@@ -1,6 +1,6 @@
 // says: a task<T&> returns a reference to a temporary object
 
-#include <weft/runtime/task.hpp>
+#include <weft/runtime/task/task.hpp>
 
 #include <string>
 

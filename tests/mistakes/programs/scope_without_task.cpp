@@ -1,6 +1,6 @@
 // says: the body of a scope takes a nursery& and gives a task
 
-#include <weft/runtime/scope.hpp>
+#include <weft/runtime/scope/scope.hpp>
 
 weft::task<> run() {
     co_await weft::scope([](weft::nursery&) {});

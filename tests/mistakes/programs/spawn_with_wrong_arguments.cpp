@@ -1,6 +1,6 @@
 // says: a task is wanted here, or a callable that gives one
 
-#include <weft/runtime/scope.hpp>
+#include <weft/runtime/scope/scope.hpp>
 
 weft::task<> work(int);
 

@@ -1,6 +1,6 @@
 /// What a factory throws before there is a task, and what a predicate throws, in every policy.
 
-#include <weft/runtime/resilience/attempt.hpp>
+#include <weft/runtime/resilience/detail/attempt.hpp>
 
 #include <weft/runtime/resilience/bulkhead.hpp>
 #include <weft/runtime/resilience/circuit_breaker.hpp>
@@ -13,7 +13,7 @@
 #include <weft/runtime/resilience/single_flight.hpp>
 #include <weft/runtime/resilience/throttle.hpp>
 #include <weft/runtime/resilience/time_limit.hpp>
-#include <weft/runtime/test_runtime.hpp>
+#include <weft/runtime/testing/test_runtime.hpp>
 #include <weft/tests/support/outcome.hpp>
 #include <weft/tests/support/small_tasks.hpp>
 

@@ -1,4 +1,4 @@
-#include <weft/runtime/resilience/circuit.hpp>
+#include <weft/runtime/resilience/detail/circuit.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,8 +1,8 @@
 #include <weft/runtime/resilience/debounce.hpp>
 
-#include <weft/runtime/stop_on.hpp>
-#include <weft/runtime/test_runtime.hpp>
-#include <weft/runtime/when_all.hpp>
+#include <weft/runtime/join/when_all.hpp>
+#include <weft/runtime/scope/stop_on.hpp>
+#include <weft/runtime/testing/test_runtime.hpp>
 #include <weft/tests/support/outcome.hpp>
 #include <weft/tests/support/small_tasks.hpp>
 

@@ -1,7 +1,7 @@
 #include <weft/runtime/resilience/fallback.hpp>
 
-#include <weft/runtime/test_runtime.hpp>
-#include <weft/runtime/timeout.hpp>
+#include <weft/runtime/testing/test_runtime.hpp>
+#include <weft/runtime/time/timeout.hpp>
 #include <weft/tests/support/outcome.hpp>
 #include <weft/tests/support/small_tasks.hpp>
 

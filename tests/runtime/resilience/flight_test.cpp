@@ -1,4 +1,4 @@
-#include <weft/runtime/resilience/flight.hpp>
+#include <weft/runtime/resilience/detail/flight.hpp>
 
 #include <doctest/doctest.h>
 

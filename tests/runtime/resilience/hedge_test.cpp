@@ -1,9 +1,9 @@
 #include <weft/runtime/resilience/hedge.hpp>
 
-#include <weft/runtime/stop_on.hpp>
-#include <weft/runtime/test_runtime.hpp>
-#include <weft/runtime/timeout.hpp>
-#include <weft/runtime/when_all.hpp>
+#include <weft/runtime/join/when_all.hpp>
+#include <weft/runtime/scope/stop_on.hpp>
+#include <weft/runtime/testing/test_runtime.hpp>
+#include <weft/runtime/time/timeout.hpp>
 #include <weft/tests/support/counted.hpp>
 #include <weft/tests/support/outcome.hpp>
 #include <weft/tests/support/seed.hpp>

@@ -1,4 +1,4 @@
-#include <weft/runtime/resilience/latency_window.hpp>
+#include <weft/runtime/resilience/detail/latency_window.hpp>
 
 #include <doctest/doctest.h>
 

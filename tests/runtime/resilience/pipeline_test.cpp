@@ -1,6 +1,5 @@
 #include <weft/runtime/resilience/pipeline.hpp>
 
-#include <weft/runtime/as_result.hpp>
 #include <weft/runtime/resilience/bulkhead.hpp>
 #include <weft/runtime/resilience/circuit_breaker.hpp>
 #include <weft/runtime/resilience/fallback.hpp>
@@ -9,8 +8,9 @@
 #include <weft/runtime/resilience/retry.hpp>
 #include <weft/runtime/resilience/single_flight.hpp>
 #include <weft/runtime/resilience/time_limit.hpp>
-#include <weft/runtime/stop_on.hpp>
-#include <weft/runtime/test_runtime.hpp>
+#include <weft/runtime/scope/stop_on.hpp>
+#include <weft/runtime/task/as_result.hpp>
+#include <weft/runtime/testing/test_runtime.hpp>
 #include <weft/tests/support/outcome.hpp>
 #include <weft/tests/support/small_tasks.hpp>
 

@@ -1,6 +1,6 @@
 #include <weft/runtime/resilience/policy.hpp>
 
-#include <weft/runtime/test_runtime.hpp>
+#include <weft/runtime/testing/test_runtime.hpp>
 
 #include <doctest/doctest.h>
 

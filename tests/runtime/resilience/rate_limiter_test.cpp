@@ -1,12 +1,12 @@
 #include <weft/runtime/resilience/rate_limiter.hpp>
 
-#include <weft/runtime/as_result.hpp>
-#include <weft/runtime/cancel_after.hpp>
-#include <weft/runtime/scope.hpp>
-#include <weft/runtime/stop_on.hpp>
-#include <weft/runtime/test_runtime.hpp>
-#include <weft/runtime/timeout.hpp>
-#include <weft/runtime/when_all.hpp>
+#include <weft/runtime/join/when_all.hpp>
+#include <weft/runtime/scope/cancel_after.hpp>
+#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/scope/stop_on.hpp>
+#include <weft/runtime/task/as_result.hpp>
+#include <weft/runtime/testing/test_runtime.hpp>
+#include <weft/runtime/time/timeout.hpp>
 #include <weft/tests/support/outcome.hpp>
 #include <weft/tests/support/rate_reference.hpp>
 #include <weft/tests/support/seed.hpp>

@@ -1,4 +1,4 @@
-#include <weft/runtime/resilience/rate_schedule.hpp>
+#include <weft/runtime/resilience/detail/rate_schedule.hpp>
 
 #include <weft/tests/support/rate_reference.hpp>
 #include <weft/tests/support/seed.hpp>

@@ -1,10 +1,10 @@
 #include <weft/runtime/resilience/single_flight.hpp>
 
+#include <weft/runtime/join/when_all.hpp>
 #include <weft/runtime/resilience/pipeline.hpp>
 #include <weft/runtime/resilience/retry.hpp>
-#include <weft/runtime/test_runtime.hpp>
-#include <weft/runtime/timeout.hpp>
-#include <weft/runtime/when_all.hpp>
+#include <weft/runtime/testing/test_runtime.hpp>
+#include <weft/runtime/time/timeout.hpp>
 #include <weft/tests/support/outcome.hpp>
 #include <weft/tests/support/seed.hpp>
 #include <weft/tests/support/small_tasks.hpp>

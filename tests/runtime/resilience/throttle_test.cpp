@@ -1,8 +1,8 @@
 #include <weft/runtime/resilience/throttle.hpp>
 
-#include <weft/runtime/test_runtime.hpp>
-#include <weft/runtime/timeout.hpp>
-#include <weft/runtime/when_all.hpp>
+#include <weft/runtime/join/when_all.hpp>
+#include <weft/runtime/testing/test_runtime.hpp>
+#include <weft/runtime/time/timeout.hpp>
 #include <weft/tests/support/outcome.hpp>
 #include <weft/tests/support/small_tasks.hpp>
 

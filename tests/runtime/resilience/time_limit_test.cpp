@@ -1,7 +1,7 @@
 #include <weft/runtime/resilience/time_limit.hpp>
 
-#include <weft/runtime/stop_on.hpp>
-#include <weft/runtime/test_runtime.hpp>
+#include <weft/runtime/scope/stop_on.hpp>
+#include <weft/runtime/testing/test_runtime.hpp>
 #include <weft/tests/support/outcome.hpp>
 #include <weft/tests/support/small_tasks.hpp>
 

@@ -1,0 +1,28 @@
+#pragma once
+
+/// Operations, and questions about a socket, as non-blocking system calls.
+
+#include <weft/io/op/op.hpp>
+
+#include <cstdint>
+
+namespace weft::detail {
+
+/// io_op::stage of a connection that is under way.
+inline constexpr std::uint8_t direct_call_connecting = 1;
+
+/// Bytes, a descriptor or 0; or -errno, where -EAGAIN says that the operation would have to wait.
+[[nodiscard]] int direct_call(io_op& op) noexcept;
+
+/// How the peer's half of a TCP connection has ended.
+enum class stream_end : std::uint8_t {
+    orderly,  ///< by the peer's own end, or not at all
+    none,     ///< the connection is gone, and the end of the stream never came: a reset, a time-out
+    unknown,  ///< the kernel does not say
+};
+
+/// Asks the kernel, which answers the same however often, unlike a read: an error it tells once,
+/// and what follows looks like an end. Takes no bytes and no error from the socket.
+[[nodiscard]] stream_end end_of_stream(int fd) noexcept;
+
+}  // namespace weft::detail

@@ -1,0 +1,50 @@
+#include <weft/runtime/sched/pass_stop.hpp>
+
+#include <weft/runtime/sched/worker.hpp>
+
+namespace weft::detail {
+
+std::coroutine_handle<> pass_stop(promise_base& waiter) noexcept {
+    worker* const here = current_worker();
+    if (here == nullptr) {
+        return unwind_off_worker(waiter);
+    }
+    waiter.stop_marked_ = true;
+    here->push_ready(waiter);
+    return std::noop_coroutine();
+}
+
+/// keeps S1
+bool is_unwound(promise_base& waiter, when_stopped policy) noexcept {
+    if (policy != when_stopped::tell) {
+        return policy == when_stopped::unwind;
+    }
+    promise_base* task = &waiter;
+    while (task->completion_ == nullptr) {
+        task = task->parent_;
+    }
+    bool const was_told = task->was_told_;
+    task->was_told_ = true;
+    return was_told;
+}
+
+std::coroutine_handle<> end_by_stop(promise_base& waiter, when_stopped policy) noexcept {
+    return is_unwound(waiter, policy) ? pass_stop(waiter) : waiter.handle();
+}
+
+std::coroutine_handle<> go_on(promise_base& waiter) noexcept {
+    if (spend_budget() || !give_way(waiter)) [[likely]] {
+        return waiter.handle();
+    }
+    return std::noop_coroutine();
+}
+
+bool wait_a_turn(promise_base& waiter) noexcept {
+    if (waiter.stop().stop_requested()) {
+        pass_stop(waiter).resume();
+        return true;
+    }
+    return give_way(waiter);
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,52 @@
+#include <weft/runtime/sched/pinned_operation.hpp>
+
+namespace weft::detail {
+
+bool pinned_operation::begin(worker& home, promise_base& waiter) noexcept {
+    WEFT_ASSERT(home_ == nullptr, "an operation is started twice");
+    home_ = &home;
+    waiter_ = &waiter;
+    return enroll(&waiter.stop());
+}
+
+void pinned_operation::refuse() noexcept {
+    WEFT_ASSERT(!settled_ && !posted_, "an operation is refused after it began");
+    settled_ = true;
+    stopped_ = true;
+    deliver();
+}
+
+void pinned_operation::settle(bool stopped) noexcept {
+    WEFT_ASSERT(current_worker() == home_, "an operation settles away from its home");
+    WEFT_ASSERT(!settled_, "an operation settles twice");
+    settled_ = true;
+    stopped_ = stopped;
+    withdraw();
+    if (!posted_ || arrived_) [[likely]] {
+        deliver();
+    }
+}
+
+void pinned_operation::on_stop(stop_node& node) noexcept {
+    auto& self = static_cast<pinned_operation&>(node);
+    self.posted_ = true;
+    self.run = &on_request;
+    self.home_->post(self);
+}
+
+void pinned_operation::on_request(remote_request& request) noexcept {
+    auto& self = static_cast<pinned_operation&>(request);
+    self.arrived_ = true;
+    if (self.settled_) {
+        self.deliver();  // keeps I1: settle() left the delivery to us
+    } else {
+        self.cancel_(self);
+    }
+}
+
+void pinned_operation::deliver() noexcept {
+    waiter_->stop_marked_ = stopped_ && is_unwound(*waiter_, policy_);
+    home_->push_ready(*waiter_);  // the last access: whoever takes the coroutine may destroy us
+}
+
+}  // namespace weft::detail

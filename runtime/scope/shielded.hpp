@@ -1,0 +1,163 @@
+#pragma once
+
+/// Work that a stop must not cut short.
+///
+/// Protocol. The body has a stop state without a parent; the surrounding stop is only heard of. The
+/// shield's home is the worker that began it.
+///   stop callback (any thread): posted_ = true; the stop request travels to the home
+///   stop request (home):        body ended? the parent goes on : arm the timer
+///   timer fires (home):         the body is stopped, for the reason of the surrounding stop
+///   body ends (any worker):     withdraw the callback. Never posted, no timer? The parent goes on
+///                               here. Else at the home, to which an end request travels: when the
+///                               stop request has arrived, too, cancel the timer; parent goes on
+/// I1 The parent goes on after the callback is withdrawn, a posted request has come back, and the
+///    timer is out of the wheel: nobody refers to the shield then.
+/// I2 withdraw() returns after a callback that runs elsewhere, so posted_ is stable after it.
+/// I3 The stop is passed on only when the body was stopped; otherwise its outcome is delivered and
+///    the next await of the surrounding task stops. A body that was stopped is destroyed at its
+///    end.
+
+#include <weft/runtime/task/call.hpp>
+#include <weft/runtime/task/task.hpp>
+#include <weft/runtime/time/sleep.hpp>
+
+#include <concepts>
+#include <coroutine>
+#include <type_traits>
+#include <utility>
+
+namespace weft {
+
+namespace detail {
+
+class shield_state : private completion, private stop_node, private worker_timer {
+public:
+    shield_state(promise_base& parent, promise_base& child, time_span limit) noexcept;
+    shield_state(shield_state const&) = delete;
+    shield_state& operator=(shield_state const&) = delete;
+
+    /// Gives what runs next: the child.
+    [[nodiscard]] std::coroutine_handle<> begin() noexcept;
+
+    /// After the body's end: it was stopped, and its frame is gone.
+    [[nodiscard]] bool is_child_gone() const noexcept { return is_child_gone_; }
+
+private:
+    /// The stop's request is the stop_node; this one is the end's.
+    struct end_request : remote_request {
+        explicit end_request(shield_state& owner) noexcept
+            : remote_request(&on_end_request)
+            , self(&owner) {}
+
+        shield_state* self;
+    };
+
+    static std::coroutine_handle<> child_done(completion& base, promise_base& child) noexcept;
+    static void on_stop(stop_node& node) noexcept;
+    static void on_stop_request(remote_request& request) noexcept;
+    static void on_end_request(remote_request& request) noexcept;
+    void end_at_home() noexcept;
+    static void fired(worker_timer& timer) noexcept;
+    void arm() noexcept;
+
+    // --- constant after construction -------------------------------------------
+    stop_context context_;
+    ambient surroundings_;
+    worker* home_;
+    promise_base* parent_;
+    promise_base* child_;
+    nanoseconds_u64 limit_;
+
+    // --- stop callback, before it posts; read after withdraw() (I2) -----------------
+    bool posted_ = false;
+
+    // --- whoever ends the body; read after its end ------------------------------------
+    bool is_child_gone_ = false;
+
+    // --- home's thread only; is_armed_ also where no request was posted ----------------
+    bool is_armed_ = false;
+    bool arrived_ = false;
+    bool child_ended_ = false;
+
+    // --- the child's last worker, then the home --------------------------------------
+    end_request end_;
+};
+
+}  // namespace detail
+
+/// What `co_await shielded(limit, task)` waits in.
+template <class T>
+class [[nodiscard]] shielded_operation {
+public:
+    shielded_operation(time_span limit, task<T> child) noexcept
+        : limit_(limit)
+        , child_(std::move(child)) {
+        WEFT_CHECK(static_cast<bool>(child_),
+                   "an empty task is awaited: a task can be awaited once");
+    }
+
+    shielded_operation(shielded_operation const&) = delete;
+    shielded_operation& operator=(shielded_operation const&) = delete;
+
+    ~shielded_operation() {
+        if (begun_) {
+            if (state_.is_child_gone()) {
+                (void)detail::task_access::release(child_);
+            }
+            child_ = {};  // first: it still refers to the state
+            state_.~shield_state();
+        }
+    }
+
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<detail::promise_base> Promise>
+    [[nodiscard]] std::coroutine_handle<> await_suspend(
+        std::coroutine_handle<Promise> parent) noexcept {
+        WEFT_CHECK(!begun_, "a shielded task is awaited twice");
+        ::new (static_cast<void*>(&state_))
+            detail::shield_state(parent.promise(), detail::task_access::promise(child_), limit_);
+        begun_ = true;
+        return state_.begin();
+    }
+
+    T await_resume() {
+        task<T> ended(std::move(child_));  // its frame goes with us
+        return detail::task_access::promise(ended).take();
+    }
+
+private:
+    time_span limit_;
+    task<T> child_;
+
+    union {
+        detail::shield_state state_;
+    };
+
+    bool begun_ = false;
+};
+
+/// Runs a task and hides a stop of the surrounding task from it, for at most `limit` after the stop
+/// was requested; then the task is stopped after all.
+///
+/// Thread safety: awaited in a task that a runtime runs.
+/// Cancellation: as said. A task that ends within the limit delivers its outcome, and the next
+///     await of the surrounding task stops; one that was stopped unwinds the surrounding task.
+///     Ambient deadlines are stops: they are hidden, too, and this_task::deadline() is none inside.
+/// Lifetime: takes the task over; what it refers to must outlive the await.
+/// Resumption: where the task ended, or through the ready queue of the worker that began the wait.
+/// Complexity: one stop callback; one timer once a stop arrives. No allocation.
+/// Errors: the task's own.
+/// Example: examples/graceful_shutdown.cpp
+template <detail::plain_value T>
+[[nodiscard]] shielded_operation<T> shielded(time_span limit, task<T> child) noexcept {
+    return shielded_operation<T>(limit, std::move(child));
+}
+
+/// The same for whatever else can be awaited, and for a callable that gives it; see timeout.
+template <detail::no_plain_task Work>
+[[nodiscard]] auto shielded(time_span limit, Work&& work WEFT_LIFETIMEBOUND) {
+    return shielded(limit, detail::as_task(static_cast<Work&&>(work)));
+}
+
+}  // namespace weft

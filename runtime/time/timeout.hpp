@@ -1,0 +1,227 @@
+#pragma once
+
+/// Deadlines around a task.
+///
+/// Protocol. The timer lives on the worker that started the wait, its home; the child may end on
+/// any worker.
+///   child ends on the home: the timer is cancelled or has fired; the parent goes on
+///   child ends elsewhere:   a request travels to the home, which cancels the timer and makes the
+///                           parent ready there
+///   An outer deadline that is not later does the work of this one: no timer is armed then, and the
+///   parent goes on where the child ended.
+/// I1 The timer is out of the wheel, and not being fired, when the parent goes on: the home's
+///    thread does both.
+/// I2 Success wins: a child that ends with a value or an error delivers it even if the timer has
+///    fired.
+/// I3 A child that was stopped ended by the deadline if the timer has fired and the surrounding
+///    task is not stopped itself; then the await fails with std::errc::timed_out. Otherwise the
+///    stop is passed on.
+/// I4 A child that was stopped is destroyed at its end, and before anybody goes on: what it held is
+///    free then, and frames nested in one another go one by one.
+/// I5 A deadline that has passed stops the child before it starts: a child that waits for nothing
+///    still delivers its value (I2).
+
+#include <weft/runtime/sched/pass_stop.hpp>
+#include <weft/runtime/task/as_result.hpp>
+#include <weft/runtime/task/call.hpp>
+#include <weft/runtime/task/task.hpp>
+#include <weft/runtime/time/sleep.hpp>
+
+#include <concepts>
+#include <coroutine>
+#include <source_location>
+#include <type_traits>
+#include <utility>
+
+namespace weft {
+
+namespace detail {
+
+/// When a deadline is: a time since the clock's beginning, or a while from the await.
+struct deadline_request {
+    time_span time;
+    bool relative;
+    std::source_location asked_at;
+};
+
+/// Whose stops reach the child, beside the deadline's.
+enum class stop_from : bool { nobody, parent };
+
+/// The part of a timeout that does not depend on the child's type.
+class timeout_state : private completion, private worker_timer, private remote_request {
+public:
+    timeout_state(promise_base& parent,
+                  promise_base& child,
+                  deadline_request limit,
+                  stop_from follows,
+                  when_stopped policy) noexcept;
+    timeout_state(timeout_state const&) = delete;
+    timeout_state& operator=(timeout_state const&) = delete;
+
+    /// Gives what runs next: the child.
+    [[nodiscard]] std::coroutine_handle<> begin() noexcept;
+
+    /// After the child's end: it was stopped, and its frame is gone (I4).
+    [[nodiscard]] bool is_child_gone() const noexcept { return is_child_gone_; }
+
+    /// After the child's end: it was stopped by the limit.
+    [[nodiscard]] bool ended_by_limit() noexcept;
+
+private:
+    static std::coroutine_handle<> child_done(completion& base, promise_base& child) noexcept;
+    static void fired(worker_timer& timer) noexcept;
+    void expire() noexcept;
+    static void on_request(remote_request& request) noexcept;
+    [[nodiscard]] bool passes_stop_on() noexcept;
+
+    // --- constant after begin() ----------------------------------------------------
+    stop_context context_;
+    ambient surroundings_;
+    worker* home_;
+    promise_base* parent_;
+    promise_base* child_;
+    std::source_location asked_at_;
+    stop_from follows_;
+    when_stopped policy_;
+    bool has_timer_;
+
+    // --- whoever ends the child; read after its end -----------------------------------
+    bool is_child_gone_ = false;
+
+    // --- home's thread; read after the child's end ----------------------------------
+    bool expired_ = false;
+};
+
+[[noreturn]] void throw_timed_out();
+
+}  // namespace detail
+
+/// What `co_await timeout(limit, task)` waits in; the result form gives a result<T> and hides the
+/// stop.
+template <class T, bool ResultForm = false>
+class [[nodiscard]] timeout_operation {
+public:
+    timeout_operation(detail::deadline_request limit,
+                      task<T> child,
+                      detail::stop_from follows = detail::stop_from::parent) noexcept
+        : limit_(limit)
+        , follows_(follows)
+        , child_(std::move(child)) {
+        WEFT_CHECK(static_cast<bool>(child_),
+                   "an empty task is awaited: a task can be awaited once");
+    }
+
+    timeout_operation(timeout_operation const&) = delete;
+    timeout_operation& operator=(timeout_operation const&) = delete;
+
+    ~timeout_operation() {
+        if (begun_) {
+            if (state_.is_child_gone()) {
+                (void)detail::task_access::release(child_);
+            }
+            child_ = {};  // first: it still refers to the state
+            state_.~timeout_state();
+        }
+    }
+
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<detail::promise_base> Promise>
+    [[nodiscard]] std::coroutine_handle<> await_suspend(
+        std::coroutine_handle<Promise> parent) noexcept {
+        WEFT_CHECK(!begun_, "a timeout is awaited twice");
+        ::new (static_cast<void*>(&state_)) detail::timeout_state(
+            parent.promise(),
+            detail::task_access::promise(child_),
+            limit_,
+            follows_,
+            ResultForm ? detail::when_stopped::tell : detail::when_stopped::unwind);
+        begun_ = true;
+        return state_.begin();
+    }
+
+    std::conditional_t<ResultForm, result<T>, T> await_resume() {
+        if (state_.is_child_gone()) {
+            if constexpr (ResultForm) {
+                return failure(state_.ended_by_limit() ? std::errc::timed_out
+                                                       : std::errc::operation_canceled);
+            } else {
+                detail::throw_timed_out();
+            }
+        }
+        task<T> ended(std::move(child_));  // its frame goes with us
+        if constexpr (ResultForm) {
+            return detail::result_of(detail::task_access::promise(ended));
+        } else {
+            return detail::task_access::promise(ended).take();
+        }
+    }
+
+    [[nodiscard]] timeout_operation<T, true> as_result() && noexcept
+        requires(!ResultForm)
+    {
+        return timeout_operation<T, true>(limit_, std::move(child_), follows_);
+    }
+
+private:
+    detail::deadline_request limit_;
+    detail::stop_from follows_;
+    task<T> child_;
+
+    union {
+        detail::timeout_state state_;
+    };
+
+    bool begun_ = false;
+};
+
+/// Runs a task, and stops it when it has not ended within `limit`. The task is always waited for.
+///
+/// The deadline is ambient: everything below the task sees it (this_task::deadline()), and
+/// deadlines below can only be earlier.
+///
+/// Thread safety: awaited in a task that a runtime runs.
+/// Cancellation: a stop of the awaiting task stops the child and unwinds the task. What the
+///     deadline stops sees the reason `deadline` and the place of this call.
+/// Lifetime: takes the task over; what it refers to must outlive the await.
+/// Resumption: where the child ended if that is the worker that began the wait, else through that
+///     worker's ready queue.
+/// Complexity: one timer, or none below an earlier deadline; O(1), no allocation.
+/// Errors: std::system_error with std::errc::timed_out when the limit ended the task; else the
+///     task's own. Below an earlier deadline it is that one's await that fails.
+/// Example: examples/timeout.cpp
+template <detail::plain_value T>
+[[nodiscard]] timeout_operation<T> timeout(
+    time_span limit,
+    task<T> child,
+    std::source_location asked_at = std::source_location::current()) noexcept {
+    return timeout_operation<T>({limit, true, asked_at}, std::move(child));
+}
+
+/// The same for an operation, for whatever else can be awaited, and for a callable that gives it:
+/// `co_await timeout(1s, stream.read_some(data))`. Takes a frame, which refers to an operation: it
+/// is awaited in the expression that makes it.
+template <detail::no_plain_task Work>
+[[nodiscard]] auto timeout(time_span limit,
+                           Work&& work WEFT_LIFETIMEBOUND,
+                           std::source_location asked_at = std::source_location::current()) {
+    return timeout(limit, detail::as_task(static_cast<Work&&>(work)), asked_at);
+}
+
+/// The same with a point in time. See timeout.
+template <detail::plain_value T, class Duration>
+[[nodiscard]] timeout_operation<T> with_deadline(
+    std::chrono::time_point<clock, Duration> deadline,
+    task<T> child,
+    std::source_location asked_at = std::source_location::current()) noexcept {
+    return timeout_operation<T>({deadline.time_since_epoch(), false, asked_at}, std::move(child));
+}
+
+template <detail::no_plain_task Work, class Duration>
+[[nodiscard]] auto with_deadline(std::chrono::time_point<clock, Duration> deadline,
+                                 Work&& work WEFT_LIFETIMEBOUND,
+                                 std::source_location asked_at = std::source_location::current()) {
+    return with_deadline(deadline, detail::as_task(static_cast<Work&&>(work)), asked_at);
+}
+
+}  // namespace weft

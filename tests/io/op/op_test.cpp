@@ -1,0 +1,149 @@
+#include <weft/io/op/op.hpp>
+
+#include <weft/io/net/detail/transfer.hpp>
+#include <weft/io/op/direct_call.hpp>
+#include <weft/runtime/pool/runtime_base.hpp>
+#include <weft/tests/support/uring_setups.hpp>
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <cerrno>
+#include <ctime>
+#include <span>
+#include <string>
+#include <system_error>
+#include <thread>
+
+#include <sys/socket.h>
+
+namespace {
+
+using namespace weft::test;
+using weft::task;
+using weft::detail::io_kind;
+using weft::detail::io_op;
+
+/// A driver whose kernel answers every operation with one error.
+class failing_driver final : public weft::detail::driver, public weft::detail::io_backend {
+public:
+    explicit failing_driver(int error) noexcept : error_(error) { io_ = this; }
+
+    void poll() noexcept override {
+        while (io_op* const op = started_.pop_front()) {
+            CHECK(op->absorb(-error_));
+            op->finish();
+        }
+    }
+
+    void park(weft::detail::nanoseconds_u64) noexcept override {
+        poll();
+        std::this_thread::yield();
+    }
+
+    void wake() noexcept override {}
+
+    [[nodiscard]] weft::detail::nanoseconds_u64 now() const noexcept override {
+        ::timespec time{};
+        CHECK(::clock_gettime(CLOCK_MONOTONIC, &time) == 0);
+        return static_cast<weft::detail::nanoseconds_u64>(time.tv_sec) * 1'000'000'000U +
+               static_cast<weft::detail::nanoseconds_u64>(time.tv_nsec);
+    }
+
+    [[nodiscard]] bool has_pending() const noexcept override { return !started_.empty(); }
+
+    [[nodiscard]] bool try_now(io_op&) noexcept override { return false; }
+
+    void start(io_op& op) noexcept override { started_.push_back(op); }
+
+    void cancel(io_op&) noexcept override {}
+
+    [[nodiscard]] std::size_t in_flight() const noexcept override { return 0; }
+
+    [[nodiscard]] char const* name() const noexcept override { return "failing"; }
+
+private:
+    int const error_;
+    weft::detail::intrusive_list<io_op> started_;
+};
+
+class failing_pool : public weft::runtime_base {
+public:
+    explicit failing_pool(int error)
+        : runtime_base(
+              1,
+              [error](unsigned) -> weft::detail::driver* { return new failing_driver(error); },
+              weft::error_hook()) {}
+};
+
+/// Awaits one receive as the plain form does: a stop unwinds the task.
+class plain_receive {
+public:
+    plain_receive(weft::detail::socket_state& socket, std::span<unsigned char> into)
+        : op_(io_kind::recv, socket) {
+        op_.data = into.data();
+        op_.length = into.size();
+    }
+
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<weft::detail::promise_base> Promise>
+    [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> waiter) noexcept {
+        return op_.start(waiter.promise());
+    }
+
+    [[nodiscard]] weft::result<std::size_t> await_resume() noexcept { return op_.outcome(); }
+
+private:
+    io_op op_;
+};
+
+}  // namespace
+
+TEST_SUITE("io/op") {
+    TEST_CASE(
+        "a cancellation by the kernel that nobody asked for is an error, and unwinds nobody") {
+        failing_pool pool(ECANCELED);
+        socket_states sockets;
+        std::error_code told;
+        auto work = [&]() -> task<> {
+            std::array<unsigned char, 1> into{};
+            auto const ended = co_await plain_receive(*sockets.a, into);
+            told = ended.error();
+        };
+        pool.block_on(work());
+        CHECK(told == std::error_code(ECANCELED, std::system_category()));
+    }
+
+    TEST_CASE("a failed wait of what has no address names the operation and no address") {
+        failing_pool pool(EIO);
+        socket_states sockets;
+        std::string told;
+        auto work = [&]() -> task<> {
+            try {
+                co_await weft::readiness_operation(*sockets.a, "wait for a signal");
+            } catch (std::system_error const& error) {
+                told = error.what();
+            }
+        };
+        pool.block_on(work());
+        CHECK(told.find("wait for a signal: ") == 0);
+    }
+
+    TEST_CASE("an operation that the kernel interrupts for ever ends with that error") {
+        socket_states const sockets;
+        io_op op(io_kind::recv, *sockets.a);
+        int asked = 1;
+        while (!op.absorb(-EINTR)) {
+            ++asked;
+        }
+        CHECK(asked < 1000);
+        CHECK(op.outcome().error() == std::errc::interrupted);
+    }
+
+    TEST_CASE("a socket that is no TCP connection does not say how its stream has ended") {
+        socket_states const sockets;
+        CHECK(weft::detail::end_of_stream(sockets.a->fd()) == weft::detail::stream_end::unknown);
+        CHECK(weft::detail::end_of_stream(-1) == weft::detail::stream_end::unknown);
+    }
+}
