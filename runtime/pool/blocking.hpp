@@ -235,13 +235,14 @@ template <class Function>
                                                                               Function function) {
     stop_token const token = co_await this_task::stop_token();
     detail::outside_call const begun;
+    using value_type = typename detail::blocking_result<Function>::type;
+    // Made here: what is thrown on the pool's thread would carry the task on there.
+    detail::settle_operation<value_type> called(detail::call_blocking(function, token),
+                                                detail::starts::always);
     {
         detail::pool_visit visit(pool);
         co_await visit;
     }
-    using value_type = typename detail::blocking_result<Function>::type;
-    detail::settle_operation<value_type> called(detail::call_blocking(function, token),
-                                                detail::starts::always);
     co_await called;
     co_await detail::pool_return();
     co_return called.take();

@@ -3,14 +3,17 @@
 #include <weft/runtime/join/when_all.hpp>
 #include <weft/runtime/pool/thread_pool.hpp>
 #include <weft/runtime/ranges/for_each.hpp>
+#include <weft/runtime/sched/worker.hpp>
 #include <weft/runtime/scope/scope.hpp>
 #include <weft/runtime/scope/stop_on.hpp>
+#include <weft/tests/support/failing_allocations.hpp>
 #include <weft/tests/support/outcome.hpp>
 #include <weft/tests/support/seed.hpp>
 #include <weft/tests/support/small_tasks.hpp>
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <atomic>
 #include <barrier>
 #include <chrono>
@@ -281,6 +284,27 @@ TEST_SUITE("runtime/blocking") {
         }
         CHECK(single.count().threads == 1);
     }
+
+#if !WEFT_TSAN
+    TEST_CASE("a call for which memory runs out throws in its task, which is on a worker") {
+        weft::thread_pool pool(1);
+        blocking_pool single(1);
+        bool is_on_worker = true;
+        auto work = [&]() -> task<> {
+            try {
+                // Too large for the frames that are kept: each call allocates.
+                auto give = [] { return std::array<char, 4'096>(); };
+                auto call = weft::blocking(single, give);
+                co_await std::move(call);
+            } catch (std::bad_alloc const&) {
+                is_on_worker = is_on_worker && weft::detail::current_worker() != nullptr;
+                throw;
+            }
+        };
+        CHECK(fail_each_allocation([&] { pool.block_on(work()); }) > 1);
+        CHECK(is_on_worker);
+    }
+#endif
 
     TEST_CASE("stops that race threads lose no call and leave nothing behind") {
         auto const seed = fresh_seed();
