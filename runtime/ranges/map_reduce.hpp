@@ -14,6 +14,12 @@ namespace weft {
 
 namespace detail {
 
+/// By value: what `reduce` gives may refer to what it is called with.
+template <class T, class Reduce>
+[[nodiscard]] T reduce_two(Reduce& reduce, T&& left, T&& right) {
+    return detail::invoke(reduce, static_cast<T&&>(left), static_cast<T&&>(right));
+}
+
 template <class Range, class Function, class T, class Reduce>
 task<T> map_reduce_in_lanes(
     Range range, std::size_t limit, Function function, T initial, Reduce reduce) {
@@ -22,7 +28,7 @@ task<T> map_reduce_in_lanes(
     auto const keep = [&](std::size_t lane) {
         return [&own = partial[lane], &reduce](std::size_t, auto&& value) {
             if (own) {
-                own.emplace(detail::invoke(
+                own.emplace(reduce_two<T>(
                     reduce, std::move(*own), T(static_cast<decltype(value)&&>(value))));
             } else {
                 own.emplace(static_cast<decltype(value)&&>(value));
@@ -32,7 +38,7 @@ task<T> map_reduce_in_lanes(
     co_await run_lanes<Range>(range, lanes, function, keep, "map_reduce");
     for (std::optional<T>& each : partial) {
         if (each) {
-            initial = detail::invoke(reduce, std::move(initial), std::move(*each));
+            initial = reduce_two<T>(reduce, std::move(initial), std::move(*each));
         }
     }
     co_return initial;

@@ -33,6 +33,22 @@ TEST_SUITE("runtime/map_reduce") {
         }
     }
 
+    TEST_CASE("a reduction may give back a reference to what it was called with") {
+        weft::thread_pool pool(1);
+        std::vector<int> const items{1, 2, 3};
+        auto text = [](int) -> task<std::string> { co_return std::string(50, 'x'); };
+        auto append = [](std::string&& left, std::string&& right) -> std::string&& {
+            left += right;
+            return std::move(left);
+        };
+        auto work = [&]() -> task<std::size_t> {
+            std::string start(50, 'x');
+            auto reduced = co_await weft::map_reduce(items, 1, text, std::move(start), append);
+            co_return reduced.size();
+        };
+        CHECK(pool.block_on(work()) == 200);
+    }
+
     TEST_CASE("nothing to reduce gives the initial value") {
         weft::thread_pool pool(1);
         auto work = []() -> task<std::string> {
