@@ -6,8 +6,10 @@
 #include <weft/runtime/time/timeout.hpp>
 
 #include <chrono>
+#include <concepts>
 #include <exception>
 #include <source_location>
+#include <type_traits>
 #include <utility>
 
 namespace weft {
@@ -58,15 +60,15 @@ template <detail::plain_value T>
 }
 
 /// The same for whatever else can be awaited, and for callables that give it, the clean-up when its
-/// time has come; see timeout.
+/// time has come; see timeout. The clean-up's value is dropped.
 template <class Body, class Cleanup>
-    requires detail::no_plain_task<Body> || detail::no_plain_task<Cleanup>
+    requires detail::no_plain_task<Body> || (!std::same_as<std::remove_cvref_t<Cleanup>, task<>>)
 [[nodiscard]] auto finally(Body&& body,
                            Cleanup&& cleanup,
                            time_span limit = default_cleanup_limit,
                            std::source_location asked_at = std::source_location::current()) {
     return finally(detail::as_task(static_cast<Body&&>(body)),
-                   detail::as_task(static_cast<Cleanup&&>(cleanup)),
+                   detail::without_value(detail::as_task(static_cast<Cleanup&&>(cleanup))),
                    limit,
                    asked_at);
 }

@@ -119,9 +119,11 @@ public:
     /// Without a handle: such a child costs its frame and nothing else from the beginning.
     void start(task<> child) noexcept { group_->start_plain(std::move(child)); }
 
+    /// As in spawn(); a value is dropped.
     template <class Function, class... Arguments>
     void start(Function function, Arguments... arguments) {
-        start(detail::as_owned_task(std::move(function), std::move(arguments)...));
+        start(detail::without_value(
+            detail::as_owned_task(std::move(function), std::move(arguments)...)));
     }
 
     /// The name appears in the text of an exception_group.
@@ -162,12 +164,13 @@ public:
         extras_->add_cleanup(std::move(cleanup), limit, at, group_->inherited().sched != nullptr);
     }
 
-    /// The same with a callable that gives something to await when its time has come.
+    /// The same with a callable that gives something to await when its time has come. A value is
+    /// dropped.
     template <class Function>
     void defer(Function cleanup,
                time_span limit = default_limit(),
                std::source_location at = std::source_location::current()) {
-        defer(detail::as_owned_task(std::move(cleanup)), limit, at);
+        defer(detail::without_value(detail::as_owned_task(std::move(cleanup))), limit, at);
     }
 
     /// A nursery for other threads, which may be used when this scope has ended, too. Throws

@@ -171,6 +171,16 @@ template <class Work, class... Arguments>
     }
 }
 
+/// For work of whose value nobody hears.
+[[nodiscard]] inline task<> without_value(task<> work) noexcept {
+    return work;
+}
+
+template <class T>
+[[nodiscard]] task<> without_value(task<T> work) {
+    (void)co_await std::move(work);
+}
+
 /// What when_all and its like take in place of tasks: one of these at least is none.
 template <class... Work>
 concept become_tasks =

@@ -168,6 +168,16 @@ TEST_SUITE("runtime/finally") {
         CHECK(order == "bc+");
     }
 
+    TEST_CASE("the value of a clean-up is dropped") {
+        int cleaned = 0;
+        auto clean_up = [&]() -> task<int> { co_return ++cleaned; };
+        auto body = []() -> task<int> { co_return 5; };
+        weft::thread_pool pool(1);
+        CHECK(pool.block_on(weft::finally(body, clean_up)) == 5);
+        CHECK(pool.block_on(weft::finally(body(), clean_up())) == 5);
+        CHECK(cleaned == 2);
+    }
+
     TEST_CASE("a task that is never awaited runs neither body nor clean-up") {
         int cleaned = 0;
         {

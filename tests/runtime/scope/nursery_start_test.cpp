@@ -139,6 +139,19 @@ TEST_SUITE("runtime/nursery_start") {
         CHECK(weft::detail::frame_pool::live_frames() == 0);
     }
 
+    TEST_CASE("the value of a child without a handle, and of a clean-up, is dropped") {
+        std::atomic<int> ran = 0;
+        auto give = [&]() -> task<int> { co_return ++ran; };
+        auto body = [&](nursery& n) -> task<> {
+            n.start(give());
+            n.start(give);
+            n.defer(give);
+            co_return;
+        };
+        run(body);
+        CHECK(ran == 3);
+    }
+
     TEST_CASE("an error of a child without a handle stops its siblings and is the scope's") {
         auto body = [](nursery& n) -> task<> {
             n.start(sleeps());
