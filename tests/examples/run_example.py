@@ -6,7 +6,8 @@ usage: run_example.py output PROGRAM EXPECTED     PROGRAM prints just what the f
        run_example.py echo SERVER CLIENT          CLIENT gets back what it sends; a refused
                                                   connection and a wrong address are named
        run_example.py abuse SERVER ANSWER         clients reset, leave, talk nonsense, never read;
-                                                  SERVER still answers 'hello' with ANSWER
+                                                  SERVER still answers 'hello' with the line
+                                                  ANSWER
 Exits with 77 where the example needs io_uring and the machine refuses it.
 """
 
@@ -74,7 +75,7 @@ def abuse(address, silent):
     """One client of each bad sort. Those that never read are kept in the list `silent`."""
     nonsense = bytes(range(128, 256)) * 1000
     reset(socket.create_connection(address))
-    for text in b'hello\n', nonsense:
+    for text in b'greetings\n', nonsense:
         for leave in reset, socket.socket.close:
             client = socket.create_connection(address)
             client.settimeout(0.2)
@@ -85,7 +86,7 @@ def abuse(address, silent):
                 pass
             leave(client)
     silent.append(socket.create_connection(address))
-    silent[-1].sendall(b'hello')
+    silent[-1].sendall(b'greet')
 
 
 def check_abuse(server, answer):
@@ -106,13 +107,12 @@ def check_abuse(server, answer):
             with socket.create_connection(address, timeout=30) as good:
                 good.sendall(b'hello\n')
                 heard = b''
-                while len(heard) < len(answer) + 1:
+                # A server may pass on what the others have said.
+                while answer not in heard.decode('latin1').split('\n')[:-1]:
                     more = good.recv(100)
                     if not more:
                         fail(f'the server answers {heard!r} and hangs up')
                     heard += more
-            if heard.decode('latin1') != answer + '\n':
-                fail(f'the server answers {heard!r}')
             if serving.poll() is not None:
                 fail('the server has ended')
         finally:
