@@ -9,6 +9,9 @@
 #include <cstdlib>
 #include <mutex>
 #include <new>
+#include <utility>
+
+#include <pthread.h>
 
 namespace weft::detail {
 
@@ -171,11 +174,55 @@ void take_row_away(thread_cache& mine, std::size_t index, free_list& target) noe
     mine.with_row &= ~(std::uint64_t{1} << index);
 }
 
+/// What a thread took from the heap and has not given back, without its free blocks.
+std::ptrdiff_t balance_of(thread_cache const& cache) noexcept {
+    // relaxed: count — exact only when the thread rests, or is gone
+    std::ptrdiff_t sum = cache.from_heap.load(relaxed);
+    for (auto const& row : cache.rows) {
+        // relaxed: count — as above
+        sum -= static_cast<std::ptrdiff_t>(count_at(row.position.load(relaxed)));
+    }
+    return sum;
+}
+
+void before_fork() noexcept {
+    the_depot().mutex.lock();
+}
+
+void after_fork_in_parent() noexcept {
+    the_depot().mutex.unlock();
+}
+
+/// keeps I7
+void after_fork_in_child() noexcept {
+    depot& shared = the_depot();
+    thread_cache& mine = this_threads_frames;
+    thread_cache* each = shared.caches;
+    shared.caches = nullptr;
+    while (each != nullptr) {
+        thread_cache& cache = *std::exchange(each, each->next);
+        if (&cache == &mine) {
+            mine.previous = mine.next = nullptr;
+            shared.caches = &mine;
+        } else {
+            shared.retired_from_heap += balance_of(cache);
+        }
+    }
+    shared.mutex.unlock();
+}
+
+/// Once per process. It fails for want of memory only, and then children of fork are not helped.
+void watch_forks() noexcept {
+    [[maybe_unused]] static int const error =
+        ::pthread_atfork(&before_fork, &after_fork_in_parent, &after_fork_in_child);
+}
+
 /// Gives the thread's blocks and its balance to the depot when the thread exits.
 struct exit_guard {
     thread_cache* mine;
 
     explicit exit_guard(thread_cache& owner) : mine(&owner) {
+        watch_forks();
         depot& shared = the_depot();
         std::scoped_lock const lock(shared.mutex);
         mine->next = shared.caches;
@@ -312,12 +359,7 @@ std::size_t frame_pool::live_frames() noexcept {
         sum -= static_cast<std::ptrdiff_t>(each.count);
     }
     for (thread_cache const* each = shared.caches; each != nullptr; each = each->next) {
-        // relaxed: count — exact only when the other threads rest
-        sum += each->from_heap.load(relaxed);
-        for (auto const& row : each->rows) {
-            // relaxed: count — as above
-            sum -= static_cast<std::ptrdiff_t>(count_at(row.position.load(relaxed)));
-        }
+        sum += balance_of(*each);
     }
     return static_cast<std::size_t>(sum);
 }

@@ -20,6 +20,9 @@
 ///    row holds none, and rows stand at multiples of their size, so that the place after the last
 ///    one is told by its address. A class without a row points at the last place of one that is
 ///    empty.
+/// I7 A process forks with the depot locked, so that the child finds it whole. What the threads
+///    that the child does not have kept in their rows is lost there; their caches lie where new
+///    threads may have theirs, so the child forgets them.
 ///
 /// Blocks come from the heap. Where the compiler does not tell a frame's alignment (g++), a block
 /// is aligned to the largest power of two that divides its size, as a frame's alignment does.

@@ -1,6 +1,7 @@
 #include <weft/runtime/core/frame_pool.hpp>
 
 #include <weft/runtime/base/config.hpp>
+#include <weft/tests/support/death.hpp>
 
 #include <doctest/doctest.h>
 
@@ -11,6 +12,8 @@
 #include <set>
 #include <thread>
 #include <vector>
+
+#include <unistd.h>
 
 namespace {
 
@@ -157,6 +160,40 @@ TEST_SUITE("runtime/core/frame_pool") {
         frame_pool::trim();
         CHECK(frame_pool::depot_blocks() == 0);
         CHECK(frame_pool::live_frames() == before);
+    }
+
+    TEST_CASE("a child of fork finds the depot free, and in order, whatever other threads did") {
+        std::size_t const before = frame_pool::live_frames();
+        std::atomic<bool> enough = false;
+        std::vector<std::thread> threads;
+        for (int i = 0; i < 2; ++i) {
+            threads.emplace_back([&enough] {
+                frame_pool::deallocate(frame_pool::allocate(64), 64);
+                while (!enough) {
+                    (void)frame_pool::live_frames();  // has the lock most of the time
+                }
+            });
+        }
+        auto const use = [before] {
+            ::alarm(60);
+            bool is_right = frame_pool::live_frames() == before;
+#if !WEFT_TSAN  // which allows no threads there
+            for (int i = 0; i < 3; ++i) {
+                std::thread([] { frame_pool::deallocate(frame_pool::allocate(64), 64); }).join();
+                is_right = is_right && frame_pool::live_frames() == before;
+            }
+#endif
+            std::fputs(is_right ? "right" : "wrong", stderr);
+        };
+        for (int round = 0; round < 10; ++round) {
+            weft::test::death const child = weft::test::death_of(use);
+            CHECK(child.signal == 0);
+            CHECK(child.text == "right");
+        }
+        enough = true;
+        for (std::thread& each : threads) {
+            each.join();
+        }
     }
 
     TEST_CASE("trimming gives the depot back") {
