@@ -80,6 +80,20 @@ void pool_return::go(promise_base& visitor) noexcept {
 
 }  // namespace detail
 
+namespace {
+
+/// Written by whoever is first to want it, and by a child of fork.
+constinit detail::atomic<blocking_pool*> shared_pool{nullptr};
+blocking_pool* pool_of_parent = nullptr;  // for what looks for leaks
+
+/// In a child of fork, which has none of the pool's threads: another one is made when it is wanted.
+void forget_shared_pool() noexcept {
+    // relaxed: own — the child has one thread yet
+    pool_of_parent = shared_pool.exchange(nullptr, detail::relaxed);
+}
+
+}  // namespace
+
 blocking_pool::blocking_pool(unsigned threads_max, unsigned idle_ms)
     : threads_max_(threads_max)
     , idle_ms_(idle_ms) {
@@ -110,7 +124,19 @@ blocking_pool::~blocking_pool() {
 
 /// Never destroyed: its threads may end after the statics are gone.
 blocking_pool& blocking_pool::shared() {
-    static blocking_pool* const pool = new blocking_pool;
+    [[maybe_unused]] static int const error =
+        ::pthread_atfork(nullptr, nullptr, &forget_shared_pool);
+    // acquire: observe the pool; pairs with the exchange below
+    blocking_pool* pool = shared_pool.load(detail::acquire);
+    if (pool == nullptr) {
+        auto* const made = new blocking_pool;
+        // acq_rel: publish the pool; pairs with the load above and with itself. The loser (acquire:
+        // observe) takes the winner's.
+        if (shared_pool.compare_exchange_strong(pool, made, detail::acq_rel, detail::acquire)) {
+            return *made;
+        }
+        delete made;
+    }
     return *pool;
 }
 

@@ -128,7 +128,8 @@ private:
 ///     destructor.
 /// Cancellation: see blocking.
 /// Lifetime: must outlive the calls made on it; the destructor joins its threads. shared() lives as
-///     long as the process.
+///     long as the process. A child process of fork(2) has none of the threads: there shared() is
+///     another pool, and pools that the parent made must not be used.
 /// Complexity: a call costs two frames, three passes of a mutex and two context switches; it wakes
 ///     one thread, or none while all are busy.
 /// Errors: std::system_error from a call when there is no thread and none can be made;

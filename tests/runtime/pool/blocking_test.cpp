@@ -6,6 +6,7 @@
 #include <weft/runtime/sched/worker.hpp>
 #include <weft/runtime/scope/scope.hpp>
 #include <weft/runtime/scope/stop_on.hpp>
+#include <weft/tests/support/death.hpp>
 #include <weft/tests/support/failing_allocations.hpp>
 #include <weft/tests/support/outcome.hpp>
 #include <weft/tests/support/seed.hpp>
@@ -25,6 +26,7 @@
 #include <vector>
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 using namespace std::chrono_literals;
 using namespace weft::test;
@@ -284,6 +286,22 @@ TEST_SUITE("runtime/blocking") {
         }
         CHECK(single.count().threads == 1);
     }
+
+#if !WEFT_TSAN  // which allows no threads in the child of a process that had several
+    TEST_CASE("a child of fork makes calls on a shared pool of its own") {
+        auto const call_once = [] {
+            weft::thread_pool pool(1);
+            return pool.block_on(weft::blocking([] { return 1; }));
+        };
+        CHECK(call_once() == 1);
+        death const child = death_of([&] {
+            ::alarm(60);
+            std::fputs(call_once() == 1 ? "called" : "failed", stderr);
+        });
+        CHECK(child.signal == 0);
+        CHECK(child.text == "called");
+    }
+#endif
 
 #if !WEFT_TSAN
     TEST_CASE("a call for which memory runs out throws in its task, which is on a worker") {
