@@ -12,8 +12,9 @@ namespace weft {
 /// stopped and waited for. For tasks of different types it is a std::variant, with `unit` for void.
 ///
 /// A child that fails is passed over as long as another may succeed. Every child starts, if only to
-/// be stopped at its first wait. What the losers come to is destroyed: their values and their
-/// errors. A child's frame, with its parameters, is destroyed when that child ends.
+/// be stopped at its first wait; none does on a task that is stopped already. What the losers come
+/// to is destroyed: their values and their errors. A child's frame, with its parameters, is
+/// destroyed when that child ends.
 ///
 /// Thread safety: awaited in one coroutine of a runtime; children run on any worker.
 /// Cancellation: a stop of the awaiting task stops every child, and every child is waited for. If

@@ -31,7 +31,7 @@ struct backoff_options {
 /// Cancellation: never suspends.
 /// Lifetime: refers to the random source.
 /// Complexity: O(1).
-/// Errors: none. Options out of range abort.
+/// Errors: std::invalid_argument from the constructor for options that make no sense.
 /// Example: examples/resilient_client.cpp
 class backoff {
 public:

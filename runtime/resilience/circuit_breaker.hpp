@@ -59,7 +59,7 @@ private:
 ///     success nor as a failure, and gives a probe's place back.
 /// Lifetime: must outlive its calls. A call keeps the factory.
 /// Resumption: where the work ended.
-/// Complexity: two locks per call; O(1). The window is allocated once.
+/// Complexity: two locks per call; O(1). The window grows with the calls, up to its size.
 /// Errors: `rejected` with errc::circuit_open while open; its cause is the failure that opened the
 ///     circuit. Else the work's own. std::invalid_argument for options that make no sense.
 /// Example: examples/resilient_client.cpp
