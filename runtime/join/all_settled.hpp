@@ -103,8 +103,8 @@ public:
 /// Runs tasks concurrently and waits for all of them, however they end. Yields a tuple of what each
 /// came to: value, error or stopped.
 ///
-/// Every child starts, whatever becomes of the others. A child's frame, and with it its parameters,
-/// is destroyed when that child ends.
+/// Every child starts, whatever becomes of the others; none does on a task that is stopped already.
+/// A child's frame, and with it its parameters, is destroyed when that child ends.
 ///
 /// Thread safety: awaited in one coroutine; children run on any worker.
 /// Cancellation: a stop of the awaiting task stops every child, and every child is waited for. The

@@ -151,6 +151,9 @@ public:
         if constexpr (ResultForm) {
             tell_stop();
         }
+        if (parent.promise().stop().stop_requested()) [[unlikely]] {
+            return start(parent.promise(), "as_completed");  // of nothing: there is no child yet
+        }
         try {
             running_ = body_(results_);
         } catch (...) {

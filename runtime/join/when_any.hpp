@@ -12,12 +12,13 @@ namespace weft {
 /// value in a std::variant whose index() is that task's number; `unit` stands for void. The others
 /// are stopped and waited for.
 ///
-/// Every child starts, if only to be stopped at its first wait. What the losers come to is
-/// destroyed: their values and their errors; only the first child's error is rethrown. So a loser
-/// that reads may have read something at the last moment, and that is gone: where it must not be,
-/// race what only waits, or let the children keep what they get outside. A child's frame, with its
-/// parameters, is destroyed when that child ends. A task that was stopped has not ended and wins
-/// nothing. Whoever needs a value, if any of the tasks has one, takes first_success.
+/// Every child starts, if only to be stopped at its first wait; none does on a task that is stopped
+/// already. What the losers come to is destroyed: their values and their errors; only the first
+/// child's error is rethrown. So a loser that reads may have read something at the last moment, and
+/// that is gone: where it must not be, race what only waits, or let the children keep outside what
+/// they get. A child's frame, with its parameters, is destroyed when that child ends. A task that
+/// was stopped has not ended and wins nothing. Whoever needs a value, if any of the tasks has one,
+/// takes first_success.
 ///
 /// Thread safety: awaited in one coroutine of a runtime; children run on any worker.
 /// Cancellation: a stop of the awaiting task stops every child, and every child is waited for. If

@@ -5,6 +5,7 @@
 #include <weft/runtime/base/argument.hpp>
 #include <weft/runtime/resilience/detail/permit_queue.hpp>
 #include <weft/runtime/resilience/policy.hpp>
+#include <weft/runtime/sched/pass_stop.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -47,6 +48,7 @@ public:
 
     template <task_factory F>
     [[nodiscard]] task<factory_value_t<F>> run(F factory) {
+        co_await detail::checkpoint();
         bool const granted = co_await permits_.acquire();
         if (!granted) {
             detail::throw_rejected(errc::bulkhead_full, clock::duration::zero());

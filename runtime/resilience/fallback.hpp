@@ -5,6 +5,7 @@
 #include <weft/runtime/base/mutex.hpp>
 #include <weft/runtime/resilience/detail/attempt.hpp>
 #include <weft/runtime/resilience/policy.hpp>
+#include <weft/runtime/sched/pass_stop.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -94,6 +95,7 @@ public:
     template <task_factory F>
         requires(std::same_as<factory_value_t<F>, detail::alternative_value_t<Alternatives>> && ...)
     [[nodiscard]] task<factory_value_t<F>> run(F factory) {
+        co_await detail::checkpoint();
         detail::fallback_progress progress(mutex_, counters_);
         std::exception_ptr error;
         {

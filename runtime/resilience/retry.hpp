@@ -6,6 +6,7 @@
 #include <weft/runtime/resilience/detail/attempt.hpp>
 #include <weft/runtime/resilience/policy.hpp>
 #include <weft/runtime/resilience/retry_budget.hpp>
+#include <weft/runtime/sched/pass_stop.hpp>
 #include <weft/runtime/scope/this_task.hpp>
 
 #include <concepts>
@@ -100,6 +101,7 @@ public:
     /// The same with a predicate of this call's own, for one that needs captures.
     template <task_factory F, std::predicate<std::exception_ptr const&> Predicate>
     [[nodiscard]] task<factory_value_t<F>> run(F factory, Predicate retries) {
+        co_await detail::checkpoint();
         detail::retry_progress progress(*this);
         for (;;) {
             progress.begin_attempt();

@@ -5,6 +5,7 @@
 #include <weft/runtime/base/mutex.hpp>
 #include <weft/runtime/resilience/detail/attempt.hpp>
 #include <weft/runtime/resilience/policy.hpp>
+#include <weft/runtime/sched/pass_stop.hpp>
 #include <weft/runtime/time/timeout.hpp>
 
 #include <cstdint>
@@ -36,6 +37,7 @@ public:
 
     template <task_factory F>
     [[nodiscard]] task<factory_value_t<F>> run(F factory) {
+        co_await detail::checkpoint();
         auto const give = [&] { return within(limit_, factory()); };
         detail::attempt_operation<factory_value_t<F>> work(give);
         co_await work;

@@ -47,7 +47,7 @@ struct single_flight_counters {
     std::uint64_t shared = 0;     ///< calls that joined a flight of another
     std::uint64_t left = 0;       ///< calls that were stopped while others waited on
     std::uint64_t abandoned = 0;  ///< flights that were stopped because their last caller was
-    std::size_t in_flight = 0;    ///< now
+    std::size_t in_flight = 0;    ///< now, and open to new callers
 };
 
 namespace detail {

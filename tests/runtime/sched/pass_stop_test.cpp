@@ -264,6 +264,56 @@ TEST_SUITE("runtime/pass_stop") {
         CHECK(flights.counters().in_flight == 0);
     }
 
+    TEST_CASE("a stopped task asks neither a policy's factory nor the body of as_completed") {
+        int asked = 0;
+        auto factory = [&] {
+            ++asked;
+            return ready();
+        };
+        weft::retry again;
+        weft::fallback other_way(factory);
+        weft::hedge twice;
+        weft::time_limit limit(48h);
+        weft::circuit_breaker breaker;
+        weft::bulkhead permits({.concurrent = 1, .queued = 1});
+        weft::rate_limiter often;
+        weft::single_flight<int, void> flights;
+        weft::throttle seldom;
+        auto body = [&](weft::completions<void>&) {
+            ++asked;
+            return ready();
+        };
+        auto as_they_come = [&]() -> task<> {
+            std::vector<task<>> children;
+            children.push_back(ready());
+            co_await weft::as_completed(std::move(children), body);
+        };
+        auto throttled = [&]() -> task<> { (void)co_await seldom.run(factory); };
+        weft::stop_source stopped;
+        stopped.request_stop();
+        weft::test::runtime rt;
+        auto const try_one = [&](task<> work) {
+            auto under = weft::with_stop_token(stopped.token(), std::move(work));
+            auto settled = std::move(under) | weft::as_result;
+            auto whole = [&]() -> task<bool> {
+                co_return (co_await std::move(settled)).has_value();
+            };
+            CHECK_FALSE(rt.block_on(whole()));
+        };
+        try_one(again.run(factory));
+        try_one(other_way.run(factory));
+        try_one(twice.run(factory));
+        try_one(limit.run(factory));
+        try_one(breaker.run(factory));
+        try_one(permits.run(factory));
+        try_one(often.run(factory));
+        try_one(flights.run(1, factory));
+        try_one(throttled());
+        try_one(as_they_come());
+        CHECK(asked == 0);
+        CHECK(permits.counters().running == 0);
+    }
+
     TEST_CASE("a task that awaits plainly is told once together with its awaiter") {
         weft::test::runtime rt;
         int told = 0;
