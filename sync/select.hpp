@@ -33,18 +33,27 @@ public:
 
     /// The result of branch `I`; `unit` stands for void, a pointer for a reference.
     template <std::size_t I>
-    [[nodiscard]] auto& get() & {
-        return std::get<I>(held_);
+    [[nodiscard]] decltype(auto) get() & {
+        static_assert(has_branch<I>, "the select has no branch of this number: they count from 0");
+        if constexpr (has_branch<I>) {
+            return std::get<I>(held_);
+        }
     }
 
     template <std::size_t I>
-    [[nodiscard]] auto const& get() const& {
-        return std::get<I>(held_);
+    [[nodiscard]] decltype(auto) get() const& {
+        static_assert(has_branch<I>, "the select has no branch of this number: they count from 0");
+        if constexpr (has_branch<I>) {
+            return std::get<I>(held_);
+        }
     }
 
     template <std::size_t I>
     [[nodiscard]] auto get() && {
-        return std::get<I>(std::move(held_));
+        static_assert(has_branch<I>, "the select has no branch of this number: they count from 0");
+        if constexpr (has_branch<I>) {
+            return std::get<I>(std::move(held_));
+        }
     }
 
     /// Calls `visitor` with the result.
@@ -54,6 +63,9 @@ public:
     }
 
 private:
+    template <std::size_t I>
+    static constexpr bool has_branch = I < sizeof...(Results);
+
     std::variant<detail::selected_t<Results>...> held_;
 };
 
