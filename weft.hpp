@@ -1,6 +1,6 @@
 #pragma once
 
-/// Everything that is public.
+/// Everything that is public but test::runtime, which tests include by its own header.
 
 #include <weft/io/base/address.hpp>
 #include <weft/io/base/buffer.hpp>
