@@ -79,6 +79,7 @@ class [[nodiscard]] select_wait {
 
     static constexpr std::size_t foreign_count =
         (std::size_t{branch_of<Operations>::is_foreign} + ...);
+    static constexpr std::size_t lending_count = (std::size_t{branch_of<Operations>::lends} + ...);
     static constexpr auto positions = std::index_sequence_for<Operations...>{};
     static_assert(sizeof...(Operations) <= select_site::branches_max);
 
@@ -139,6 +140,10 @@ private:
 
     template <std::size_t... I>
     void begin(std::index_sequence<I...>) {
+        if constexpr (lending_count > 1) {
+            void const* const lent[] = {std::get<I>(branches_).lent()...};
+            select_site::check_lent(lent, sizeof...(I));
+        }
         (std::get<I>(branches_).begin(), ...);
     }
 
@@ -229,11 +234,15 @@ inline constexpr biased_t biased{};
 /// effect, and take something only when they win. Tasks, sleeps, joins (`handle.join()`) and other
 /// operations that leave no trace run beside each other, and are stopped and waited for when
 /// another branch wins. The frame of a task goes, with its parameters, when it ends, and with it
-/// the result of one that has lost. The wait of a condition variable gives the mutex up when the
-/// select begins to wait; the task has it again whichever branch wins, and a notification that a
-/// losing branch was woken with goes to the next. Any other operation whose loss could lose data
-/// (`read_exact`), or whose effect cannot be taken back (a barrier's arrival), is refused: put it
-/// into a task.
+/// the result of one that has lost. Any other operation whose loss could lose data (`read_exact`),
+/// or whose effect cannot be taken back (a barrier's arrival), is refused: put it into a task.
+///
+/// The wait of a condition variable gives the mutex up when the select begins to wait. The task has
+/// it again when it goes on or unwinds, whichever branch wins: the select takes it back when all
+/// branches have ended, so that a loser can have it on its way out, and others can be first. A
+/// predicate that holds, and wins, keeps the mutex meanwhile: no other branch may need that mutex
+/// to end (a task that waits for a condition with it does). A notification that a losing branch was
+/// woken with goes to the next. Two waits with one guard abort: it can be given up once.
 ///
 /// When several could complete, of whatever kind, they win in turn. With `biased` the first in the
 /// call wins. A task tells only by running whether it could: it is run, until it waits, when it is

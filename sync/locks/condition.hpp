@@ -24,7 +24,10 @@ struct condition_wait;
 /// I1 The waiter gives the mutex up when it can be notified already; nothing is lost between.
 /// I2 However a wait ends, the task has the mutex when it goes on, and when it unwinds. So the way
 ///    through the mutex's queue cannot be stopped.
-/// I3 The waiter cannot become ready while it gives the mutex up: for that it needs the mutex.
+/// I3 The task cannot go on while it gives the mutex up: for that it needs the mutex.
+/// I4 A branch of a select ends without the mutex, and the select takes it back when all branches
+///    have ended: a loser may need it to unwind. Only a predicate is asked with the mutex, and it
+///    keeps it if it holds and its branch wins: it might not hold any more otherwise.
 class condition_core {
 public:
     condition_core() noexcept = default;
@@ -71,6 +74,7 @@ struct condition_request {
 
     condition_core* target;
     mutex_core* mutex;
+    select_site* select = nullptr;  // whose branch it is
 };
 
 struct condition_wait : waiter {
@@ -78,15 +82,20 @@ struct condition_wait : waiter {
 
     [[nodiscard]] bool begin(promise_base& promise) noexcept;
 
-    /// The task makes no use of the notification that woke it: it goes to the next.
-    void pass_on() noexcept {
-        if (notified_alone) {
-            target->notify_one();
-        }
-    }
+    // --- a branch of a select (I4) ----------------------------------------------------
+
+    /// Another branch has won: gives back what this one has. `notified`: it has not been stopped,
+    /// and the notification that woke it goes to the next.
+    void lose(bool notified) noexcept;
+
+    /// When all branches have ended. True when the task has the mutex; else took_back() of the
+    /// select follows when it has.
+    [[nodiscard]] bool take_back() noexcept;
 
     condition_core* target;
     mutex_core* mutex;
+    select_site* select;
+    bool has_mutex = true;        // in the task's stead
     bool notified_alone = false;  // under the condition's lock, until the wait is over
 
 protected:
@@ -172,8 +181,14 @@ public:
         return predicate_operation<Predicate, true>(request_, std::move(predicate_));
     }
 
-    /// For a select: see detail::wait_operation.
-    using detail::predicate_wait::pass_on;
+    // --- a branch of a select: see detail::lending_branch -----------------------------------
+
+    [[nodiscard]] void const* lend_to(detail::select_site& site) noexcept {
+        select = &site;
+        return mutex;
+    }
+
+    [[nodiscard]] detail::condition_wait* lender() noexcept { return this; }
 
 private:
     static bool ask(detail::predicate_wait& base) {

@@ -67,11 +67,16 @@ concept stepwise_branch = awaitable<Operation> && requires(Operation& operation)
     operation.take();
 };
 
-/// An operation that is woken for something the next can have as well: pass_on() gives it to that.
+/// An operation that lends something (a mutex) to others while it waits. lend_to() says that a
+/// select takes it back, and gives its address. When the wait is over, lender(), null if none has
+/// begun, has lose(), for a branch that has lost, and take_back(), for the select.
 /// Its await_ready() tells whether it would wait.
 template <class Operation>
-concept passing_branch =
-    awaiter<Operation> && requires(Operation& operation) { operation.pass_on(); };
+concept lending_branch = awaiter<Operation> && requires(Operation& operation, select_site& site) {
+    { operation.lend_to(site) } -> std::same_as<void const*>;
+    operation.lender()->lose(true);
+    { operation.lender()->take_back() } -> std::same_as<bool>;
+};
 
 template <class Operation>
 concept tells_by_itself = awaiter<Operation> && requires(Operation& operation) {
@@ -80,7 +85,7 @@ concept tells_by_itself = awaiter<Operation> && requires(Operation& operation) {
 
 template <class Operation>
 concept foreign_branch =
-    is_task_branch<Operation> || stepwise_branch<Operation> || passing_branch<Operation> ||
+    is_task_branch<Operation> || stepwise_branch<Operation> || lending_branch<Operation> ||
     (awaitable<Operation> && leaves_no_trace<Operation>);
 
 template <class Result>
@@ -124,6 +129,7 @@ template <class Operation>
 class select_branch {
 public:
     static constexpr bool is_foreign = false;
+    static constexpr bool lends = false;
     using result_type = await_result_t<Operation>;
 
     [[nodiscard]] select_place prepare(Operation& operation,
@@ -144,6 +150,8 @@ public:
 
     void begin() const noexcept {}
 
+    [[nodiscard]] void const* lent() const noexcept { return nullptr; }
+
     [[nodiscard]] result_type result() { return operation_->await_resume(); }
 
 private:
@@ -158,13 +166,14 @@ class select_branch<Operation> : private foreign_place {
     static constexpr bool is_task = is_task_branch<Operation>;
     static constexpr bool in_steps = stepwise_branch<Operation>;
     static constexpr bool is_asked =
-        in_steps || passing_branch<Operation> || tells_by_itself<Operation>;
+        in_steps || lending_branch<Operation> || tells_by_itself<Operation>;
 
 public:
     static constexpr bool is_foreign = true;
+    static constexpr bool lends = lending_branch<Operation>;
     using result_type = await_result_t<Operation>;
 
-    select_branch() noexcept : foreign_place(&ended, asks(), in_steps) {}
+    select_branch() noexcept : foreign_place(&ended, asks(), takes_back(), in_steps) {}
 
     [[nodiscard]] select_place prepare(Operation& operation,
                                        select_site& site,
@@ -172,8 +181,14 @@ public:
         operation_ = &operation;
         site_ = &site;
         index_ = index;
+        if constexpr (lends) {
+            lent_ = operation.lend_to(site);
+        }
         return select_place(static_cast<foreign_place&>(*this));
     }
+
+    /// What it gives up while it waits, or null.
+    [[nodiscard]] void const* lent() const noexcept { return lent_; }
 
     /// The select is going to wait.
     void begin() {
@@ -204,6 +219,17 @@ private:
     static constexpr ask_function asks() noexcept {
         if constexpr (is_asked) {
             return &ask_now;
+        } else {
+            return nullptr;
+        }
+    }
+
+    static constexpr take_back_function takes_back() noexcept {
+        if constexpr (lends) {
+            return [](foreign_place& base) noexcept {
+                auto* const lender = static_cast<select_branch&>(base).operation_->lender();
+                return lender == nullptr || lender->take_back();
+            };
         } else {
             return nullptr;
         }
@@ -290,9 +316,9 @@ private:
                                          self.ended_);
         }
         self.coroutine_ = {};  // keeps select_site I4
-        if constexpr (passing_branch<Operation>) {
-            if (!decides && how == outcome::value) {
-                self.operation_->pass_on();
+        if constexpr (lends) {
+            if (auto* const lender = self.operation_->lender(); lender != nullptr && !decides) {
+                lender->lose(how == outcome::value);
             }
         }
         self.site_->foreign_done(decides);
@@ -301,6 +327,7 @@ private:
 
     Operation* operation_ = nullptr;
     select_site* site_ = nullptr;
+    void const* lent_ = nullptr;
     std::uint32_t index_ = 0;
     bool won_ = false;  // by a try
     bool completed_when_asked_ = false;

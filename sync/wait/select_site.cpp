@@ -328,7 +328,7 @@ std::uint32_t select_site::start_rest() noexcept {
 
 /// The registrar leaves.
 bool select_site::end_or_wait(std::uint32_t leaving) noexcept {
-    if (!leave(leaving)) {
+    if (!leave(leaving) || !take_back_lent()) {
         return true;
     }
     if (winner_ == nobody) {
@@ -394,6 +394,14 @@ void select_site::foreign_done(bool decided) noexcept {
     }
     if (leave(leaving)) {
         resume();
+    }
+}
+
+void select_site::check_lent(void const* const* lent, std::size_t count) noexcept {
+    for (std::size_t i = 1; i < count; ++i) {
+        WEFT_CHECK(lent[i] == nullptr || std::find(lent, lent + i, lent[i]) == lent + i,
+                   "two branches of a select wait for conditions with one guard: it can be given "
+                   "up once");
     }
 }
 
@@ -524,7 +532,24 @@ bool select_site::leave(std::uint32_t parties) noexcept {
     return parties_.fetch_sub(parties, acq_rel) == parties;
 }
 
+/// Keeps I7. False when somebody has to give something back first: took_back() follows.
+bool select_site::take_back_lent() noexcept {
+    if (plan_.foreign_count == 0) {
+        return true;
+    }
+    while (taken_back_ < plan_.count) {
+        select_place const& each = plan_.places[taken_back_++];
+        if (!each.is_direct() && !each.foreign().take_back()) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void select_site::resume() noexcept {
+    if (!take_back_lent()) {
+        return;
+    }
     promise_base& waiter = *waiter_;
     waiter.stop_marked_ = winner_ == nobody && is_unwound(waiter, when_stopped_);
     waiter.context_->sched->schedule(waiter);  // the last access

@@ -40,6 +40,8 @@
 ///    locks that the registrar holds; with the first of them given back, the registrar does not
 ///    touch the select any more, unless it has foreign branches to start.
 /// I6 The branch that won is in no list: what it waited for may be gone already.
+/// I7 What a branch has lent while it waited (the mutex of a condition) is taken back when all have
+///    ended, and before the coroutine goes on: another branch may need it to end.
 
 #include <weft/sync/wait/channel_core.hpp>
 #include <weft/sync/wait/wait_list.hpp>
@@ -55,6 +57,8 @@ class foreign_place : public completion {
 public:
     /// Without waiting: true when it is complete, with a result or an error.
     using ask_function = bool (*)(foreign_place& self) noexcept;
+    /// True when the task has what it lent; else took_back() of the select follows.
+    using take_back_function = bool (*)(foreign_place& self) noexcept;
 
     foreign_place(foreign_place const&) = delete;
     foreign_place& operator=(foreign_place const&) = delete;
@@ -73,6 +77,8 @@ public:
 
     [[nodiscard]] bool has_started() const noexcept { return started_; }
 
+    [[nodiscard]] bool take_back() noexcept { return take_back_ == nullptr || take_back_(*this); }
+
     /// Once. What runs it first.
     [[nodiscard]] promise_base& start() noexcept {
         started_ = true;
@@ -80,15 +86,20 @@ public:
     }
 
 protected:
-    foreign_place(function ended, ask_function function_to_ask, bool takes) noexcept
+    foreign_place(function ended,
+                  ask_function function_to_ask,
+                  take_back_function to_take_back,
+                  bool takes) noexcept
         : completion(ended)
         , ask_(function_to_ask)
+        , take_back_(to_take_back)
         , takes_(takes) {}
 
     ~foreign_place() = default;
 
 private:
     ask_function ask_;
+    take_back_function take_back_;
     bool takes_;
     promise_base* coroutine_ = nullptr;
     bool started_ = false;
@@ -189,6 +200,10 @@ public:
     /// False when it is to go on at once.
     [[nodiscard]] bool wait(promise_base& waiter) noexcept;
 
+    /// Before it waits: `lent` is what each branch will give up, or null. Ends the process if two
+    /// would give up the same.
+    static void check_lent(void const* const* lent, std::size_t count) noexcept;
+
     /// The coroutine goes on or is unwound: nobody refers to the select any more.
     void finish() noexcept;
 
@@ -232,6 +247,9 @@ public:
     /// the select.
     void foreign_done(bool decided) noexcept;
 
+    /// All have ended, and one has what it lent.
+    void took_back() noexcept { resume(); }
+
 private:
     enum class claim_word : std::uint32_t { preparing, open, busy, trying, missed, taken };
     enum class registration : std::uint8_t { waiting, complete, decided, stopped };
@@ -257,6 +275,7 @@ private:
     [[nodiscard]] bool end_or_wait(std::uint32_t leaving) noexcept;
     [[nodiscard]] std::uint32_t start_rest() noexcept;
     [[nodiscard]] bool leave(std::uint32_t parties) noexcept;
+    [[nodiscard]] bool take_back_lent() noexcept;
     void resume() noexcept;
 
     // --- constant after construction -------------------------------------------
@@ -274,6 +293,9 @@ private:
 
     // --- whoever decides ---------------------------------------------------------
     std::uint32_t winner_ = nobody;
+
+    // --- whoever leaves last, then whoever gives back what was lent ------------------------------
+    std::uint32_t taken_back_ = 0;  // so many branches have what they lent (I7)
 
     // --- any thread, atomic (see Protocol) ---------------------------------------
     /// Written by the registrar and by whoever claims.

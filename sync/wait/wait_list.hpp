@@ -283,14 +283,16 @@ public:
         return wait;
     }
 
-    /// After the await: another branch has won. Hands on what this one was woken for.
-    void pass_on() noexcept
-        requires requires(wait_type& wait) { wait.pass_on(); }
+    // --- one that lends (select_branch.hpp, lending_branch): before and after the await --------
+
+    [[nodiscard]] void const* lend_to(select_site& site) noexcept
+        requires requires(Request& request) { request.select; }
     {
-        if (begun_) {
-            wait_.pass_on();
-        }
+        request_.select = &site;
+        return request_.mutex;
     }
+
+    [[nodiscard]] wait_type* lender() noexcept { return begun_ ? &wait_ : nullptr; }
 
 private:
     void end() noexcept {

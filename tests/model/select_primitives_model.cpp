@@ -290,6 +290,38 @@ void branches_share_a_lock() {
     state.lock.unlock();
 }
 
+weft::task<> wait_beside_waiter(shared_state& state) {
+    auto guard = co_await state.lock.scoped_lock();
+    if (state.items.read() == 0) {
+        auto won = co_await weft::select(state.changed.wait(guard), wait_with_lock(state));
+        model::expect(won.index() == 0, "who waits longest is not notified first");
+    }
+    state.items.write(state.items.read() + 10);  // with the mutex
+}
+
+weft::task<> receive_beside_waiters(shared_state& state) {
+    auto guard = co_await state.lock.scoped_lock();
+    auto won = co_await weft::select(
+        state.values.recv(), wait_with_lock(state), state.changed.wait(guard));
+    model::expect(won.index() == 0, "a branch that only a stop ends has won");
+    state.items.write(state.items.read() + 1);  // with the mutex
+}
+
+/// The task that loses wants on its way out the mutex that the select wants.
+void waits_share_a_mutex() {
+    shared_state state;
+    run_all(wait_beside_waiter(state), add(state));
+    model::expect(state.items.read() == 11 && state.lock.try_lock(), "the mutex is kept");
+    state.lock.unlock();
+}
+
+void losing_waits_share_a_mutex() {
+    shared_state state;
+    run_all(receive_beside_waiters(state), send(state.values));
+    model::expect(state.items.read() == 1 && state.lock.try_lock(), "the mutex is kept");
+    state.lock.unlock();
+}
+
 // --- what runs in a coroutine of its own ------------------------------------------------
 
 template <class Body>
@@ -379,6 +411,9 @@ TEST_SUITE("model/select_primitives") {
         CHECK(model::explore("condition_or_channel", &condition_or_channel, {.stale_reads = 0}));
         CHECK(model::explore("passed_on", &passed_on, {.stale_reads = 0}));
         CHECK(model::explore("branches_share_a_lock", &branches_share_a_lock, {.stale_reads = 0}));
+        CHECK(model::explore("waits_share_a_mutex", &waits_share_a_mutex, {.stale_reads = 0}));
+        CHECK(model::explore(
+            "losing_waits_share_a_mutex", &losing_waits_share_a_mutex, {.stale_reads = 0}));
     }
 
     TEST_CASE("a call of once and a join that lose refer to nothing of the select's") {
