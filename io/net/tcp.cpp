@@ -217,7 +217,12 @@ vectored_transfer_operation tcp_stream::write_all(const_buffers from) {
 }
 
 result<void> tcp_stream::shutdown_write() noexcept {
-    if (::shutdown(opened(socket_).state.fd(), SHUT_WR) != 0) {
+    detail::socket_state& state = opened(socket_).state;
+    detail::socket_share const share(state);
+    if (!share) {
+        return failure(make_error_code(errc::closed));
+    }
+    if (::shutdown(state.fd(), SHUT_WR) != 0) {
         return last_error();
     }
     return {};

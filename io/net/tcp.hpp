@@ -97,7 +97,8 @@ public:
     [[nodiscard]] transfer_operation write_all(const_buffer from) noexcept;
     [[nodiscard]] vectored_transfer_operation write_all(const_buffers from);
 
-    /// Tells the peer that nothing more will be written. Reading goes on.
+    /// Tells the peer that nothing more will be written. Reading goes on. Part of writing: another
+    /// task may close meanwhile.
     result<void> shutdown_write() noexcept;
 
     /// Ends what is in flight with weft::errc::closed, waits for it, and closes the socket. Later
@@ -110,7 +111,7 @@ public:
     [[nodiscard]] address const& peer_address() const noexcept;
     [[nodiscard]] result<address> local_address() const noexcept;
 
-    // --- options -----------------------------------------------------------------------
+    // --- options: not while another task closes ------------------------------------------
     result<void> set_no_delay(bool on) noexcept;
     result<void> set_keepalive(std::optional<keepalive_options> const& options) noexcept;
     result<void> set_send_buffer_size(int bytes) noexcept;

@@ -133,8 +133,8 @@ private:
     promise_base* closer_ = nullptr;  // written by the closer, read by the last one out
 };
 
-/// Keeps the socket from being closed during what consists of several operations. Holds nothing
-/// once the socket is closing.
+/// Keeps the socket from being closed during what is no operation, or consists of several. Holds
+/// nothing once the socket is closing.
 class socket_share {
 public:
     explicit socket_share(socket_state& socket) noexcept
@@ -148,6 +148,8 @@ public:
             socket_->leave();
         }
     }
+
+    [[nodiscard]] explicit operator bool() const noexcept { return socket_ != nullptr; }
 
 private:
     socket_state* socket_;
