@@ -448,6 +448,7 @@ task<result<void>> accept_attempts::until_ready() const {
 }
 
 bool accept_attempts::try_complete(std::error_code waited) {
+    pause_ms_ = 0;  // of an earlier try
     accept_step step(*socket_);
     if (!step.op.try_complete(waited)) {
         return false;

@@ -125,7 +125,7 @@ public:
     // --- home's thread only; belongs to the back end -------------------------------------
     std::uint8_t in_kernel =
         0;  ///< completions still expected: the operation's own and its cancellation's
-    bool cancel_wanted = false;      ///< asked to cancel; do not ask the kernel again
+    bool cancel_wanted = false;      ///< a stop was requested: nothing new of it is started
     bool is_over = false;            ///< absorb() has returned true
     std::uint8_t stage = 0;          ///< what the back end has done so far; 0: nothing
     std::uint8_t interruptions = 0;  ///< answers EINTR in a row

@@ -164,7 +164,4 @@ fallback(Alternatives...) -> fallback<Alternatives...>;
 template <class... Alternatives>
 fallback(error_predicate, Alternatives...) -> fallback<Alternatives...>;
 
-template <class... Alternatives>
-fallback(bool (&)(std::exception_ptr const&), Alternatives...) -> fallback<Alternatives...>;
-
 }  // namespace weft

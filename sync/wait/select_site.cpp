@@ -511,7 +511,7 @@ void select_site::wake() noexcept {
 void select_site::on_stop(stop_node& node) noexcept {
     auto& self = static_cast<select_site&>(node);
     claim_word expected = claim_word::preparing;
-    // acq_rel: claim the decision before the registrar opens it; pairs with enlist_all(). The
+    // acq_rel: claim the decision before the registrar opens it; pairs with open(). The
     // loser (acquire) finds it open.
     if (self.word_.compare_exchange_strong(expected, claim_word::taken, acq_rel, acquire)) {
         return;  // the registrar finds it, unless a branch completes first

@@ -72,7 +72,7 @@ TEST_SUITE("runtime/resilience/fallback") {
 
     TEST_CASE("an error that alternatives do not mend is the result") {
         runtime rt;
-        fallback chain(&weft::transient_error, &cached);
+        fallback chain(weft::transient_error, &cached);
         CHECK(rt.block_on(outcome_of(chain.run(&broken))) == "error broken");
         CHECK(chain.counters().not_tried == 1);
         auto late = []() -> task<int> {
