@@ -1,10 +1,12 @@
 #include <weft/io/driver/ring.hpp>
 
+#include <weft/tests/support/death.hpp>
 #include <weft/tests/support/uring_setups.hpp>
 
 #include <doctest/doctest.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <ctime>
 #include <string>
 #include <system_error>
@@ -101,6 +103,41 @@ TEST_SUITE("io/ring") {
         CHECK(tested.unsubmitted() == 2);
         CHECK(tested.submit() == 2);
         CHECK(tested.try_sqe() != nullptr);
+        tested.retire();
+    }
+
+    TEST_CASE("entries that a refused enter has left are handed over by a later one") {
+        WEFT_NEEDS_URING();
+        ring tested;
+        std::string report;
+        REQUIRE_FALSE(tested.open(weft::test::uring_failing(2, EAGAIN, 2), report));
+        tested.enable();
+        unsigned refused = 0;
+        for (std::uint64_t round = 0; round < 20; ++round) {
+            for (std::uint64_t i = 0; i < 2; ++i) {
+                ::io_uring_sqe* const sqe = tested.try_sqe();
+                REQUIRE(sqe != nullptr);
+                ::io_uring_prep_nop(sqe);
+                sqe->user_data = 2 * round + i;
+            }
+            while (tested.submit() < 0) {
+                CHECK(tested.unsubmitted() == 2);
+                CHECK(tested.try_sqe() == nullptr);
+                ++refused;
+            }
+            CHECK(tested.unsubmitted() == 0);
+            ring::answer answers[2];
+            unsigned taken = 0;
+            while (taken < 2) {
+                taken += tested.take(answers + taken, 2 - taken);
+                if (taken < 2) {
+                    (void)tested.collect_only();
+                }
+            }
+            CHECK(answers[0].user_data == 2 * round);
+            CHECK(answers[1].user_data == 2 * round + 1);
+        }
+        CHECK(refused > 0);
         tested.retire();
     }
 
@@ -247,6 +284,22 @@ TEST_SUITE("io/ring") {
         owner.join();
         CHECK(in_order == 100);
     }
+
+#if WEFT_ASSERTS
+    TEST_CASE("a ring that is used by another thread than its owner aborts and says so") {
+        WEFT_NEEDS_URING();
+        auto const stray = [] {
+            ring tested;
+            std::string report;
+            if (!tested.open(uring_options(), report)) {
+                tested.enable();
+                std::thread([&] { (void)tested.try_sqe(); }).join();
+            }
+        };
+        CHECK(weft::test::aborted_saying(weft::test::death_of(stray),
+                                         "a ring is used by a thread that does not own it"));
+    }
+#endif
 
     TEST_CASE("a forked child does not have the queues of its parent") {
         WEFT_NEEDS_URING();

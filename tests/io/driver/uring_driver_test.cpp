@@ -398,6 +398,69 @@ TEST_SUITE("io/uring_driver/operations") {
         CHECK(postponed > 0);
     }
 
+    TEST_CASE("operations that wait for a place go out in the order in which they came") {
+        WEFT_NEEDS_URING();
+        for (unsigned period = 2; period <= 4; ++period) {
+            CAPTURE(period);
+            uring_pool workers(uring_failing(period, EAGAIN, 1));
+            socket_states const sockets;
+            std::vector<bytes> out;
+            for (unsigned char i = 0; i < 64; ++i) {
+                out.push_back(bytes{i});
+            }
+            std::uint64_t postponed = 0;
+            std::atomic<int> good = 0;
+            auto work = [&]() -> task<> {
+                auto body = [&](nursery& n) -> task<> {
+                    for (bytes& each : out) {
+                        n.spawn(send_all(*sockets.a, each, good));
+                    }
+                    co_return;
+                };
+                co_await weft::scope(body);
+                postponed = this_uring_driver().statistics().postponed;
+            };
+            workers.block_on(work());
+            CHECK(postponed > 0);
+            bytes in(out.size());
+            CHECK(::recv(sockets.b->fd(), in.data(), in.size(), 0) == 64);
+            CHECK(std::is_sorted(in.begin(), in.end()));
+        }
+    }
+
+    TEST_CASE("vectored sends that are handed over together each send their own buffers") {
+        WEFT_NEEDS_URING();
+        for (auto const& each : uring_setups()) {
+            CAPTURE(each.name);
+            uring_pool workers(each.options);
+            std::vector<socket_states> const sockets(16);
+            std::atomic<int> good = 0;
+            auto send = [&](socket_state& to, unsigned char own) -> task<> {
+                unsigned char first[2] = {own, own};
+                unsigned char second = own;
+                ::iovec parts[2] = {{first, 2}, {&second, 1}};
+                auto const sent = co_await operation(io_kind::send_vec_all, to, std::span(parts));
+                good += sent && *sent == 3 ? 1 : 0;
+            };
+            auto work = [&]() -> task<> {
+                auto body = [&](nursery& n) -> task<> {
+                    for (unsigned char i = 0; i < 16; ++i) {
+                        n.spawn(send(*sockets[i].a, i));
+                    }
+                    co_return;
+                };
+                co_await weft::scope(body);
+            };
+            workers.block_on(work());
+            CHECK(good == 16);
+            for (unsigned char i = 0; i < 16; ++i) {
+                bytes in(4);
+                CHECK(::recv(sockets[i].b->fd(), in.data(), in.size(), MSG_DONTWAIT) == 3);
+                CHECK(in == bytes{i, i, i, 0});
+            }
+        }
+    }
+
     TEST_CASE("a wait that fails for good ends the process with the error's name") {
         WEFT_NEEDS_URING();
         for (auto const& [error, name] :

@@ -14,7 +14,9 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 namespace {
@@ -30,11 +32,16 @@ public:
     explicit failing_driver(int error) noexcept : error_(error) { io_ = this; }
 
     void poll() noexcept override {
+        is_polling_ = true;
         while (io_op* const op = started_.pop_front()) {
             CHECK(op->absorb(-error_));
             op->finish();
         }
+        is_polling_ = false;
     }
+
+    /// The worker's thread.
+    [[nodiscard]] bool is_polling() const noexcept { return is_polling_; }
 
     void park(weft::detail::nanoseconds_u64) noexcept override {
         poll();
@@ -64,6 +71,7 @@ public:
 
 private:
     int const error_;
+    bool is_polling_ = false;
     weft::detail::intrusive_list<io_op> started_;
 };
 
@@ -115,6 +123,22 @@ TEST_SUITE("io/op") {
         CHECK(told == std::error_code(ECANCELED, std::system_category()));
     }
 
+    TEST_CASE("no coroutine is resumed from inside the driver that ends its operation") {
+        failing_pool pool(EIO);
+        socket_states sockets;
+        bool resumed_inside = true;
+        auto work = [&]() -> task<> {
+            auto const& driver =
+                dynamic_cast<failing_driver&>(weft::detail::require_worker("this").waits_in());
+            std::array<unsigned char, 1> into{};
+            auto const ended = co_await plain_receive(*sockets.a, into);
+            CHECK(ended.error() == std::error_code(EIO, std::system_category()));
+            resumed_inside = driver.is_polling();
+        };
+        pool.block_on(work());
+        CHECK_FALSE(resumed_inside);
+    }
+
     TEST_CASE("a failed wait of what has no address names the operation and no address") {
         failing_pool pool(EIO);
         socket_states sockets;
@@ -139,6 +163,26 @@ TEST_SUITE("io/op") {
         }
         CHECK(asked < 1000);
         CHECK(op.outcome().error() == std::errc::interrupted);
+    }
+
+    TEST_CASE("a descriptor that an operation has received is closed, unless somebody takes it") {
+        socket_states const sockets;
+        auto const is_open = [](int fd) { return ::fcntl(fd, F_GETFD) != -1; };
+        for (bool const taken : {false, true}) {
+            CAPTURE(taken);
+            int const received = ::fcntl(sockets.b->fd(), F_DUPFD_CLOEXEC, 0);
+            REQUIRE(received != -1);
+            weft::unique_fd owner;
+            {
+                io_op op(io_kind::accept, *sockets.a);
+                CHECK(op.absorb(received));
+                if (taken) {
+                    owner = std::move(*op.take_descriptor());
+                }
+                CHECK(is_open(received));
+            }
+            CHECK(is_open(received) == taken);
+        }
     }
 
     TEST_CASE("a socket that is no TCP connection does not say how its stream has ended") {

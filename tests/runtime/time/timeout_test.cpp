@@ -3,6 +3,7 @@
 #include <weft/runtime/join/when_all.hpp>
 #include <weft/runtime/pool/thread_pool.hpp>
 #include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/scope/this_task.hpp>
 #include <weft/runtime/task/as_result.hpp>
 
 #include <doctest/doctest.h>
@@ -73,6 +74,33 @@ TEST_SUITE("runtime/timeout") {
             co_return v;
         };
         CHECK(pool.block_on(work()) == 9);
+    }
+
+    TEST_CASE("a limit that has passed stops the task before it starts, and takes no value away") {
+        weft::thread_pool pool(1);
+        bool was_stopped = false;
+        auto looks = [&]() -> task<int> {
+            was_stopped = co_await weft::this_task::stop_requested();
+            co_return 7;
+        };
+        auto within = [&]() -> task<int> {
+            int const v = co_await weft::timeout(0s, looks());
+            co_return v;
+        };
+        auto until = [&]() -> task<int> {
+            int const v = co_await weft::with_deadline(weft::clock::now() - 1h, looks());
+            co_return v;
+        };
+        CHECK(pool.block_on(within()) == 7);
+        CHECK(was_stopped);
+        was_stopped = false;
+        CHECK(pool.block_on(until()) == 7);
+        CHECK(was_stopped);
+        auto waits = []() -> task<int> {
+            int const v = co_await weft::timeout(0s, value_after(1, 24h));
+            co_return v;
+        };
+        CHECK_THROWS_AS((void)pool.block_on(waits()), std::system_error);
     }
 
     TEST_CASE("an error of the task passes through") {
