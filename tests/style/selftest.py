@@ -13,6 +13,7 @@ import atomics
 import gcc12
 import header_budget
 import layers
+import proofs
 import self_contained
 import snippets
 import source_tree
@@ -86,12 +87,29 @@ void task::end() noexcept {
 ''',
     'io/driver/ring.hpp': '#pragma once\n\n#include <liburing.h>\n',
     'io/driver/ring.cpp': '#include <weft/io/driver/ring.hpp>\n',
-    'sync/locks/mutex.hpp': '#pragma once\n\n#include <weft/runtime/task/task.hpp>\n',
+    'sync/locks/mutex.hpp': '''#pragma once
+
+/// I1 Whoever holds it is alone.
+
+#include <weft/runtime/task/task.hpp>
+''',
     'tests/runtime/task/task_test.cpp': '''#include <weft/runtime/task/task.hpp>
 
 #include <doctest/doctest.h>
 
 TEST_CASE("a task that has ended says so") {}
+''',
+    'tests/PROOFS.md': '''# Proofs
+
+## sync/locks
+
+| file | invariant | proof |
+|---|---|---|
+| mutex.hpp | I1 whoever holds it is alone | `model/mutex: two_lockers` |
+''',
+    'tests/model/mutex_model.cpp': 'bool good() { return explore("two_lockers", &two_lockers); }\n',
+    'tests/model/rechecks.py': '''CHANGES = (('a waiter', 'sync/locks/mutex.cpp'),)
+FAULTS = (('it stays locked', 'sync/locks/mutex.cpp'),)
 ''',
 }
 
@@ -110,6 +128,11 @@ def changed(path, old, new):
 
 def in_task(new):
     return changed('runtime/task/task.cpp', STORE, new)
+
+
+def in_proofs(old, new, more=''):
+    path = 'tests/PROOFS.md'
+    return {path: changed(path, old, new)[path] + more}
 
 
 def include_in(path, name):
@@ -259,6 +282,55 @@ CASES = {
         ('a header shows other code',
          changed('runtime/task/task.hpp', ' body\n', ' body\n/// ```cpp\n/// int x;\n/// ```\n'),
          'runtime/task/task.hpp:11: differs'),
+    ],
+    proofs: [
+        ('an invariant without a row', changed('sync/locks/mutex.hpp', '/// I1', '/// I2'),
+         'sync/locks/mutex.hpp:3: I2 has no row'),
+        ('an invariant of a source without a row',
+         {'io/driver/ring.cpp': '// I1 One ring.\n// I2 One owner.\n'},
+         'io/driver/ring.cpp:2: I2 has no row'),
+        ('what a stop may do, without a row', {'io/driver/ring.cpp': '// S1 It is told once.\n'},
+         'S1 has no row'),
+        ('a number twice',
+         changed('sync/locks/mutex.hpp', '/// I1', '/// I1 One.\n/// I1'),
+         'sync/locks/mutex.hpp:4: I1 is what line 3 says already'),
+        ('a row of no invariant', in_proofs('I1', 'I2'), 'sync/locks/mutex.hpp lists no I2'),
+        ('a row of no file', in_proofs('| mutex', '| lock'), 'sync/locks/lock.hpp does not exist'),
+        ('a row in the wrong folder', in_proofs('## sync/locks', '## sync'),
+         'sync/mutex.hpp does not exist'),
+        ('a row twice', in_proofs('', '', '| mutex.hpp | I1 alone | `recheck: a waiter` |\n'),
+         'tests/PROOFS.md:8: I1 of sync/locks/mutex.hpp stands in line 7 already'),
+        ('a row of another form', in_proofs('', '', '| mutex.hpp | alone | none |\n'),
+         'tests/PROOFS.md:8: not of the form'),
+        ('a row without a proof', in_proofs('`model/mutex: two_lockers`', 'obvious'),
+         'tests/PROOFS.md:7: a row without a proof'),
+        ('a proof of another form', in_proofs('model/mutex: two_lockers', 'two_lockers'),
+         '"two_lockers" is no proof'),
+        ('no such model', in_proofs('model/mutex', 'model/lock'),
+         'tests/model/lock_model.cpp does not exist'),
+        ('no such exploration', in_proofs('two_lockers', 'three'),
+         'tests/model/mutex_model.cpp has no exploration "three"'),
+        ('no such recheck', in_proofs('model/mutex: two_lockers', 'recheck: a signal'),
+         'rechecks.py has no "a signal"'),
+        ('rechecks', in_proofs('`model/mutex: two_lockers`',
+                               '`recheck: a waiter`, `recheck: it stays locked`'), None),
+        ('no such test', in_proofs('model/mutex: two_lockers', 'sync/mutex_test.cpp: it locks'),
+         'tests/sync/mutex_test.cpp does not exist'),
+        ('no such case',
+         in_proofs('model/mutex: two_lockers', 'runtime/task/task_test.cpp: a task that has ended'),
+         'has no case "a task that has ended"'),
+        ('a case in two lines',
+         {**in_proofs('model/mutex: two_lockers', 'x_test.cpp: a, b or "c"'),
+          'tests/x_test.cpp': 'TEST_CASE_TEMPLATE(\n    "a, b "\n    "or \\"c\\"", T, int) {}\n'},
+         None),
+        ('nothing', in_proofs('model/mutex: two_lockers', 'nothing'),
+         'tests/PROOFS.md:7: nothing proves I1 of sync/locks/mutex.hpp'),
+        ('nothing, which is said',
+         {**in_proofs('model/mutex: two_lockers', 'nothing'),
+          'tests/style/allow.txt': 'proofs sync/locks/mutex.hpp I1 because\n'}, None),
+        ('something, where nothing is said to be',
+         {'tests/style/allow.txt': 'proofs sync/locks/mutex.hpp I1 because\n'},
+         'allow.txt:1: excuses nothing'),
     ],
     gcc12: [
         ('a condition that awaits', coroutine('if (co_await f()) { g(); }'),
