@@ -95,8 +95,8 @@ public:
     template <task_factory F>
         requires(std::same_as<factory_value_t<F>, detail::alternative_value_t<Alternatives>> && ...)
     [[nodiscard]] task<factory_value_t<F>> run(F factory) {
-        co_await detail::checkpoint();
         detail::fallback_progress progress(mutex_, counters_);
+        co_await detail::checkpoint();
         std::exception_ptr error;
         {
             detail::attempt_operation<factory_value_t<F>> work(factory);

@@ -101,8 +101,8 @@ public:
     /// The same with a predicate of this call's own, for one that needs captures.
     template <task_factory F, std::predicate<std::exception_ptr const&> Predicate>
     [[nodiscard]] task<factory_value_t<F>> run(F factory, Predicate retries) {
-        co_await detail::checkpoint();
         detail::retry_progress progress(*this);
+        co_await detail::checkpoint();
         for (;;) {
             progress.begin_attempt();
             {
