@@ -41,9 +41,10 @@ CHANGES = (
      'if ((word_.load(relaxed) & requested_bit) != 0) {\n        unlock();',
      'if (false) {\n        unlock();', 'stop_token'),
     ('a callback that runs during its deregistration', 'runtime/stop/stop_token.cpp',
-     'while (firing_ != nullptr &&', 'while (false && firing_ != nullptr &&', 'stop_token'),
+     'while (is_running(node)) {', 'while (false) {', 'stop_token'),
     ('oneself in the callback that runs', 'runtime/stop/stop_token.cpp',
-     ' && firing_->thread != this_thread_mark()', '', 'stop_token'),
+     'callback->node == &node && callback->thread != this_thread_mark();',
+     'callback->node == &node;', 'stop_token'),
     ('a parent that stopped before the link', 'runtime/stop/stop_token.cpp',
      'if (!added) {', 'if (false) {', 'stop_token'),
     ('a link by somebody else', 'runtime/stop/stop_token.cpp',
@@ -99,7 +100,7 @@ CHANGES = (
     ('a visit that has begun', 'runtime/pool/blocking.cpp',
      'if (self.stage_ != stage::queued) {', 'if (self.stage_ == stage::idle) {', 'shielded'),
     ('an outcome before the taker waits', 'runtime/join/detail/completed_queue.cpp',
-     'if (queue_->first_ != nullptr) {\n        return entry::ready;',
+     'if (has_outcome()) {\n        return entry::ready;',
      'if (false) {\n        return entry::ready;', 'completed'),
     (STOP_CAME + ' for an outcome', 'runtime/join/detail/completed_queue.cpp',
      'if (stopped_) {', 'if (false) {', 'completed'),
@@ -114,7 +115,7 @@ CHANGES = (
      'if (!grace_.compare_exchange_strong(none, period, release, relaxed)) {',
      'if (!grace_.compare_exchange_strong(none, period, release, relaxed) && false) {', 'group'),
     (STOP_CAME + ' for a slot', 'runtime/scope/detail/spawn_gate.cpp',
-     'if (!is_stopped_) {', 'if (true) {', 'group'),
+     'if (is_stopped_) {', 'if (false) {', 'group'),
     ('requests on their way through the group', 'runtime/scope/remote_nursery.cpp',
      'while (requesters_ != 0) {', 'while (false) {', 'group'),
     (STOP_CAME + ' for a permit', 'runtime/resilience/detail/permit_queue.cpp',
@@ -245,17 +246,30 @@ FAULTS = (
      'head_.exchange(nullptr, acquire);',
      'head_.load(acquire);\n        head_.store(nullptr, relaxed);', 'remote_queue'),
     ('a stop is seen before its reason', 'runtime/stop/stop_token.cpp',
-     'reason_.value = reason ?', 'word_.fetch_or(requested_bit, release);\n'
-     '    (void)word_.load(relaxed);\n    reason_.value = reason ?', 'stop_token'),
+     'reason_.value = reason;', 'word_.fetch_or(requested_bit, release);\n'
+     '    (void)word_.load(relaxed);\n    reason_.value = reason;', 'stop_token'),
     ('a callback leaves the list after the lock', 'runtime/stop/stop_token.cpp',
-     'detach(*now.node);\n        unlock();', 'unlock();\n        detach(*now.node);',
-     'stop_token'),
+     'detach(node);\n'
+     '        if (node.notice == &parent_link::is_link) {\n'
+     '            state = &state->go_down(node, now);\n'
+     '            continue;\n'
+     '        }\n'
+     '        now.node = &node;\n'
+     '        state->unlock();\n',
+     'if (node.notice == &parent_link::is_link) {\n'
+     '            detach(node);\n'
+     '            state = &state->go_down(node, now);\n'
+     '            continue;\n'
+     '        }\n'
+     '        now.node = &node;\n'
+     '        state->unlock();\n'
+     '        detach(node);\n', 'stop_token'),
     ('the end does not wait for who requested it', 'runtime/stop/stop_token.cpp',
-     'while (firing_ != nullptr) {', 'while (false) {', 'stop_token'),
+     'while (firing_.is_set()) {', 'while (false) {', 'stop_token'),
     ('a state ends while who requested its stop is not through', 'runtime/stop/stop_token.hpp',
      '(linked_bit | firing_bit)) != 0', 'linked_bit) != 0', 'stop_token'),
     ('nobody is told which callback runs', 'runtime/stop/stop_token.cpp',
-     'firing_ = &now;', '', 'stop_token'),
+     'now.node = &node;', '', 'stop_token'),
     ('a depot is filled without its lock', 'runtime/core/frame_pool.cpp',
      'std::scoped_lock const lock(shared.mutex);\n'
      '        free_list& target = shared.room_for(', 'free_list& target = shared.room_for(',

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Every numbered invariant of a protocol comment has its row in tests/PROOFS.md, and whatever a row
-names exists. usage: proofs.py [ROOT]"""
+names exists; rechecks.py changes text that is there. usage: proofs.py [ROOT]"""
 
 import re
 import runpy
@@ -46,9 +46,10 @@ class Proofs:
         return None if name in self.names(path) else f'{path} has no {what} "{name}"'
 
     def rechecks(self):
+        """Name -> the file it changes, and the text there."""
         if self._rechecks is None:
             found = runpy.run_path(str(self._root / RECHECKS))
-            self._rechecks = {each[0] for each in found['CHANGES'] + found['FAULTS']}
+            self._rechecks = {each[0]: each[1:3] for each in found['CHANGES'] + found['FAULTS']}
         return self._rechecks
 
     def names(self, path):
@@ -118,8 +119,16 @@ def check_rows(root, listed, allowed, report):
     return seen
 
 
+def check_rechecks(root, report):
+    for name, (path, text) in Proofs(root).rechecks().items():
+        if not (root / path).is_file() or text not in (root / path).read_text(encoding='utf-8'):
+            report.add(RECHECKS, 1, f'"{name}" changes text that is not in {path}')
+
+
 def check(root):
     report = source_tree.Report()
+    if (root / RECHECKS).is_file():
+        check_rechecks(root, report)
     allowed = source_tree.Allowed(root, ('proofs',))
     listed = invariants(root, report)
     proved = check_rows(root, listed, allowed, report)

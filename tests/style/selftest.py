@@ -108,8 +108,8 @@ TEST_CASE("a task that has ended says so") {}
 | mutex.hpp | I1 whoever holds it is alone | `model/mutex: two_lockers` |
 ''',
     'tests/model/mutex_model.cpp': 'bool good() { return explore("two_lockers", &two_lockers); }\n',
-    'tests/model/rechecks.py': '''CHANGES = (('a waiter', 'sync/locks/mutex.cpp'),)
-FAULTS = (('it stays locked', 'sync/locks/mutex.cpp'),)
+    'tests/model/rechecks.py': '''CHANGES = (('a waiter', 'sync/locks/mutex.hpp', '#pragma once'),)
+FAULTS = (('it stays locked', 'sync/locks/mutex.hpp', '#include'),)
 ''',
 }
 
@@ -314,6 +314,9 @@ CASES = {
          'rechecks.py has no "a signal"'),
         ('rechecks', in_proofs('`model/mutex: two_lockers`',
                                '`recheck: a waiter`, `recheck: it stays locked`'), None),
+        ('a recheck of what has changed',
+         changed('tests/model/rechecks.py', '#include', '#import'),
+         '"it stays locked" changes text that is not in sync/locks/mutex.hpp'),
         ('no such test', in_proofs('model/mutex: two_lockers', 'sync/mutex_test.cpp: it locks'),
          'tests/sync/mutex_test.cpp does not exist'),
         ('no such case',
