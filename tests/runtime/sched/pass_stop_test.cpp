@@ -293,10 +293,10 @@ TEST_SUITE("runtime/pass_stop") {
         stopped.request_stop();
         weft::test::runtime rt;
         auto const try_one = [&](task<> work) {
-            auto under = weft::with_stop_token(stopped.token(), std::move(work));
-            auto settled = std::move(under) | weft::as_result;
             auto whole = [&]() -> task<bool> {
-                co_return (co_await std::move(settled)).has_value();
+                auto under = weft::with_stop_token(stopped.token(), std::move(work));
+                auto const seen = co_await (std::move(under) | weft::as_result);
+                co_return seen.has_value();
             };
             CHECK_FALSE(rt.block_on(whole()));
         };
