@@ -130,7 +130,7 @@ public:
 private:
     template <class R>
     static task<R> bind(void const* key, T value, task<R> work) {
-        co_return co_await detail::bound_await<R>(key, &value, work);
+        co_return co_await detail::bound_await<R>(key, static_cast<void const*>(&value), work);
     }
 };
 
