@@ -2,6 +2,7 @@
 
 #include <weft/runtime/base/argument.hpp>
 #include <weft/runtime/base/monotonic.hpp>
+#include <weft/runtime/sched/pass_stop.hpp>
 #include <weft/runtime/sched/scheduler.hpp>
 #include <weft/runtime/sched/thread_event.hpp>
 
@@ -45,16 +46,10 @@ void pool_visit::start(promise_base& visitor) {
         }
     }
     if (!is_admitted) {
-        end_stopped();
+        schedule_stopped(visitor);
     } else if (waiting != nullptr) {
         pool.call(*waiting);  // keeps I3
     }
-}
-
-/// The last access to the visit.
-void pool_visit::end_stopped() noexcept {
-    visitor_->stop_marked_ = true;
-    visitor_->context_->sched->schedule(*visitor_);
 }
 
 void pool_visit::on_stop(stop_node& node) noexcept {
@@ -71,7 +66,7 @@ void pool_visit::on_stop(stop_node& node) noexcept {
         self.unlink();
         --self.pool_->queued_;
     }
-    self.end_stopped();
+    schedule_stopped(*self.visitor_);
 }
 
 void pool_return::go(promise_base& visitor) noexcept {

@@ -73,7 +73,6 @@ private:
 
     void start(promise_base& visitor);
     static void on_stop(stop_node& node) noexcept;
-    void end_stopped() noexcept;
 
     // --- constant after start() ----------------------------------------------------
     blocking_pool* pool_;

@@ -1,5 +1,6 @@
 #include <weft/runtime/sched/pass_stop.hpp>
 
+#include <weft/runtime/sched/scheduler.hpp>
 #include <weft/runtime/sched/worker.hpp>
 
 namespace weft::detail {
@@ -12,6 +13,11 @@ std::coroutine_handle<> pass_stop(promise_base& waiter) noexcept {
     waiter.stop_marked_ = true;
     here->push_ready(waiter);
     return std::noop_coroutine();
+}
+
+void schedule_stopped(promise_base& waiter) noexcept {
+    waiter.stop_marked_ = true;
+    waiter.context_->sched->schedule(waiter);
 }
 
 /// keeps S1

@@ -125,8 +125,7 @@ bool channel_wait::end_stopped(promise_base& waiter) noexcept {
     if (!is_unwound(waiter, policy_)) {
         return false;
     }
-    waiter.stop_marked_ = true;
-    waiter.context_->sched->schedule(waiter);
+    schedule_stopped(waiter);
     return true;
 }
 

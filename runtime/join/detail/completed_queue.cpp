@@ -7,14 +7,6 @@
 
 namespace weft::detail {
 
-namespace {
-
-void schedule(promise_base& promise) noexcept {
-    promise.context_->sched->schedule(promise);
-}
-
-}  // namespace
-
 void completed_queue::push(node& ended) noexcept {
     completed_wait* taker = nullptr;
     {
@@ -24,7 +16,8 @@ void completed_queue::push(node& ended) noexcept {
         taker = std::exchange(taker_, nullptr);
     }
     if (taker != nullptr) {
-        schedule(*taker->promise_);
+        promise_base& promise = *taker->promise_;
+        promise.context_->sched->schedule(promise);
     }
 }
 
@@ -85,8 +78,7 @@ void completed_wait::on_stop(stop_node& node) noexcept {
         }
         self.queue_->taker_ = nullptr;
     }
-    self.promise_->stop_marked_ = true;
-    schedule(*self.promise_);
+    schedule_stopped(*self.promise_);
 }
 
 }  // namespace weft::detail

@@ -1,5 +1,6 @@
 #include <weft/runtime/resilience/detail/flight.hpp>
 
+#include <weft/runtime/sched/pass_stop.hpp>
 #include <weft/runtime/sched/scheduler.hpp>
 
 #include <new>
@@ -20,11 +21,6 @@ flight_graph& graph() noexcept {
     alignas(flight_graph) static unsigned char place[sizeof(flight_graph)];
     static flight_graph* const instance = ::new (static_cast<void*>(place)) flight_graph;
     return *instance;
-}
-
-void schedule_stopped(promise_base& waiter) noexcept {
-    waiter.stop_marked_ = true;
-    waiter.context_->sched->schedule(waiter);
 }
 
 }  // namespace

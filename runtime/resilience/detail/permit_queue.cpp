@@ -1,18 +1,10 @@
 #include <weft/runtime/resilience/detail/permit_queue.hpp>
 
 #include <weft/runtime/coro/ready_budget.hpp>
+#include <weft/runtime/sched/pass_stop.hpp>
 #include <weft/runtime/sched/scheduler.hpp>
 
 namespace weft::detail {
-
-namespace {
-
-void schedule_stopped(promise_base& waiter) noexcept {
-    waiter.stop_marked_ = true;
-    waiter.context_->sched->schedule(waiter);
-}
-
-}  // namespace
 
 permit_queue::~permit_queue() {
     WEFT_CHECK(counters_.taken == 0 && waiting_.empty(),

@@ -5,14 +5,6 @@
 
 namespace weft::detail {
 
-namespace {
-
-void schedule(promise_base& waiter) noexcept {
-    waiter.context_->sched->schedule(waiter);
-}
-
-}  // namespace
-
 void spawn_gate::set_limit(std::size_t limit) noexcept {
     std::size_t freed = 0;
     {
@@ -52,7 +44,7 @@ void spawn_gate::leave() noexcept {
         }
         waiter = next->waiter_;
     }
-    schedule(*waiter);  // keeps I1
+    waiter->context_->sched->schedule(*waiter);  // keeps I1
 }
 
 std::coroutine_handle<> gate_wait::begin(promise_base& waiter) noexcept {
@@ -87,8 +79,7 @@ void gate_wait::on_stop(stop_node& node) noexcept {
         }
         self.unlink();
     }
-    self.waiter_->stop_marked_ = true;
-    schedule(*self.waiter_);
+    schedule_stopped(*self.waiter_);
 }
 
 }  // namespace weft::detail
