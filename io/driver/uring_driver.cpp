@@ -1,6 +1,7 @@
 #include <weft/io/driver/uring_driver.hpp>
 
 #include <weft/io/driver/ring.hpp>
+#include <weft/io/op/direct_call.hpp>
 #include <weft/runtime/base/assert.hpp>
 #include <weft/runtime/base/monotonic.hpp>
 #include <weft/runtime/base/tsan.hpp>
@@ -105,15 +106,6 @@ template <class Tag>
 
 [[nodiscard]] bool is_receive(io_kind kind) noexcept {
     return kind == io_kind::recv || kind == io_kind::recv_exact;
-}
-
-/// recvmsg(2) without waiting: bytes or -errno.
-[[nodiscard]] int receive_now(io_op const& op) noexcept {
-    ::msghdr header{};
-    header.msg_iov = op.vectors;
-    header.msg_iovlen = chunk_count(op.vector_count);
-    ::ssize_t const count = ::recvmsg(op.socket->fd(), &header, MSG_DONTWAIT);
-    return count >= 0 ? static_cast<int>(count) : -errno;
 }
 
 [[nodiscard]] bool is_transient(int error) noexcept {
@@ -496,7 +488,7 @@ void uring_driver::on_answer(io_op& op, int result, unsigned flags) noexcept {
     }
     bool unready = false;
     if (op.kind == io_kind::recv_vec && result >= 0) {
-        result = receive_now(op);
+        result = direct_call(op);
         unready = result == -EAGAIN;
     }
     if (op.cancel_wanted && (unready || (result == -EINTR && op.kind != io_kind::close))) {
