@@ -156,27 +156,4 @@ int direct_call(io_op& op) noexcept {
     return -EINVAL;
 }
 
-bool io_op::try_complete(std::error_code waited) noexcept {
-    if (!socket->enter()) {
-        answer_ = -ECANCELED;
-        refused_ = true;
-        return true;
-    }
-    entered_ = true;
-    for (;;) {
-        int answer = direct_call(*this);
-        if (answer == -EAGAIN && waited) {
-            answer = waited.category() == std::system_category() ? -waited.value() : -EIO;
-        }
-        if (answer == -EAGAIN) {
-            leave();
-            return false;
-        }
-        if (absorb(answer)) {
-            judge();
-            return true;
-        }
-    }
-}
-
 }  // namespace weft::detail

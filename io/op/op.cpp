@@ -79,6 +79,29 @@ bool io_op::start(promise_base& waiter) noexcept {
     return true;
 }
 
+bool io_op::try_complete(std::error_code waited) noexcept {
+    if (!socket->enter()) {
+        answer_ = -ECANCELED;
+        refused_ = true;
+        return true;
+    }
+    entered_ = true;
+    for (;;) {
+        int answer = direct_call(*this);
+        if (answer == -EAGAIN && waited) {
+            answer = waited.category() == std::system_category() ? -waited.value() : -EIO;
+        }
+        if (answer == -EAGAIN) {
+            leave();
+            return false;
+        }
+        if (absorb(answer)) {
+            judge();
+            return true;
+        }
+    }
+}
+
 bool io_op::absorb(int answer) noexcept {
     WEFT_ASSERT(!is_over, "an operation that is over gets an answer");
     if (kind == io_kind::close && answer != -ECANCELED) {
