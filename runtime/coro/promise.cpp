@@ -1,11 +1,14 @@
 #include <weft/runtime/coro/promise.hpp>
 
+#include <weft/runtime/coro/ready_budget.hpp>
+
 #include <utility>
 
 namespace weft::detail {
 
 WEFT_STATIC_TLS constinit thread_local std::uintptr_t nested_child = 0;
 WEFT_STATIC_TLS constinit thread_local promise_base** unwound_next = nullptr;
+WEFT_STATIC_TLS constinit thread_local std::uint32_t ready_budget = ready_budget_full;
 
 void destroy_frame(void* frame) noexcept {
     std::coroutine_handle<>::from_address(frame).destroy();

@@ -24,7 +24,8 @@ class promise_base;
 inline constexpr std::uint32_t ready_budget_full = 64;
 
 /// What is left to the coroutine that this thread runs. A worker fills it up whenever it takes a
-/// coroutine from a queue.
+/// coroutine from a queue. Defined in promise.cpp, beside the other words that a thread keeps for
+/// the coroutine that it runs.
 WEFT_STATIC_TLS extern constinit thread_local std::uint32_t ready_budget;
 
 [[nodiscard]] WEFT_ALWAYS_INLINE bool budget_is_spent() noexcept {
@@ -41,7 +42,8 @@ WEFT_STATIC_TLS extern constinit thread_local std::uint32_t ready_budget;
 }
 
 /// The operation of the suspended coroutine has completed, and its budget is spent: true when it
-/// has been put behind the others. Not off a worker, where there are none: false.
+/// has been put behind the others. Not off a worker, where there are none: false. Defined in
+/// sched/pass_stop.cpp, since it needs the worker.
 [[nodiscard]] WEFT_COLD bool give_way(promise_base& waiter) noexcept;
 
 }  // namespace weft::detail

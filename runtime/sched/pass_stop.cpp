@@ -45,6 +45,16 @@ std::coroutine_handle<> go_on(promise_base& waiter) noexcept {
     return std::noop_coroutine();
 }
 
+bool give_way(promise_base& waiter) noexcept {
+    worker* const here = current_worker();
+    if (here == nullptr) {
+        ready_budget = ready_budget_full;
+        return false;
+    }
+    here->push_yielded(waiter);
+    return true;
+}
+
 bool wait_a_turn(promise_base& waiter) noexcept {
     if (waiter.stop().stop_requested()) {
         pass_stop(waiter).resume();

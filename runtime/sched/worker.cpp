@@ -41,22 +41,11 @@ constexpr unsigned quick_run_shift = 14;
 }  // namespace
 
 WEFT_STATIC_TLS constinit thread_local worker* this_threads_worker = nullptr;
-WEFT_STATIC_TLS constinit thread_local std::uint32_t ready_budget = ready_budget_full;
 
 WEFT_NOINLINE worker* current_worker() noexcept {
     worker* const here = this_threads_worker;
     asm volatile("" ::: "memory");  // keeps the compiler from treating the function as constant
     return here;
-}
-
-bool give_way(promise_base& waiter) noexcept {
-    worker* const here = current_worker();
-    if (here == nullptr) {
-        ready_budget = ready_budget_full;
-        return false;
-    }
-    here->push_yielded(waiter);
-    return true;
 }
 
 worker& require_worker(char const* operation) noexcept {

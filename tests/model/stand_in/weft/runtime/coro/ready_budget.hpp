@@ -14,7 +14,7 @@ class promise_base;
 inline constexpr std::uint32_t ready_budget_full = 64;
 
 /// For those that lend some of it; nobody reads it.
-inline thread_local std::uint32_t ready_budget = ready_budget_full;
+WEFT_STATIC_TLS extern constinit thread_local std::uint32_t ready_budget;
 
 [[nodiscard]] WEFT_ALWAYS_INLINE bool budget_is_spent() noexcept {
     return false;
@@ -24,8 +24,6 @@ inline thread_local std::uint32_t ready_budget = ready_budget_full;
     return true;
 }
 
-[[nodiscard]] inline bool give_way(promise_base&) noexcept {
-    return false;
-}
+[[nodiscard]] WEFT_COLD bool give_way(promise_base& waiter) noexcept;
 
 }  // namespace weft::detail
