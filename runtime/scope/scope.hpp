@@ -16,7 +16,6 @@
 ///    is in what the await throws.
 
 #include <weft/runtime/sched/pass_stop.hpp>
-#include <weft/runtime/sched/thread_event.hpp>
 #include <weft/runtime/scope/detail/task_group.hpp>
 #include <weft/runtime/scope/nursery.hpp>
 #include <weft/runtime/task/as_result.hpp>

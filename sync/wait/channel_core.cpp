@@ -1,6 +1,7 @@
 #include <weft/sync/wait/channel_core.hpp>
 
-#include <weft/runtime/scope/scope.hpp>
+#include <weft/runtime/sched/scheduler.hpp>
+#include <weft/runtime/sched/thread_event.hpp>
 #include <weft/sync/wait/select_site.hpp>
 
 #include <cstdio>
