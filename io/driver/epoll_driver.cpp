@@ -61,10 +61,6 @@ constexpr unsigned unclaimed_max = 3;
 constexpr std::uint8_t connecting = direct_call_connecting;
 constexpr std::uint8_t tried = 2;
 
-[[nodiscard]] intrusive_list_hook<io_op>& hook_of(io_op& op) noexcept {
-    return op;
-}
-
 /// True when a transfer of `count` bytes left the socket drained (or full).
 [[nodiscard]] bool is_short(io_op const& op, std::size_t asked, int count) noexcept {
     switch (op.kind) {
@@ -224,7 +220,7 @@ void epoll_driver::serve(direction& waiting, watch& watched) noexcept {
         if (op == nullptr || attempt(*op, &watched) == attempt_result::not_ready) {
             return;
         }
-        hook_of(*op).unlink();
+        list_hook(*op).unlink();
         finish(*op);
     }
 }
@@ -310,7 +306,7 @@ void epoll_driver::wait_for_readiness(io_op& op) noexcept {
 void epoll_driver::cancel(io_op& op) noexcept {
     WEFT_ASSERT(!op.is_over, "an operation that is over is cancelled");
     op.cancel_wanted = true;
-    hook_of(op).unlink();
+    list_hook(op).unlink();
     WEFT_CHECK(op.absorb(-ECANCELED), "a cancelled operation goes on");
     finish(op);
 }

@@ -100,10 +100,6 @@ template <class Tag>
     return *std::bit_cast<io_op*>(static_cast<std::uintptr_t>(user_data & ~tag_mask));
 }
 
-[[nodiscard]] intrusive_list_hook<io_op>& hook_of(io_op& op) noexcept {
-    return op;
-}
-
 [[nodiscard]] bool is_receive(io_kind kind) noexcept {
     return kind == io_kind::recv || kind == io_kind::recv_exact;
 }
@@ -312,8 +308,8 @@ bool uring_driver::submit(io_op& op) noexcept {
     if (sqe == nullptr) {
         return false;
     }
-    if (hook_of(op).is_linked()) {
-        hook_of(op).unlink();
+    if (list_hook(op).is_linked()) {
+        list_hook(op).unlink();
     }
     prepare(*sqe, op);
     sqe->user_data = pack(op, tag::operation);
@@ -396,7 +392,7 @@ void uring_driver::cancel(io_op& op) noexcept {
     WEFT_ASSERT(!op.is_over, "an operation that is over is cancelled");
     op.cancel_wanted = true;
     if (op.in_kernel == 0) {
-        hook_of(op).unlink();
+        list_hook(op).unlink();
         WEFT_CHECK(op.absorb(-ECANCELED), "a cancelled operation goes on");
         finish(op);
     } else if (!submit_cancel(op)) {
@@ -412,8 +408,8 @@ bool uring_driver::submit_cancel(io_op& op) noexcept {
     if (sqe == nullptr) {
         return false;
     }
-    if (hook_of(op).is_linked()) {
-        hook_of(op).unlink();
+    if (list_hook(op).is_linked()) {
+        list_hook(op).unlink();
     }
     ::io_uring_prep_cancel64(sqe, pack(op, tag::operation), 0);
     sqe->user_data = pack(op, tag::cancellation);
@@ -500,8 +496,8 @@ void uring_driver::on_answer(io_op& op, int result, unsigned flags) noexcept {
         submit_or_postpone(op);
         return;
     }
-    if (hook_of(op).is_linked()) {
-        hook_of(op).unlink();  // it ended before its cancellation found a place
+    if (list_hook(op).is_linked()) {
+        list_hook(op).unlink();  // it ended before its cancellation found a place
     }
     if (op.in_kernel == 0) {
         finish(op);

@@ -143,6 +143,11 @@ private:
     bool at_end_ = false;  // the stream ended before recv_exact was satisfied
 };
 
+/// The list that a driver keeps the operation in.
+[[nodiscard]] inline intrusive_list_hook<io_op>& list_hook(io_op& op) noexcept {
+    return op;
+}
+
 /// What a driver offers to operations. Home's thread only.
 class io_backend {
 public:
