@@ -12,7 +12,6 @@
 #include <new>
 #include <utility>
 
-#include <limits.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -77,19 +76,7 @@ static_assert(alignof(io_op) > tag_mask);
 /// memory.
 constexpr nanoseconds_u64 retry_interval = 1'000'000;
 
-/// The kernel transfers at most this much at once; a round number of pages below INT_MAX.
-constexpr std::size_t chunk_size_max = 0x7fff'f000;
-
-constexpr unsigned vector_count_max = IOV_MAX;
 constexpr unsigned batch_size = 64;
-
-[[nodiscard]] unsigned chunk(std::size_t length) noexcept {
-    return static_cast<unsigned>(length < chunk_size_max ? length : chunk_size_max);
-}
-
-[[nodiscard]] unsigned chunk_count(unsigned vectors) noexcept {
-    return vectors < vector_count_max ? vectors : vector_count_max;
-}
 
 template <class Tag>
 [[nodiscard]] std::uint64_t pack(io_op& op, Tag name) noexcept {

@@ -4,7 +4,6 @@
 #include <weft/runtime/values/error.hpp>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <initializer_list>
 #include <utility>
@@ -19,12 +18,9 @@ namespace {
 
 using detail::box;
 using detail::io_kind;
+using detail::last_error;
 using detail::tcp_socket;
 using detail::transfer_request;
-
-[[nodiscard]] failure last_error() noexcept {
-    return failure(std::error_code(errno, std::system_category()));
-}
 
 /// The socket of an operation that is about to start.
 [[nodiscard]] tcp_socket& opened(box<tcp_socket> const& socket) noexcept {

@@ -3,7 +3,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include <limits.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -16,22 +15,14 @@ namespace weft::detail {
 
 namespace {
 
-constexpr unsigned vector_count_max = IOV_MAX;
-
 [[nodiscard]] int answer_of(::ssize_t count) noexcept {
     return count >= 0 ? static_cast<int>(count) : -errno;
-}
-
-/// The kernel transfers at most this much at once, and an answer is an int.
-[[nodiscard]] std::size_t chunk(std::size_t length) noexcept {
-    constexpr std::size_t chunk_size_max = 0x7fff'f000;
-    return length < chunk_size_max ? length : chunk_size_max;
 }
 
 [[nodiscard]] ::msghdr header_of(io_op const& op) noexcept {
     ::msghdr header{};
     header.msg_iov = op.vectors;
-    header.msg_iovlen = op.vector_count < vector_count_max ? op.vector_count : vector_count_max;
+    header.msg_iovlen = chunk_count(op.vector_count);
     return header;
 }
 

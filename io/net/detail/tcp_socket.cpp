@@ -9,13 +9,9 @@
 
 namespace weft::detail {
 
-namespace {
-
-[[nodiscard]] failure last_error() noexcept {
+failure last_error() noexcept {
     return failure(std::error_code(errno, std::system_category()));
 }
-
-}  // namespace
 
 result<unique_fd> open_socket(weft::address const& address) noexcept {
     unique_fd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));

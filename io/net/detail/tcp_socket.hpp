@@ -21,6 +21,9 @@ struct tcp_socket {
     weft::address address;  // the peer's; a listener's own
 };
 
+/// What errno says.
+[[nodiscard]] failure last_error() noexcept;
+
 /// A new non-blocking socket of the address's family.
 [[nodiscard]] result<unique_fd> open_socket(weft::address const& address) noexcept;
 
