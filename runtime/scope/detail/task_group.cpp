@@ -62,11 +62,6 @@ void task_group::count_spawn() noexcept {
     WEFT_CHECK(before != 0, "a task is spawned into a scope that has ended");
 }
 
-void task_group::start(child_record& record, promise_base& promise, bool may_shed) noexcept {
-    count_spawn();
-    start_counted(record, promise, may_shed);
-}
-
 void task_group::start_plain(promise_base& promise) noexcept {
     count_spawn();
     // The lanes are those of this scheduler's workers.

@@ -70,7 +70,9 @@ public:
         if (!name.empty()) [[unlikely]] {
             give_name(*record, name);
         }
-        start(*record, task_access::release(child).promise(), std::is_void_v<T> && name.empty());
+        count_spawn();
+        start_counted(
+            *record, task_access::release(child).promise(), std::is_void_v<T> && name.empty());
         return *record;
     }
 
@@ -161,7 +163,6 @@ private:
     static std::coroutine_handle<> plain_child_ended(completion& base,
                                                      promise_base& promise) noexcept;
     static void give_name(child_record& record, std::string_view name);
-    void start(child_record& record, promise_base& promise, bool may_shed_record) noexcept;
     void start_counted(child_record& record, promise_base& promise, bool may_shed_record) noexcept;
     void start_plain(promise_base& promise) noexcept;
     void count_spawn() noexcept;
@@ -192,7 +193,7 @@ private:
     stop_state soft_stop_;
 
     // --- any thread, atomic (see Protocol) ---------------------------------------
-    /// Written by start(), by ending children and by the joiner.
+    /// Written by spawn(), by ending children and by the joiner.
     atomic<std::size_t> pending_{joiner_share};
     /// Written by children that were stopped, read after the join.
     atomic<bool> child_stopped_{false};
