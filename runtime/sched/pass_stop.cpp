@@ -21,7 +21,7 @@ void schedule_stopped(promise_base& waiter) noexcept {
 }
 
 /// keeps S1
-bool is_unwound(promise_base& waiter, when_stopped policy) noexcept {
+bool take_stop(promise_base& waiter, when_stopped policy) noexcept {
     if (policy != when_stopped::tell) {
         return policy == when_stopped::unwind;
     }
@@ -35,7 +35,7 @@ bool is_unwound(promise_base& waiter, when_stopped policy) noexcept {
 }
 
 std::coroutine_handle<> end_by_stop(promise_base& waiter, when_stopped policy) noexcept {
-    return is_unwound(waiter, policy) ? pass_stop(waiter) : waiter.handle();
+    return take_stop(waiter, policy) ? pass_stop(waiter) : waiter.handle();
 }
 
 std::coroutine_handle<> go_on(promise_base& waiter) noexcept {

@@ -27,8 +27,9 @@ enum class when_stopped : std::uint8_t {
 /// it waited in.
 void schedule_stopped(promise_base& waiter) noexcept;
 
-/// Once for each await that the coroutine's own stop has ended: whether that unwinds it (S1).
-[[nodiscard]] bool is_unwound(promise_base& waiter, when_stopped policy) noexcept;
+/// Once for each await that the coroutine's own stop has ended. True: unwind it. False: let it go
+/// on; with tell, it counts as told from now on (S1).
+[[nodiscard]] bool take_stop(promise_base& waiter, when_stopped policy) noexcept;
 
 /// The same; passes the stop on, or lets the coroutine go on. Gives what runs next.
 [[nodiscard]] std::coroutine_handle<> end_by_stop(promise_base& waiter,

@@ -45,7 +45,7 @@ void pinned_operation::on_request(remote_request& request) noexcept {
 }
 
 void pinned_operation::deliver() noexcept {
-    waiter_->stop_marked_ = stopped_ && is_unwound(*waiter_, policy_);
+    waiter_->stop_marked_ = stopped_ && take_stop(*waiter_, policy_);
     home_->push_ready(*waiter_);  // the last access: whoever takes the coroutine may destroy us
 }
 

@@ -46,7 +46,7 @@ void join_wait::child_ended() noexcept {
     withdraw();
     promise_base& waiter = *waiter_;
     waiter.stop_marked_ = child_->ended_as() == outcome::stopped &&
-                          waiter.stop().stop_requested() && is_unwound(waiter, policy_);
+                          waiter.stop().stop_requested() && take_stop(waiter, policy_);
     waiter.context_->sched->schedule(waiter);
 }
 
@@ -58,7 +58,7 @@ void join_wait::on_stop(stop_node& node) noexcept {
     self.withdraw();
     promise_base& waiter = *self.waiter_;
     self.stopped_ = true;
-    waiter.stop_marked_ = is_unwound(waiter, self.policy_);
+    waiter.stop_marked_ = take_stop(waiter, self.policy_);
     waiter.context_->sched->schedule(waiter);
 }
 

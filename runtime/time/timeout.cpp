@@ -70,7 +70,7 @@ bool timeout_state::ended_by_limit() noexcept {
 }
 
 bool timeout_state::passes_stop_on() noexcept {
-    return is_child_gone_ && !ended_by_limit() && is_unwound(*parent_, policy_);
+    return is_child_gone_ && !ended_by_limit() && take_stop(*parent_, policy_);
 }
 
 std::coroutine_handle<> timeout_state::child_done(completion& base, promise_base& child) noexcept {

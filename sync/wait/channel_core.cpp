@@ -123,7 +123,7 @@ bool channel_wait::begin(promise_base& waiter) noexcept {
 
 bool channel_wait::end_stopped(promise_base& waiter) noexcept {
     outcome_ = hand_over::stopped;
-    if (!is_unwound(waiter, policy_)) {
+    if (!take_stop(waiter, policy_)) {
         return false;
     }
     schedule_stopped(waiter);
@@ -142,7 +142,7 @@ void channel_wait::on_stop(stop_node& node) noexcept {
         self.outcome_ = hand_over::stopped;
     }
     promise_base& waiter = *self.promise_;
-    waiter.stop_marked_ = is_unwound(waiter, self.policy_);
+    waiter.stop_marked_ = take_stop(waiter, self.policy_);
     waiter.context_->sched->schedule(waiter);  // the last access
 }
 

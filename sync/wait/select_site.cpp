@@ -214,7 +214,7 @@ void select_site::take_back(std::uint32_t enlisted, waiter_list& others) noexcep
 
 bool select_site::end_stopped() noexcept {
     winner_ = nobody;
-    if (!is_unwound(*waiter_, when_stopped_)) {
+    if (!take_stop(*waiter_, when_stopped_)) {
         return false;
     }
     waiter_->stop_marked_ = true;
@@ -551,7 +551,7 @@ void select_site::resume() noexcept {
         return;
     }
     promise_base& waiter = *waiter_;
-    waiter.stop_marked_ = winner_ == nobody && is_unwound(waiter, when_stopped_);
+    waiter.stop_marked_ = winner_ == nobody && take_stop(waiter, when_stopped_);
     waiter.context_->sched->schedule(waiter);  // the last access
 }
 

@@ -48,7 +48,7 @@ bool waiter::begin(promise_base& promise) noexcept {
 /// The stop came before the wait began.
 bool waiter::end_stopped() noexcept {
     stopped_ = true;
-    if (!is_unwound(*promise_, policy_)) {
+    if (!take_stop(*promise_, policy_)) {
         return false;
     }
     policy_ = when_stopped::unwind;
@@ -108,7 +108,7 @@ void waiter::schedule() noexcept {
         site_->wake();
         return;
     }
-    promise_->stop_marked_ = stopped_ && is_unwound(*promise_, policy_);
+    promise_->stop_marked_ = stopped_ && take_stop(*promise_, policy_);
     promise_->context_->sched->schedule(*promise_);
 }
 

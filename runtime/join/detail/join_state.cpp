@@ -130,9 +130,9 @@ bool join_state::was_stopped() const noexcept {
 bool join_state::passes_stop() const noexcept {
     // relaxed: observe — ordered by the count (I3)
     return was_stopped() &&
-           is_unwound(*parent_,
-                      (state_.load(relaxed) & tells_stop_bit) != 0 ? when_stopped::tell
-                                                                   : when_stopped::unwind);
+           take_stop(*parent_,
+                     (state_.load(relaxed) & tells_stop_bit) != 0 ? when_stopped::tell
+                                                                  : when_stopped::unwind);
 }
 
 std::exception_ptr join_state::error() const noexcept {
