@@ -181,7 +181,7 @@ int io_op::told_again(int answer) const noexcept {
 void io_op::finish() noexcept {
     WEFT_ASSERT(is_over && in_kernel == 0, "an operation finishes while the kernel has it");
     judge();
-    settle(answer_ == -ECANCELED && cancel_wanted && !refused_);  // keeps I2
+    complete(answer_ == -ECANCELED && cancel_wanted && !refused_);  // keeps I2
 }
 
 void io_op::judge() noexcept {

@@ -10,16 +10,16 @@ bool pinned_operation::begin(worker& home, promise_base& waiter) noexcept {
 }
 
 void pinned_operation::refuse() noexcept {
-    WEFT_ASSERT(!settled_ && !posted_, "an operation is refused after it began");
-    settled_ = true;
+    WEFT_ASSERT(!is_complete_ && !posted_, "an operation is refused after it began");
+    is_complete_ = true;
     stopped_ = true;
     deliver();
 }
 
-void pinned_operation::settle(bool stopped) noexcept {
-    WEFT_ASSERT(current_worker() == home_, "an operation settles away from its home");
-    WEFT_ASSERT(!settled_, "an operation settles twice");
-    settled_ = true;
+void pinned_operation::complete(bool stopped) noexcept {
+    WEFT_ASSERT(current_worker() == home_, "an operation completes away from its home");
+    WEFT_ASSERT(!is_complete_, "an operation completes twice");
+    is_complete_ = true;
     stopped_ = stopped;
     withdraw();
     if (!posted_ || arrived_) [[likely]] {
@@ -37,8 +37,8 @@ void pinned_operation::on_stop(stop_node& node) noexcept {
 void pinned_operation::on_request(remote_request& request) noexcept {
     auto& self = static_cast<pinned_operation&>(request);
     self.arrived_ = true;
-    if (self.settled_) {
-        self.deliver();  // keeps I1: settle() left the delivery to us
+    if (self.is_complete_) {
+        self.deliver();  // keeps I1: complete() left the delivery to us
     } else {
         self.cancel_(self);
     }

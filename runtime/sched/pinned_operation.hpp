@@ -8,19 +8,19 @@
 /// excepted.
 ///
 /// Protocol
-///                 begin()                    settle()
-///     idle ──────────────────► in flight ────────────────► settled ──► delivered
+///                 begin()                   complete()
+///     idle ──────────────────► in flight ───────────────► complete ──► delivered
 ///       └─ stop already requested ─► delivered as stopped      │
 ///     stop callback (any thread): posted_ = true;               │ a posted request still
 ///       home.post(*this)                                        │ travels: delivery waits for it
 ///     home receives the request: in flight? cancel() : deliver ◄┘
 ///
 /// I1 The coroutine is resumed, and the frame with the operation in it destroyed, only after the
-///    operation has settled, the stop callback is withdrawn, and a posted request has come back.
+///    operation is complete, the stop callback is withdrawn, and a posted request has come back.
 ///    Nobody refers to it then.
-/// I2 cancel() only asks. The operation settles by itself, with whatever really happened: if it
+/// I2 cancel() only asks. The operation completes by itself, with whatever really happened: if it
 ///    succeeded before the cancellation reached it, the success is delivered.
-/// I3 cancel() is called at most once, and only between begin() and settle().
+/// I3 cancel() is called at most once, and only between begin() and complete().
 /// I4 Delivery is through the home's ready queue, so a coroutine is never resumed from inside a
 ///    driver.
 
@@ -53,7 +53,7 @@ protected:
 
     /// Home. The operation is over; `stopped` tells that it ended because of the stop and has no
     /// result.
-    void settle(bool stopped) noexcept;
+    void complete(bool stopped) noexcept;
 
     /// Home. A stop was requested while in flight; for operations that would otherwise go on after
     /// a short transfer.
@@ -81,7 +81,7 @@ private:
     promise_base* waiter_ = nullptr;
     bool posted_ = false;
     bool arrived_ = false;
-    bool settled_ = false;
+    bool is_complete_ = false;
     bool stopped_ = false;
     when_stopped policy_ = when_stopped::unwind;
 };

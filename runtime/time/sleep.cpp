@@ -30,14 +30,14 @@ bool sleep_operation::completes_now() const noexcept {
 }
 
 void sleep_operation::fired(detail::worker_timer& timer) noexcept {
-    static_cast<sleep_operation&>(timer).settle(false);
+    static_cast<sleep_operation&>(timer).complete(false);
 }
 
 void sleep_operation::on_cancel(detail::pinned_operation& base) noexcept {
     auto& self = static_cast<sleep_operation&>(base);
     bool const removed = self.home().cancel_timer(self);
     WEFT_ASSERT(removed, "a sleep in flight has no timer");
-    self.settle(true);
+    self.complete(true);
 }
 
 void yield_operation::requeue(detail::promise_base& waiter) noexcept {

@@ -59,7 +59,7 @@ private:
         kernel_operation& self = *static_cast<report&>(request).self;
         bool const success = self.answer_.read() == 1;
         self.succeeded_->write(success);
-        self.settle(!success);
+        self.complete(!success);
     }
 
     weft::detail::atomic<asked> state_{asked::nothing};
@@ -100,7 +100,7 @@ weft::task<> operate(model::plain<bool>& succeeded, model::plain<int>& frames) {
     co_await kernel_operation(succeeded);
 }
 
-/// The stop meets an operation that is starting, in the kernel, settled, or over; success wins.
+/// The stop meets an operation that is starting, in the kernel, complete, or over; success wins.
 template <unsigned Workers>
 void completion_against_stop() {
     given = nullptr;

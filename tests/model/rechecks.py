@@ -90,7 +90,7 @@ CHANGES = (
     ('a posted request that still travels', 'runtime/sched/pinned_operation.cpp',
      'if (!posted_ || arrived_) [[likely]] {', 'if (true) {', 'pinned'),
     ('the end of an operation before its request', 'runtime/sched/pinned_operation.cpp',
-     'if (self.settled_) {', 'if (false) {', 'pinned'),
+     'if (self.is_complete_) {', 'if (false) {', 'pinned'),
     ('a posted request that still travels to a shield', 'runtime/scope/shielded.cpp',
      'if (posted_ && !arrived_) {', 'if (false) {', 'shielded'),
     ('the end of a shielded body before the request', 'runtime/scope/shielded.cpp',
