@@ -87,7 +87,7 @@ template <class Tag>
     return *std::bit_cast<io_op*>(static_cast<std::uintptr_t>(user_data & ~tag_mask));
 }
 
-[[nodiscard]] bool is_receive(io_kind kind) noexcept {
+[[nodiscard]] bool is_plain_receive(io_kind kind) noexcept {
     return kind == io_kind::recv || kind == io_kind::recv_exact;
 }
 
@@ -466,7 +466,7 @@ void uring_driver::on_answer(io_op& op, int result, unsigned flags) noexcept {
     WEFT_ASSERT(op.in_kernel != 0 && !op.is_over,
                 "an answer for an operation that is not in the kernel");
     --op.in_kernel;
-    if (is_receive(op.kind) && result > 0) {
+    if (is_plain_receive(op.kind) && result > 0) {
         op.socket->receive_would_wait = (flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
     }
     bool unready = false;

@@ -67,7 +67,7 @@ bool io_op::start(promise_base& waiter) noexcept {
         entered_ = true;
     }
     if (!waiter.stop().stop_requested() && spend_budget() && backend->try_now(*this)) {
-        judge();
+        note_if_closing();
         return false;
     }
     if (begin(home, waiter)) {
@@ -96,7 +96,7 @@ bool io_op::try_complete(std::error_code waited) noexcept {
             return false;
         }
         if (absorb(answer)) {
-            judge();
+            note_if_closing();
             return true;
         }
     }
@@ -112,7 +112,7 @@ bool io_op::absorb(int answer) noexcept {
         return false;
     }
     interruptions = 0;
-    answer = told_again(answer);
+    answer = correct_end(answer);
     if (answer < 0) {
         answer_ = answer;
         if (breaks_connection(-answer)) {
@@ -157,8 +157,9 @@ bool io_op::absorb(int answer) noexcept {
     return is_over;
 }
 
-/// keeps I4: what whoever comes second is told is replaced by the error that broke the connection.
-int io_op::told_again(int answer) const noexcept {
+/// keeps I4: the kernel tells an error once, and an end of the stream afterwards. Puts the error
+/// back in the place of such an end.
+int io_op::correct_end(int answer) const noexcept {
     bool const ends = answer == 0 && is_receive(kind);
     if (!ends && answer != -EPIPE) [[likely]] {
         return answer;
@@ -180,11 +181,13 @@ int io_op::told_again(int answer) const noexcept {
 
 void io_op::finish() noexcept {
     WEFT_ASSERT(is_over && in_kernel == 0, "an operation finishes while the kernel has it");
-    judge();
+    note_if_closing();
     complete(answer_ == -ECANCELED && cancel_wanted && !refused_);  // keeps I2
 }
 
-void io_op::judge() noexcept {
+/// After the last answer: an operation without effect on a socket that is closing reports
+/// errc::closed.
+void io_op::note_if_closing() noexcept {
     bool const nothing_done =
         answer_ < 0 || at_end_ || (answer_ == 0 && done == 0 && !holds_descriptor_);
     if (entered_ && nothing_done && answer_ != -ECANCELED && socket->is_closing()) {

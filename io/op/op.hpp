@@ -132,8 +132,8 @@ public:
 
 private:
     static void on_cancel(pinned_operation& base) noexcept;
-    void judge() noexcept;
-    [[nodiscard]] int told_again(int answer) const noexcept;
+    void note_if_closing() noexcept;
+    [[nodiscard]] int correct_end(int answer) const noexcept;
 
     int answer_ = 0;                 // ≥ 0, or -errno
     bool holds_descriptor_ = false;  // answer_ is a descriptor that nobody has taken (I3)
