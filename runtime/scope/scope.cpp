@@ -13,7 +13,7 @@ scope_core::scope_core(promise_base& owner, on_error policy, when_stopped stoppe
     , joined_(*this)
     , cleaned_(*this) {}
 
-std::coroutine_handle<> scope_core::run(promise_base& body, body_outcome& kept) noexcept {
+std::coroutine_handle<> scope_core::run(promise_base& body, body_sink& kept) noexcept {
     kept_ = &kept;
     body.context_ = &group_.inherited();
     body.completion_ = this;

@@ -36,33 +36,33 @@ namespace detail {
 
 /// What the body of a scope came to. Its frame goes when it ends: a child may wait for what is in
 /// it.
-class body_outcome {
+class body_sink {
 public:
-    using keep_function = void (*)(body_outcome& self, promise_base& body) noexcept;
+    using keep_function = void (*)(body_sink& self, promise_base& body) noexcept;
 
     void keep(promise_base& body) noexcept { keep_(*this, body); }
 
 protected:
-    explicit body_outcome(keep_function function) noexcept : keep_(function) {}
+    explicit body_sink(keep_function function) noexcept : keep_(function) {}
 
-    ~body_outcome() = default;
+    ~body_sink() = default;
 
 private:
     keep_function keep_;
 };
 
 template <class T>
-class outcome_of_body : public body_outcome {
+class typed_body_sink : public body_sink {
 public:
-    outcome_of_body() noexcept : body_outcome(&keep_typed) {}
+    typed_body_sink() noexcept : body_sink(&keep_typed) {}
 
     /// Stopped until there is another outcome.
     [[nodiscard]] settled<T>& ended() noexcept { return ended_; }
 
 private:
-    static void keep_typed(body_outcome& base, promise_base& body) noexcept {
+    static void keep_typed(body_sink& base, promise_base& body) noexcept {
         settled_access::move_outcome(static_cast<task_promise<T>&>(body),
-                                     static_cast<outcome_of_body&>(base).ended_);
+                                     static_cast<typed_body_sink&>(base).ended_);
         body.handle().destroy();
     }
 
@@ -81,7 +81,7 @@ public:
     [[nodiscard]] nursery& children() noexcept { return nursery_; }
 
     /// Once. Gives what runs next: the body, whose outcome goes to `kept`.
-    [[nodiscard]] std::coroutine_handle<> run(promise_base& body, body_outcome& kept) noexcept;
+    [[nodiscard]] std::coroutine_handle<> run(promise_base& body, body_sink& kept) noexcept;
 
     /// Once, instead: the awaiting coroutine is stopped already, and no body is to start.
     [[nodiscard]] std::coroutine_handle<> run_nothing() noexcept;
@@ -132,7 +132,7 @@ private:
     // --- whoever ends a state -----------------------------------------------------------
     join_hook joined_;
     cleanup_hook cleaned_;
-    body_outcome* kept_ = nullptr;
+    body_sink* kept_ = nullptr;
     outcome body_ended_as_ = outcome::error;
     std::exception_ptr early_error_;  // thrown before there was a body
 };
@@ -233,7 +233,7 @@ private:
         detail::scope_core core_;  // built at the await, when the context is known
     };
 
-    detail::outcome_of_body<value_type> ended_;
+    detail::typed_body_sink<value_type> ended_;
 };
 
 /// Runs `body`, which gets a nursery, and joins every child before it returns, on every path.

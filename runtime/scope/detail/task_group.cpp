@@ -232,7 +232,7 @@ std::coroutine_handle<> task_group::arrive() noexcept {
     if (pending_.fetch_sub(child_share, acq_rel) != child_share) {
         return std::noop_coroutine();
     }
-    return waits_for_grace() ? std::noop_coroutine() : tell_joiner();
+    return end_grace() ? std::noop_coroutine() : tell_joiner();
 }
 
 std::coroutine_handle<> task_group::tell_joiner() noexcept {
@@ -247,7 +247,7 @@ bool task_group::join(completion& joiner, promise_base& owner) noexcept {
     joiner_ = &joiner;
     owner_ = &owner;
     // acq_rel: count — publish joiner_ and observe the children's effects; pairs with arrive()
-    return pending_.fetch_sub(joiner_share, acq_rel) != joiner_share || waits_for_grace();
+    return pending_.fetch_sub(joiner_share, acq_rel) != joiner_share || end_grace();
 }
 
 void task_group::join_blocking() noexcept {
@@ -255,7 +255,7 @@ void task_group::join_blocking() noexcept {
     joining_thread_ = &done;
     // acq_rel: count — publish joining_thread_ and observe the children's effects; pairs with
     // arrive()
-    if (pending_.fetch_sub(joiner_share, acq_rel) != joiner_share || waits_for_grace()) {
+    if (pending_.fetch_sub(joiner_share, acq_rel) != joiner_share || end_grace()) {
         done.wait();
     }
 }
@@ -334,7 +334,7 @@ bool task_group::request_stop(stop_reason const& reason, time_span grace) noexce
         promise.completion_ = period;
         scheduler& home = *context_.sched;
         grace_period* none = nullptr;
-        // release: publish the period; pairs with waits_for_grace():observe. The loser (relaxed: it
+        // release: publish the period; pairs with end_grace():observe. The loser (relaxed: it
         // reads nothing) comes after another, or when the last child has ended: then it asks for
         // good.
         if (!grace_.compare_exchange_strong(none, period, release, relaxed)) {
@@ -351,8 +351,9 @@ bool task_group::request_stop(stop_reason const& reason, time_span grace) noexce
     return true;
 }
 
-/// Whoever reaches 0. True when the period of grace tells the joiner in its place.
-bool task_group::waits_for_grace() noexcept {
+/// Whoever brought pending_ to 0: no grace begins any more, and one that runs is stopped. True when
+/// that one tells the joiner instead of the caller.
+bool task_group::end_grace() noexcept {
     grace_period* period = nullptr;
     // acquire: claim — no grace begins any more; pairs with request_stop():publish. The loser
     // (acquire: observe) has the period.

@@ -180,7 +180,7 @@ private:
     void note_stopped() noexcept;
     [[nodiscard]] std::coroutine_handle<> arrive() noexcept;
     [[nodiscard]] std::coroutine_handle<> tell_joiner() noexcept;
-    [[nodiscard]] bool waits_for_grace() noexcept;
+    [[nodiscard]] bool end_grace() noexcept;
     [[nodiscard]] static grace_period* over_mark() noexcept;
 
     // --- constant after construction -------------------------------------------
