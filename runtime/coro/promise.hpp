@@ -15,7 +15,7 @@
 /// I2 While a coroutine waits for a child by a plain await, the child's `slot_` points at the
 ///    handle that owns the child's frame; `unwind` clears it before it destroys the frame, so that
 ///    chains of any length unwind without recursion. So do scopes, joins and timeouts nested in one
-///    another: a stop walks down to them in one loop (core/stop_token.hpp), each destroys the
+///    another: a stop walks down to them in one loop (stop/stop_token.hpp), each destroys the
 ///    frame of what was stopped in it before it is unwound itself, and it is unwound from the
 ///    worker's queue. A task that was never awaited is destroyed with the tasks that it was given
 ///    as arguments, recursively.
@@ -49,6 +49,10 @@ namespace weft::detail {
 
 class promise_base;
 class join_state;
+
+/// In nested_child: a child is on the stack, but its end is not a return. Neither 0 nor a frame's
+/// address, and without the lowest bit, which end_child() masks.
+inline constexpr std::uintptr_t names_nobody = 2;
 
 /// The child of a join that this thread runs by a call, below the frame of the parent's fork, so
 /// that its end is a return. The lowest bit: its value shall stay in its frame. Zero when there is
@@ -127,8 +131,8 @@ public:
     /// The stop state that operations of this coroutine follow.
     [[nodiscard]] stop_state& stop() const noexcept { return *context_->stop; }
 
-    /// What nested_child calls us: the frame's address.
-    [[nodiscard]] WEFT_ALWAYS_INLINE std::uintptr_t name() const noexcept {
+    /// The frame's address: how nested_child names this coroutine.
+    [[nodiscard]] WEFT_ALWAYS_INLINE std::uintptr_t frame_address() const noexcept {
         return reinterpret_cast<std::uintptr_t>(
             std::coroutine_handle<promise_base>::from_promise(const_cast<promise_base&>(*this))
                 .address());
@@ -136,7 +140,7 @@ public:
 
     /// Run by a call, and free to put its value where its parent wants it.
     [[nodiscard]] WEFT_ALWAYS_INLINE bool is_nested() const noexcept {
-        return nested_child == name();
+        return nested_child == frame_address();
     }
 
     /// At the final suspend point: true when a nested child has put its value where its parent
@@ -149,10 +153,11 @@ public:
         return true;
     }
 
-    /// Has failed: that is not told by a return.
-    void keep_nested() const noexcept {
+    /// The body threw: clears the mark, so that the parent's fork sees a child that did not end by
+    /// returning.
+    void clear_nested_mark() const noexcept {
         if (is_nested()) {
-            nested_child = 2;  // nobody
+            nested_child = names_nobody;
         }
     }
 
@@ -185,9 +190,11 @@ public:
         void* result_;                   // nested child: where its value goes
     };
 
-    std::uint32_t carried_;         // of a join's child: its number
-    bool stop_marked_ : 1 = false;  // waiting to be unwound instead of resumed
-    bool was_told_ : 1 = false;     // with a completion: the task has been told of its stop (S1)
+    std::uint32_t carried_;  // of a join's child: its number
+    // queued: call unwind() in place of resume(); also used to call a completion
+    // (child_record::starting, queued_call)
+    bool stop_marked_ : 1 = false;
+    bool was_told_ : 1 = false;  // with a completion: the task has been told of its stop (S1)
     outcome outcome_ = outcome::pending;
 };
 

@@ -59,8 +59,8 @@ public:
         }
         if constexpr (is_handed_over) {
             if (is_nested()) [[likely]] {
-                // Told before and after: what differs from the path below only at one end is merged
-                // with it, and parts again at the final suspend point.
+                // Set here and again below, on purpose: otherwise the optimiser merges this path
+                // with the one below and tests the outcome again at the final suspend point.
                 if constexpr (std::is_nothrow_constructible_v<T, U&&>) {
                     outcome_ = outcome::handed_over;
                 }
@@ -87,7 +87,7 @@ public:
         drop_value();
         ::new (static_cast<void*>(&error_)) std::exception_ptr(std::current_exception());
         outcome_ = outcome::error;
-        keep_nested();
+        clear_nested_mark();
     }
 
     /// Requires: finished. Moves the value out or rethrows the error.
@@ -196,7 +196,7 @@ public:
     WEFT_COLD void unhandled_exception() noexcept {
         ::new (static_cast<void*>(&error_)) std::exception_ptr(std::current_exception());
         outcome_ = outcome::error;
-        keep_nested();
+        clear_nested_mark();
     }
 
     void take() {

@@ -37,12 +37,12 @@ void run_within(promise_base& promise) noexcept {
 }
 
 bool can_run_within() noexcept {
-    return current_worker() != nullptr && join_state::has_room(nested_child);
+    return current_worker() != nullptr && join_state::claim_stack_room(nested_child);
 }
 
 std::coroutine_handle<> join_state::end_child(promise_base& child,
                                               settle_function settle) noexcept {
-    bool const is_nested = (nested_child & ~std::uintptr_t{1}) == child.name();
+    bool const is_nested = (nested_child & ~std::uintptr_t{1}) == child.frame_address();
     if (is_nested) {
         nested_child = names_nobody;  // the frame's address may serve another soon
     }

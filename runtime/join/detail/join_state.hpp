@@ -44,9 +44,6 @@
 
 namespace weft::detail {
 
-/// For nested_child: no coroutine has this name.
-inline constexpr std::uintptr_t names_nobody = 2;
-
 /// How far nested calls may take the stack of this thread.
 WEFT_STATIC_TLS extern constinit thread_local std::uintptr_t nesting_floor;
 
@@ -112,13 +109,12 @@ public:
 
     /// Runs the children of the coroutine at `parent`, which is suspended. False when all have
     /// ended and it shall go on at once. `Children` knows them by number:
-    ///   join()      the join that they belong to
-    ///   size()      how many, at least one, at most count_max
+    ///   join(), size()  the join that they belong to; how many, at least one, at most count_max
     ///   promise(i), checked(i), which aborts where there is none
-    ///   result(i)   where child i's value goes; tells child i from the others, value or not
+    ///   result(i)   where child i's value goes; its address also identifies the child, void too
     ///   keeps(i)    whether a nested child shall leave its value to the settle_function
     ///   ended(i)    nested child i has ended with its value
-    ///   found_late() the same, for a call: see late_address()
+    ///   found_late() a copy for an out-of-line call, its address found there: see late_address()
     ///   hides_stop  whether the parent is told, not unwound, when a stop ends the join
     template <class Children>
     [[nodiscard]] WEFT_ALWAYS_INLINE static bool run(void* parent, Children children) noexcept {
@@ -213,7 +209,7 @@ private:
                                                       std::size_t index) noexcept {
         promise_base& child = children.promise(index);
         child.result_ = children.result(index);
-        nested_child = child.name() + (children.keeps(index) ? 1 : 0);
+        nested_child = child.frame_address() + (children.keeps(index) ? 1 : 0);
         child.handle().resume();
         if (nested_child != 0) [[unlikely]] {
             return false;
@@ -245,7 +241,8 @@ private:
         return children.join().leave(done);
     }
 
-    /// Unless the parent is itself nested, with room below it, and nobody asks for anything.
+    /// The long way of run(): looks for what forbids nesting (no worker, no stack, the loop is due)
+    /// and for thieves who lack forks.
     template <class Children>
     [[nodiscard]] WEFT_NOINLINE static bool run_with_care(Children children) noexcept {
         worker* const here = this_threads_worker;
@@ -254,7 +251,7 @@ private:
         }
         std::uintptr_t const outer = nested_child;
         bool const is_due = !here->spend_fork() && here->is_loop_due();
-        if (is_due || !has_room(outer)) [[unlikely]] {
+        if (is_due || !claim_stack_room(outer)) [[unlikely]] {
             if (is_due && children.join().is_parent_stopped()) {
                 end_unstarted(children);
             } else {
@@ -284,7 +281,8 @@ private:
         here.announce_forks();
     }
 
-    /// The parent is stopped (S2 of promise.hpp). None is the last: the parent has its share.
+    /// The parent is stopped, so its children end as stopped without running (S2 of promise.hpp).
+    /// None brings the count to 0: the parent has not given its share yet.
     template <class Children>
     WEFT_COLD static void end_unstarted(Children children) noexcept {
         for (std::size_t i = children.size(); i-- != 0;) {
@@ -295,7 +293,7 @@ private:
         }
     }
 
-    /// True when the child is the youngest fork of this worker, and its no longer.
+    /// Takes the child back from the fork deque. False when a thief has it.
     [[nodiscard]] static bool claim(promise_base& child) noexcept;
 
     /// All children but the first are for thieves too.
@@ -326,7 +324,7 @@ private:
         std::size_t const count = children.size();
         std::uintptr_t const outer = nested_child;
         std::size_t done = 0;
-        if (has_room(outer)) {
+        if (claim_stack_room(outer)) {
             while (done != count && nest(children, done)) {
                 ++done;
             }
@@ -364,7 +362,9 @@ private:
 #endif
     }
 
-    [[nodiscard]] WEFT_ALWAYS_INLINE static bool has_room(std::uintptr_t outer) noexcept {
+    /// Whether a child may be nested here. The outermost join of a stack sets the limit for those
+    /// below it.
+    [[nodiscard]] WEFT_ALWAYS_INLINE static bool claim_stack_room(std::uintptr_t outer) noexcept {
         std::uintptr_t const here = stack_position();
         if (here > nesting_floor) [[likely]] {
             return true;
