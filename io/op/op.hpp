@@ -85,7 +85,7 @@ public:
 
     // --- for awaiters, after the end -----------------------------------------------------
 
-    /// What await_resume() ends with, however it ends: see leave().
+    /// Leaves the socket at the end of await_resume(), also when that throws.
     class last_use {
     public:
         explicit last_use(io_op& op) noexcept : op_(&op) {}

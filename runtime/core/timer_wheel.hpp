@@ -31,7 +31,8 @@ public:
     [[nodiscard]] std::uint64_t deadline() const noexcept { return deadline_; }
 
 protected:
-    /// Before insert(): has room for what the owner will make the deadline of.
+    /// Scratch space until insert(): sleep_for keeps its duration here, which becomes a deadline at
+    /// the await.
     void keep(std::uint64_t value, bool flag) noexcept {
         deadline_ = value;
         kept_flag_ = flag;

@@ -78,7 +78,8 @@ public:
     /// one. So two tasks that feed each other stay together, and their data in one cache.
     void push_yielded(promise_base& promise) noexcept;
 
-    /// Offers a child of a join to thieves; the next pop_fork() of this worker takes the youngest.
+    /// Offers a child of a join to thieves. This worker takes the youngest first (next_local(),
+    /// claim_fork()).
     /// Where there is no memory for a longer deque, the child becomes ready instead.
     void push_fork(promise_base& promise) noexcept {
         try {
@@ -117,9 +118,9 @@ public:
         return true;
     }
 
-    /// Counts anew. True when the caller should go through the loop, because what I/O, timers and
-    /// foreign threads have made ready goes before: that takes a deep stack down, so not more often
-    /// than each fork_period.
+    /// Refills the budget of forks. True when the caller must return to the loop now, so that I/O,
+    /// timers and foreign threads get a turn; at most once each fork_period, since a deep stack is
+    /// taken down for it.
     [[nodiscard]] WEFT_COLD bool is_loop_due() noexcept;
 
     /// Arms `timer` for the driver clock's `deadline`.

@@ -97,14 +97,14 @@ public:
     [[nodiscard]] bool was_cut_short() const noexcept;
 
 private:
-    /// The second ear: for the children, where the base class hears of the body.
+    /// Called when the last child has ended; the base class is called when the body has.
     struct join_hook : completion {
         explicit join_hook(scope_core& core) noexcept : completion(&children_ended), self(&core) {}
 
         scope_core* self;
     };
 
-    /// The third: for the clean-ups.
+    /// Called when a clean-up has ended.
     struct cleanup_hook : completion {
         explicit cleanup_hook(scope_core& core) noexcept
             : completion(&cleanup_ended)

@@ -19,8 +19,8 @@ namespace weft {
 
 namespace detail {
 
-/// Where the values of tasks in a row go: over objects that are there. place(i) tells the children
-/// apart, as in the two below.
+/// Where the values of tasks in a row go: into objects that exist. place(i) also identifies child
+/// i.
 template <class T>
 struct into_objects {
     static constexpr bool is_handed_over = std::is_trivially_copyable_v<T>;

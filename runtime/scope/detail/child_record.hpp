@@ -3,9 +3,9 @@
 /// What is kept of one child of a group while somebody may ask for it.
 ///
 /// Protocol of a child. It has a record (child_record) with a stop state of its own and a cell in
-/// which it meets its join_handle (core/join_cell.hpp). Most handles are dropped at once, so a
-/// child that yields nothing and has no name stands in its first queue marked as stopped: then its
-/// completion, the record, is asked before it starts.
+/// which it meets its join_handle (core/join_cell.hpp). Most handles are dropped at once. So a
+/// child that yields nothing and has no name is queued with its mark set (stop_marked_): before its
+/// first resume the worker calls starting(), which looks whether the record is needed.
 ///   handle dropped, no stop requested through it: the record is freed. The child follows a stop
 ///       state of the group and reports to the group itself: it costs its frame.
 ///   else: the child keeps its record.
