@@ -1,6 +1,7 @@
 #include <weft/io/signal.hpp>
 
 #include <weft/io/net/detail/transfer.hpp>
+#include <weft/io/sys/sys.hpp>
 #include <weft/runtime/scope/this_task.hpp>
 
 #include <cerrno>
@@ -20,37 +21,41 @@ namespace {
     ::sigemptyset(&wanted);
     for (int const number : numbers) {
         if (::sigaddset(&wanted, number) != 0) {
-            throw std::system_error(errno, std::system_category(), "signal_set");
+            throw std::system_error(EINVAL, std::system_category(), "signal_set");
         }
     }
-    if (int const error = ::pthread_sigmask(SIG_BLOCK, &wanted, nullptr); error != 0) {
-        throw std::system_error(error, std::system_category(), "signal_set");
+    if (int const answer = detail::sys::block_signals(wanted); answer < 0) {
+        throw std::system_error(-answer, std::system_category(), "signal_set");
     }
-    unique_fd fd(::signalfd(-1, &wanted, SFD_NONBLOCK | SFD_CLOEXEC));
-    if (!fd) {
-        throw std::system_error(errno, std::system_category(), "signal_set");
+    int const fd = detail::sys::signal_descriptor(wanted, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (fd < 0) {
+        throw std::system_error(-fd, std::system_category(), "signal_set");
     }
-    return fd;
+    return unique_fd(fd);
 }
 
 /// The number of a signal that is there, and is taken; 0 when there is none; or the error.
-[[nodiscard]] result<int> take_now(detail::socket_state const& state) noexcept {
+[[nodiscard]] result<int> take_now(detail::descriptor_state const& state) noexcept {
     for (;;) {
         ::signalfd_siginfo received;
-        ::ssize_t const count = ::read(state.fd(), &received, sizeof received);
-        if (count == static_cast<::ssize_t>(sizeof received)) {
+        int const count = detail::sys::read(state.fd(), &received, sizeof received);
+        if (count == int{sizeof received}) {
             return static_cast<int>(received.ssi_signo);
         }
-        if (count >= 0 || errno == EAGAIN) {
+        if (count >= 0 || count == -EAGAIN) {
             return 0;
         }
-        if (errno != EINTR) {
-            return failure(std::error_code(errno, std::system_category()));
+        if (count != -EINTR) {
+            return failure(detail::system_error_code(-count));
         }
     }
 }
 
-constexpr char const* wait_name = "wait for a signal";
+constexpr char const* wait_name = "wait for a signal on";
+
+[[nodiscard]] detail::io_object object_of(detail::descriptor_state const& state) noexcept {
+    return detail::io_object::descriptor(state.fd());
+}
 
 }  // namespace
 
@@ -60,7 +65,7 @@ next_signal signal_set::next() {
     return next_signal(state_, wait_for_next(state_));
 }
 
-task<int> signal_set::wait_for_next(detail::socket_state& state) {
+task<int> signal_set::wait_for_next(detail::descriptor_state& state) {
     for (;;) {
         co_await this_task::stop_point();
         auto const taken = take_now(state);
@@ -70,12 +75,12 @@ task<int> signal_set::wait_for_next(detail::socket_state& state) {
         if (*taken != 0) {
             co_return *taken;
         }
-        co_await readiness_operation(state, wait_name);
+        co_await readiness_operation(state, object_of(state), wait_name);
     }
 }
 
 task<result<void>> next_signal::until_ready() const {
-    basic_transfer<detail::readiness, true> arrival(*state_, wait_name);
+    basic_transfer<detail::readiness, true> arrival(*state_, object_of(*state_), wait_name);
     co_return co_await arrival;
 }
 

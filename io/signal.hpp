@@ -1,6 +1,6 @@
 #pragma once
 
-#include <weft/io/op/socket_state.hpp>
+#include <weft/io/op/descriptor_state.hpp>
 #include <weft/runtime/task/task.hpp>
 #include <weft/runtime/values/result.hpp>
 
@@ -27,11 +27,11 @@ public:
 private:
     friend class signal_set;
 
-    next_signal(detail::socket_state& state, task<int> whole) noexcept
+    next_signal(detail::descriptor_state& state, task<int> whole) noexcept
         : task<int>(std::move(whole))
         , state_(&state) {}
 
-    detail::socket_state* state_;
+    detail::descriptor_state* state_;
     int number_ = 0;
     std::error_code failed_;
 };
@@ -62,9 +62,9 @@ public:
     [[nodiscard]] next_signal next();
 
 private:
-    [[nodiscard]] static task<int> wait_for_next(detail::socket_state& state);
+    [[nodiscard]] static task<int> wait_for_next(detail::descriptor_state& state);
 
-    detail::socket_state state_;
+    detail::descriptor_state state_;
 };
 
 }  // namespace weft

@@ -1,5 +1,7 @@
 #include <weft/io/base/address.hpp>
 
+#include <weft/io/sys/sys.hpp>
+
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
@@ -70,11 +72,11 @@ template <class Number>
     if (text.empty() || !name::fits(text)) {
         return malformed();
     }
-    unsigned const index = ::if_nametoindex(name(text).data());
-    if (index == 0) {
-        return failure(std::error_code(errno, std::system_category()));
+    int const index = detail::sys::interface_index(name(text).data());
+    if (index < 0) {
+        return failure(std::error_code(-index, std::system_category()));
     }
-    return index;
+    return static_cast<std::uint32_t>(index);
 }
 
 [[nodiscard]] result<::sockaddr_in> parse_v4(std::string_view host, std::uint16_t port) noexcept {

@@ -1,6 +1,6 @@
 #include <weft/io/driver/epoll_driver.hpp>
 
-#include <weft/io/op/direct_call.hpp>
+#include <weft/io/sys/sys.hpp>
 #include <weft/runtime/base/assert.hpp>
 #include <weft/runtime/base/monotonic.hpp>
 
@@ -11,9 +11,6 @@
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 // Protocol
 //
@@ -37,7 +34,7 @@
 // I2 A short transfer counts as "drained", except once the peer has ended the stream or sent urgent
 //    data, before which a read stops: what comes behind may have been reported together with the
 //    data before it, and no other edge follows.
-// I3 A watch belongs to one socket_state, by serial. The kernel forgets a registration when the
+// I3 A watch belongs to one descriptor_state, by serial. The kernel forgets a registration when the
 //    descriptor is closed, and the number comes back with another serial: the slot starts afresh.
 //    No operation waits in it then, because closing waits for all of them.
 // I4 An operation that must give way first (the worker's budget is spent) is attempted in the next
@@ -57,20 +54,11 @@ constexpr std::size_t page_size = 64;
 constexpr int batch_size = 128;
 constexpr unsigned unclaimed_max = 3;
 
-// What io_op::stage means here, besides being connected.
-constexpr std::uint8_t connecting = direct_call_connecting;
-constexpr std::uint8_t tried = 2;
-
-/// True when a transfer of `count` bytes left the socket drained (or full).
-[[nodiscard]] bool is_short(io_op const& op, std::size_t asked, int count) noexcept {
-    switch (op.kind) {
-        case io_kind::recv:
-        case io_kind::recv_exact:
-        case io_kind::send_all:
-            return static_cast<std::size_t>(count) < asked;
-        default:
-            return false;
-    }
+[[nodiscard]] ::epoll_event event_of(int fd, std::uint32_t what) noexcept {
+    ::epoll_event event{};
+    event.events = what;
+    event.data.fd = fd;
+    return event;
 }
 
 }  // namespace
@@ -83,7 +71,7 @@ struct epoll_driver::direction {
 
 struct epoll_driver::watch {
     [[nodiscard]] direction& of(io_op const& op) noexcept {
-        return waits_for_input(op.kind) ? input : output;
+        return op.kind->waits == io_wait::for_input ? input : output;
     }
 
     void reset(std::uint64_t owner) noexcept {
@@ -103,18 +91,21 @@ struct epoll_driver::watch {
 };
 
 result<epoll_driver*> epoll_driver::create() {
-    unique_fd set(::epoll_create1(EPOLL_CLOEXEC));
-    unique_fd wake_fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    if (!set || !wake_fd) {
-        return failure(std::error_code(errno, std::system_category()));
+    int const set = sys::epoll_set(EPOLL_CLOEXEC);
+    if (set < 0) {
+        return failure(std::error_code(-set, std::system_category()));
     }
-    ::epoll_event event{};
-    event.events = EPOLLIN | EPOLLET;
-    event.data.fd = wake_fd.value();
-    if (::epoll_ctl(set.value(), EPOLL_CTL_ADD, wake_fd.value(), &event) != 0) {
-        return failure(std::error_code(errno, std::system_category()));
+    unique_fd owned_set(set);
+    int const wake_fd = sys::event_counter(EFD_CLOEXEC | EFD_NONBLOCK);
+    if (wake_fd < 0) {
+        return failure(std::error_code(-wake_fd, std::system_category()));
     }
-    return new epoll_driver(std::move(set), std::move(wake_fd));
+    unique_fd owned_wake_fd(wake_fd);
+    int const added = sys::epoll_add(set, wake_fd, event_of(wake_fd, EPOLLIN | EPOLLET));
+    if (added < 0) {
+        return failure(std::error_code(-added, std::system_category()));
+    }
+    return new epoll_driver(std::move(owned_set), std::move(owned_wake_fd));
 }
 
 epoll_driver::epoll_driver(unique_fd set, unique_fd wake_fd) noexcept
@@ -157,10 +148,10 @@ void epoll_driver::collect(nanoseconds_u64 timeout) noexcept {
     int const count = wait(events, timeout);
     if (count >= 0) [[likely]] {
         errors_.note_success();
-    } else if (errno == EINTR) {
+    } else if (count == -EINTR) {
         errors_.note_interruption();
     } else {
-        errors_.note_failure(errno);
+        errors_.note_failure(-count);
     }
     for (int i = 0; i < count; ++i) {
         on_event(events[i].data.fd, events[i].events);
@@ -170,22 +161,22 @@ void epoll_driver::collect(nanoseconds_u64 timeout) noexcept {
 int epoll_driver::wait(::epoll_event* events, nanoseconds_u64 timeout) noexcept {
     ++statistics_.waits;
     if (timeout == 0 || timeout == no_deadline) {
-        return ::epoll_wait(set_.value(), events, batch_size, timeout == 0 ? 0 : -1);
+        return sys::epoll_wait(set_.value(), events, batch_size, timeout == 0 ? 0 : -1);
     }
     if (precise_waits_) {
         constexpr nanoseconds_u64 second = 1'000'000'000U;
         ::timespec limit{};
         limit.tv_sec = static_cast<std::time_t>(timeout / second);
         limit.tv_nsec = static_cast<long>(timeout % second);
-        int const count = ::epoll_pwait2(set_.value(), events, batch_size, &limit, nullptr);
-        if (count >= 0 || errno == EINTR) {
+        int const count = sys::epoll_wait_precisely(set_.value(), events, batch_size, limit);
+        if (count >= 0 || count == -EINTR) {
             return count;
         }
         precise_waits_ = false;  // ENOSYS of an old kernel; EPERM or whatever else of a filter
     }
     constexpr nanoseconds_u64 millisecond = 1'000'000U;
     nanoseconds_u64 const rounded = (timeout + millisecond - 1) / millisecond;
-    return ::epoll_wait(
+    return sys::epoll_wait(
         set_.value(), events, batch_size, rounded < INT_MAX ? static_cast<int>(rounded) : INT_MAX);
 }
 
@@ -240,24 +231,20 @@ void epoll_driver::serve_untried() noexcept {
 
 // --- operations -------------------------------------------------------------------------
 
-/// Tries until the operation is over or the socket is not ready.
+/// Tries until the operation is over or its descriptor is not ready.
 epoll_driver::attempt_result epoll_driver::attempt(io_op& op, watch* watched) noexcept {
-    bool const is_accept = op.kind == io_kind::accept;
     for (;;) {
-        std::size_t const asked = op.remaining_length();
         ++statistics_.attempts;
-        int const answer = direct_call(op);
-        bool const not_ready = answer == -EAGAIN;  // EWOULDBLOCK is the same number
-        if (watched != nullptr && op.kind != io_kind::close &&
-            (not_ready ||
-             (answer > 0 && !is_accept && is_short(op, asked, answer) && !watched->stops_short))) {
+        io_attempt const tried = op.kind->attempt(op);
+        bool const not_ready = tried.value == -EAGAIN;  // EWOULDBLOCK is the same number
+        if (watched != nullptr && (not_ready || (tried.drained && !watched->stops_short))) {
             watched->of(op).ready = false;  // keeps I1, I2
         }
         if (not_ready) {
             ++statistics_.postponed;
             return attempt_result::not_ready;
         }
-        if (op.absorb(answer)) {
+        if (op.absorb(tried.answer())) {
             return attempt_result::over;
         }
         if (watched != nullptr && !watched->of(op).ready) {
@@ -268,24 +255,18 @@ epoll_driver::attempt_result epoll_driver::attempt(io_op& op, watch* watched) no
 
 bool epoll_driver::try_now(io_op& op) noexcept {
     watch* const watched = find(op);
-    if (watched != nullptr && !watched->of(op).ready && op.kind != io_kind::connect) {
-        op.stage = tried;
-        return false;
-    }
-    if (attempt(op, watched) == attempt_result::over) {
-        return true;
-    }
-    op.stage = op.stage == connecting ? connecting : tried;
-    return false;
+    op.was_attempted = true;
+    bool const is_futile = watched != nullptr && !watched->of(op).ready;
+    return !is_futile && attempt(op, watched) == attempt_result::over;
 }
 
 void epoll_driver::start(io_op& op) noexcept {
     WEFT_ASSERT(!op.is_over, "an operation is started twice");
     ++in_flight_;
-    if (op.stage == 0) {
-        untried_.push_back(op);
-    } else {
+    if (op.was_attempted) {
         wait_for_readiness(op);
+    } else {
+        untried_.push_back(op);
     }
 }
 
@@ -294,8 +275,8 @@ void epoll_driver::start(io_op& op) noexcept {
 void epoll_driver::wait_for_readiness(io_op& op) noexcept {
     watch* watched = find(op);
     if (watched == nullptr) {
-        if (int const error = add(op, watched); error != 0) {
-            WEFT_CHECK(op.absorb(-error), "an operation goes on although nothing ends it");
+        if (int const answer = add(op, watched); answer < 0) {
+            WEFT_CHECK(op.absorb({answer}), "an operation goes on although nothing ends it");
             finish(op);
             return;
         }
@@ -307,7 +288,7 @@ void epoll_driver::cancel(io_op& op) noexcept {
     WEFT_ASSERT(!op.is_over, "an operation that is over is cancelled");
     op.cancel_wanted = true;
     list_hook(op).unlink();
-    WEFT_CHECK(op.absorb(-ECANCELED), "a cancelled operation goes on");
+    WEFT_CHECK(op.absorb({-ECANCELED}), "a cancelled operation goes on");
     finish(op);
 }
 
@@ -318,10 +299,13 @@ void epoll_driver::finish(io_op& op) noexcept {
 
 // --- watches ----------------------------------------------------------------------------
 
-/// The watch of the operation's socket, or null when it is not registered here.
+/// The watch of the descriptor that the operation waits for, or null when there is none here.
 epoll_driver::watch* epoll_driver::find(io_op const& op) noexcept {
-    watch* const slot = slot_of(op.socket->fd());
-    return slot != nullptr && slot->serial == op.socket->serial() ? slot : nullptr;
+    if (op.kind->waits == io_wait::never) {
+        return nullptr;
+    }
+    watch* const slot = slot_of(op.descriptor->fd());
+    return slot != nullptr && slot->serial == op.descriptor->serial() ? slot : nullptr;
 }
 
 epoll_driver::watch* epoll_driver::slot_of(int fd) noexcept {
@@ -332,9 +316,9 @@ epoll_driver::watch* epoll_driver::slot_of(int fd) noexcept {
     return &pages_[index / page_size][index % page_size];
 }
 
-/// Registers the operation's socket: 0 and the watch, or an error number.
+/// Registers the operation's descriptor: 0 and the watch, or -errno.
 int epoll_driver::add(io_op& op, watch*& added) noexcept {
-    int const fd = op.socket->fd();
+    int const fd = op.descriptor->fd();
     auto const page = static_cast<std::size_t>(fd) / page_size;
     try {
         if (page >= pages_.size()) {
@@ -344,29 +328,24 @@ int epoll_driver::add(io_op& op, watch*& added) noexcept {
             pages_[page] = std::make_unique<watch[]>(page_size);
         }
     } catch (std::bad_alloc const&) {
-        return ENOMEM;
+        return -ENOMEM;
     }
-    ::epoll_event event{};
-    event.events = both_directions;
-    event.data.fd = fd;
     ++statistics_.registrations;
-    int status = ::epoll_ctl(set_.value(), EPOLL_CTL_ADD, fd, &event);
-    if (status != 0 && errno == EEXIST) {
-        status = ::epoll_ctl(set_.value(), EPOLL_CTL_MOD, fd, &event);
+    int answer = sys::epoll_add(set_.value(), fd, event_of(fd, both_directions));
+    if (answer == -EEXIST) {
+        answer = sys::epoll_modify(set_.value(), fd, event_of(fd, both_directions));
     }
-    if (status != 0) {
-        return errno;
+    if (answer < 0) {
+        return answer;
     }
     added = &pages_[page][static_cast<std::size_t>(fd) % page_size];
-    added->reset(op.socket->serial());
+    added->reset(op.descriptor->serial());
     return 0;
 }
 
-/// The number may stand for another file by now, which this set does not know: the call fails then.
-/// It is made without the C library, where ThreadSanitizer would see a use of that file.
 void epoll_driver::drop(int fd, watch& watched) noexcept {
     ++statistics_.registrations;
-    (void)::syscall(SYS_epoll_ctl, set_.value(), EPOLL_CTL_DEL, fd, nullptr);
+    (void)sys::epoll_remove(set_.value(), fd);
     watched.reset(0);
 }
 
@@ -375,7 +354,7 @@ void epoll_driver::drop(int fd, watch& watched) noexcept {
 void epoll_driver::wake() noexcept {
     std::uint64_t const one = 1;
     // The counter would have to reach 2^64 - 1 for this to fail.
-    while (::write(wake_fd_.value(), &one, sizeof one) < 0 && errno == EINTR) {
+    while (sys::write(wake_fd_.value(), &one, sizeof one) == -EINTR) {
     }
 }
 

@@ -1,7 +1,8 @@
 #include <weft/io/driver/uring_driver.hpp>
 
-#include <weft/io/driver/ring.hpp>
-#include <weft/io/op/direct_call.hpp>
+#include <weft/io/ring/ring.hpp>
+#include <weft/io/ring/ring_entry.hpp>
+#include <weft/io/sys/sys.hpp>
 #include <weft/runtime/base/assert.hpp>
 #include <weft/runtime/base/monotonic.hpp>
 #include <weft/runtime/base/tsan.hpp>
@@ -46,11 +47,7 @@
 // I4 Before the owner blocks, the wake-up descriptor is watched. The watch is level-triggered when
 //    it is armed and edge-triggered afterwards, so that a write is seen whether it comes before or
 //    after.
-// I5 A message header lives in the slot of its submission entry. The kernel copies it when it takes
-//    the entry (SUBMIT_STABLE, a required feature), and the entry is not given out again before.
-//    This holds for sending; a receive would write back into the header later, so recv_vec waits
-//    for readiness and then calls recvmsg(2).
-// I6 Nothing blocks while work is refused: with something postponed, a wait is limited to
+// I5 Nothing blocks while work is refused: with something postponed, a wait is limited to
 //    retry_interval. Where the kernel refuses the wait, too, the worker sleeps that long instead;
 //    if that lasts, or for an error that does not pass, the process ends with the error's name.
 //
@@ -87,10 +84,6 @@ template <class Tag>
     return *std::bit_cast<io_op*>(static_cast<std::uintptr_t>(user_data & ~tag_mask));
 }
 
-[[nodiscard]] bool is_plain_receive(io_kind kind) noexcept {
-    return kind == io_kind::recv || kind == io_kind::recv_exact;
-}
-
 [[nodiscard]] bool is_transient(int error) noexcept {
     return error == EAGAIN || error == EBUSY || error == ENOMEM;
 }
@@ -102,13 +95,15 @@ result<uring_driver*> uring_driver::create(uring_options const& options, std::st
     if (auto const error = opened->open(options, report); error) {
         return failure(error);
     }
-    unique_fd wake_fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    int answer = sys::event_counter(EFD_CLOEXEC | EFD_NONBLOCK);
+    unique_fd wake_fd(answer);
     unique_fd timer_fd;
-    if (!opened->has(ext_arg)) {
-        timer_fd.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    if (wake_fd && !opened->has(ext_arg)) {
+        answer = sys::timer(TFD_CLOEXEC | TFD_NONBLOCK);
+        timer_fd.reset(answer);
     }
-    if (!wake_fd || (!opened->has(ext_arg) && !timer_fd)) {
-        std::error_code const error(errno, std::system_category());
+    if (answer < 0) {
+        std::error_code const error(-answer, std::system_category());
         report = "io_uring: no descriptor to wake a worker with: " + error.message();
         return failure(error);
     }
@@ -117,7 +112,6 @@ result<uring_driver*> uring_driver::create(uring_options const& options, std::st
 
 uring_driver::uring_driver(std::unique_ptr<ring> opened, unique_fd wake_fd, unique_fd timer_fd)
     : ring_(std::move(opened))
-    , headers_(std::make_unique<::msghdr[]>(ring_->entries()))
     , wake_{std::move(wake_fd)}
     , timer_{std::move(timer_fd)}
     , multishot_(ring_->has(multishot_poll)) {
@@ -195,7 +189,7 @@ void uring_driver::collect() noexcept {
 
 void uring_driver::block(nanoseconds_u64 deadline) noexcept {
     bool const refused = !wake_.armed || !postponed_cancels_.empty() || !postponed_.empty();
-    nanoseconds_u64 limit = refused ? retry_interval : no_deadline;  // keeps I4, I6
+    nanoseconds_u64 limit = refused ? retry_interval : no_deadline;  // keeps I4, I5
     if (deadline != no_deadline) {
         nanoseconds_u64 const time = now();
         if (deadline <= time) {
@@ -219,7 +213,7 @@ void uring_driver::block(nanoseconds_u64 deadline) noexcept {
         accepted(timer_.fd ? ring_->collect_only()
                            : ring_->wait_only(limit < retry_interval ? limit : retry_interval));
     if (!can_wait) {
-        (void)::poll(nullptr, 0, 1);  // keeps I6; in milliseconds
+        (void)sys::poll(nullptr, 0, 1);  // keeps I5; in milliseconds
     }
 }
 
@@ -234,12 +228,12 @@ void uring_driver::set_timer(nanoseconds_u64 deadline) noexcept {
     ::itimerspec when{};
     when.it_value.tv_sec = static_cast<std::time_t>(deadline / second);
     when.it_value.tv_nsec = static_cast<long>(deadline % second);
-    WEFT_CHECK(::timerfd_settime(timer_.fd.value(), TFD_TIMER_ABSTIME, &when, nullptr) == 0,
+    WEFT_CHECK(sys::set_timer(timer_.fd.value(), when) == 0,
                "the deadline of a wait cannot be set");
 }
 
 /// Judges an enter: true when the kernel did what it was told, or was merely interrupted. False
-/// when it took nothing and has to be asked again later. Anything else ends the process (I6).
+/// when it took nothing and has to be asked again later. Anything else ends the process (I5).
 bool uring_driver::accepted(int answer) noexcept {
     if (answer >= 0 || answer == -ETIME) [[likely]] {
         errors_.note_success();
@@ -298,60 +292,11 @@ bool uring_driver::submit(io_op& op) noexcept {
     if (list_hook(op).is_linked()) {
         list_hook(op).unlink();
     }
-    prepare(*sqe, op);
+    op.kind->prepare(op, {sqe, ring_->features()});
     sqe->user_data = pack(op, tag::operation);
     op.in_kernel = 1;
     tsan_release(&op);
     return true;
-}
-
-void uring_driver::prepare(::io_uring_sqe& sqe, io_op& op) noexcept {
-    int const fd = op.socket->fd();
-    switch (op.kind) {
-        case io_kind::accept:
-            ::io_uring_prep_accept(&sqe,
-                                   fd,
-                                   reinterpret_cast<::sockaddr*>(op.data),
-                                   op.data != nullptr ? &op.address_length : nullptr,
-                                   SOCK_CLOEXEC | SOCK_NONBLOCK);
-            break;
-        case io_kind::connect:
-            ::io_uring_prep_connect(&sqe, fd, op.address, op.address_length);
-            break;
-        case io_kind::recv:
-        case io_kind::recv_exact:
-            ::io_uring_prep_recv(&sqe,
-                                 fd,
-                                 op.remaining_data(),
-                                 chunk(op.remaining_length()),
-                                 op.kind == io_kind::recv_exact ? MSG_WAITALL : 0);
-            if (op.socket->receive_would_wait && ring_->has(poll_first)) {
-                sqe.ioprio |= IORING_RECVSEND_POLL_FIRST;
-            }
-            break;
-        case io_kind::send_all:
-            ::io_uring_prep_send(&sqe,
-                                 fd,
-                                 op.remaining_data(),
-                                 chunk(op.remaining_length()),
-                                 MSG_NOSIGNAL | MSG_WAITALL);
-            break;
-        case io_kind::readable:
-        case io_kind::recv_vec:
-            ::io_uring_prep_poll_add(&sqe, fd, POLLIN | POLLRDHUP);
-            break;
-        case io_kind::send_vec_all: {
-            ::msghdr& header = headers_[ring_->index_of(sqe)];  // keeps I5
-            header = {};
-            header.msg_iov = op.vectors;
-            header.msg_iovlen = chunk_count(op.vector_count);
-            ::io_uring_prep_sendmsg(&sqe, fd, &header, MSG_NOSIGNAL | MSG_WAITALL);
-            break;
-        }
-        case io_kind::close:
-            ::io_uring_prep_close(&sqe, fd);
-            break;
-    }
 }
 
 /// Watches a descriptor unless it is watched already or there is no entry for it.
@@ -380,7 +325,7 @@ void uring_driver::cancel(io_op& op) noexcept {
     op.cancel_wanted = true;
     if (op.in_kernel == 0) {
         list_hook(op).unlink();
-        WEFT_CHECK(op.absorb(-ECANCELED), "a cancelled operation goes on");
+        WEFT_CHECK(op.absorb({-ECANCELED}), "a cancelled operation goes on");
         finish(op);
     } else if (!submit_cancel(op)) {
         ++statistics_.postponed;
@@ -458,29 +403,21 @@ void uring_driver::on_watch(watch& watched, int result, unsigned flags) noexcept
         return;
     }
     std::uint64_t count = 0;
-    (void)!::read(watched.fd.value(), &count, sizeof count);
+    (void)sys::read(watched.fd.value(), &count, sizeof count);
 }
 
 void uring_driver::on_answer(io_op& op, int result, unsigned flags) noexcept {
     tsan_acquire(&op);
     WEFT_ASSERT(op.in_kernel != 0 && !op.is_over,
                 "an answer for an operation that is not in the kernel");
-    --op.in_kernel;
-    if (is_plain_receive(op.kind) && result > 0) {
-        op.socket->receive_would_wait = (flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
-    }
-    bool unready = false;
-    if (op.kind == io_kind::recv_vec && result >= 0) {
-        result = direct_call(op);
-        unready = result == -EAGAIN;
-    }
-    if (op.cancel_wanted && (unready || (result == -EINTR && op.kind != io_kind::close))) {
-        result = -ECANCELED;
-        unready = false;
-    }
-    if (unready || !op.absorb(result)) {
-        WEFT_ASSERT(!op.cancel_wanted, "a cancelled operation goes on");
-        submit_or_postpone(op);
+    io_answer const answer{result, flags};
+    bool const is_last = !answer.has(io_answer::more);
+    op.in_kernel -= is_last ? 1 : 0;
+    if (!op.absorb(answer)) {
+        if (is_last) {
+            WEFT_ASSERT(!op.cancel_wanted, "a cancelled operation goes on");
+            submit_or_postpone(op);
+        }
         return;
     }
     if (list_hook(op).is_linked()) {
@@ -515,7 +452,7 @@ void uring_driver::finish(io_op& op) noexcept {
 void uring_driver::wake() noexcept {
     std::uint64_t const one = 1;
     // The counter would have to reach 2^64 - 1 for this to fail, and it would be readable then.
-    while (::write(wake_.fd.value(), &one, sizeof one) < 0 && errno == EINTR) {
+    while (sys::write(wake_.fd.value(), &one, sizeof one) == -EINTR) {
     }
 }
 

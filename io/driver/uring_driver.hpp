@@ -9,9 +9,9 @@
 /// the caller takes another one (epoll); when there is, it tells what was granted. How it works:
 /// uring_driver.cpp, Protocol.
 
-#include <weft/io/driver/uring_options.hpp>
 #include <weft/io/driver/wait_errors.hpp>
 #include <weft/io/op/op.hpp>
+#include <weft/io/ring/uring_options.hpp>
 #include <weft/runtime/base/intrusive_list.hpp>
 #include <weft/runtime/sched/driver.hpp>
 #include <weft/runtime/values/unique_fd.hpp>
@@ -22,7 +22,6 @@
 #include <string>
 
 struct io_uring_sqe;
-struct msghdr;
 
 namespace weft::detail {
 
@@ -84,7 +83,6 @@ private:
     uring_driver(std::unique_ptr<ring> opened, unique_fd wake_fd, unique_fd timer_fd);
 
     [[nodiscard]] ::io_uring_sqe* next_sqe() noexcept;
-    void prepare(::io_uring_sqe& sqe, io_op& op) noexcept;
     [[nodiscard]] bool submit(io_op& op) noexcept;
     void submit_or_postpone(io_op& op) noexcept;
     [[nodiscard]] bool submit_cancel(io_op& op) noexcept;
@@ -103,7 +101,6 @@ private:
 
     // --- constant after construction -------------------------------------------
     std::unique_ptr<ring> ring_;
-    std::unique_ptr<::msghdr[]> headers_;  // one per submission entry (I5)
 
     // --- any thread: wake() writes to the descriptor, which is constant -------------
     watch wake_;

@@ -1,5 +1,6 @@
 #include <weft/io/net/tcp.hpp>
 
+#include <weft/io/sys/sys.hpp>
 #include <weft/runtime/time/sleep.hpp>
 #include <weft/runtime/values/error.hpp>
 
@@ -18,7 +19,6 @@ namespace {
 
 using detail::box;
 using detail::io_kind;
-using detail::last_error;
 using detail::tcp_socket;
 using detail::transfer_request;
 
@@ -29,10 +29,21 @@ using detail::transfer_request;
     return *socket;
 }
 
+[[nodiscard]] transfer_request request(io_kind const& kind,
+                                       tcp_socket& socket,
+                                       void const* data = nullptr,
+                                       std::size_t length = 0) noexcept {
+    auto* const bytes = const_cast<void*>(data);  // a send only reads
+    return {kind, socket.state, socket.address, bytes, length};
+}
+
 /// Waits for one operation and yields its outcome.
+template <class Op>
 class plain_step {
 public:
-    plain_step(io_kind kind, tcp_socket& socket) noexcept : op(kind, socket.state) {}
+    template <class... Arguments>
+    explicit plain_step(Arguments&&... arguments) noexcept
+        : op(std::forward<Arguments>(arguments)...) {}
 
     [[nodiscard]] bool await_ready() const noexcept { return false; }
 
@@ -46,26 +57,11 @@ public:
         return op.outcome();
     }
 
-    detail::io_op op;
+    Op op;
 };
 
-/// An accept together with room for the peer's address.
-class accept_step : public plain_step {
-public:
-    explicit accept_step(tcp_socket& listener) noexcept : plain_step(io_kind::accept, listener) {
-        op.data = reinterpret_cast<unsigned char*>(&peer_);
-        op.address_length = sizeof peer_;
-    }
-
-    /// Requires: the accept succeeded.
-    [[nodiscard]] result<address> peer() const noexcept {
-        return address::from_sockaddr(reinterpret_cast<::sockaddr const*>(&peer_),
-                                      op.address_length);
-    }
-
-private:
-    ::sockaddr_in6 peer_{};
-};
+using accept_step = plain_step<detail::accept_op>;
+using close_step = plain_step<detail::close_op>;
 
 [[nodiscard]] bool is_any_of(std::error_code error, std::initializer_list<int> numbers) noexcept {
     return error.category() == std::system_category() &&
@@ -102,7 +98,7 @@ private:
     if (!is_closer) {
         co_return;
     }
-    plain_step step(io_kind::close, socket);
+    close_step step(socket.state.fd());
     step.op.resume_when_stopped();
     auto const closed = co_await step;
     if (closed) {
@@ -139,8 +135,12 @@ private:
     if (!done) {
         return failure(done.error());
     }
-    if (::bind(fd, local.data(), local.size()) != 0 || ::listen(fd, options.backlog) != 0) {
-        return last_error();
+    int listening = detail::sys::bind(fd, local.data(), local.size());
+    if (listening == 0) {
+        listening = detail::sys::listen(fd, options.backlog);
+    }
+    if (listening < 0) {
+        return failure(detail::system_error_code(-listening));
     }
     auto const bound = detail::local_address(fd);
     if (!bound) {
@@ -170,8 +170,8 @@ result<tcp_stream> tcp_stream::adopt(unique_fd connected) {
     ::sockaddr_storage storage{};
     ::socklen_t length = sizeof storage;
     auto* const generic = reinterpret_cast<::sockaddr*>(&storage);
-    if (::getpeername(connected.value(), generic, &length) != 0) {
-        return last_error();
+    if (int const asked = detail::sys::peer_name(connected.value(), generic, &length); asked < 0) {
+        return failure(detail::system_error_code(-asked));
     }
     auto const peer = address::from_sockaddr(generic, length);
     if (!peer) {
@@ -187,41 +187,36 @@ readiness_operation tcp_stream::readable() noexcept {
 
 receive_operation tcp_stream::read_some(mutable_buffer into) noexcept {
     return receive_operation(
-        transfer_request(io_kind::recv, opened(socket_), into.data(), into.size()));
+        request(detail::receive_kind, opened(socket_), into.data(), into.size()));
 }
 
 vectored_receive_operation tcp_stream::read_some(mutable_buffers into) {
-    return vectored_receive_operation(
-        transfer_request(io_kind::recv_vec, opened(socket_), nullptr, 0),
-        detail::vector_list(into));
+    return vectored_receive_operation(request(detail::receive_vectors_kind, opened(socket_)),
+                                      detail::vector_list(into));
 }
 
 transfer_operation tcp_stream::read_exact(mutable_buffer into) noexcept {
     return transfer_operation(
-        transfer_request(io_kind::recv_exact, opened(socket_), into.data(), into.size()));
+        request(detail::receive_exact_kind, opened(socket_), into.data(), into.size()));
 }
 
 transfer_operation tcp_stream::write_all(const_buffer from) noexcept {
     return transfer_operation(
-        transfer_request(io_kind::send_all, opened(socket_), from.data(), from.size()));
+        request(detail::send_kind, opened(socket_), from.data(), from.size()));
 }
 
 vectored_transfer_operation tcp_stream::write_all(const_buffers from) {
-    return vectored_transfer_operation(
-        transfer_request(io_kind::send_vec_all, opened(socket_), nullptr, 0),
-        detail::vector_list(from));
+    return vectored_transfer_operation(request(detail::send_vectors_kind, opened(socket_)),
+                                       detail::vector_list(from));
 }
 
 result<void> tcp_stream::shutdown_write() noexcept {
-    detail::socket_state& state = opened(socket_).state;
-    detail::socket_share const share(state);
+    detail::descriptor_state& state = opened(socket_).state;
+    detail::descriptor_share const share(state);
     if (!share) {
         return failure(make_error_code(errc::closed));
     }
-    if (::shutdown(state.fd(), SHUT_WR) != 0) {
-        return last_error();
-    }
-    return {};
+    return detail::result_of(detail::sys::shutdown(state.fd(), SHUT_WR));
 }
 
 task<> tcp_stream::close() {
@@ -258,10 +253,8 @@ result<void> tcp_stream::set_receive_buffer_size(int bytes) noexcept {
 
 result<void> tcp_stream::set_linger(std::optional<int> seconds) noexcept {
     ::linger const value{seconds ? 1 : 0, seconds.value_or(0)};
-    if (::setsockopt(native_handle(), SOL_SOCKET, SO_LINGER, &value, sizeof value) != 0) {
-        return last_error();
-    }
-    return {};
+    return detail::result_of(
+        detail::sys::set_option(native_handle(), SOL_SOCKET, SO_LINGER, &value, sizeof value));
 }
 
 result<bool> tcp_stream::no_delay() const noexcept {
@@ -307,18 +300,12 @@ namespace {
 
 connect_step::connect_step(address const& peer, stream_options const& options)
     : socket(prepare(peer, options, failed))
-    , op(io_kind::connect, socket->state) {
-    op.address = socket->address.data();
-    op.address_length = socket->address.size();
-}
+    , op(socket->state, socket->address) {}
 
 connect_step::connect_step(box<tcp_socket> prepared, std::error_code known) noexcept
     : failed(known)
     , socket(std::move(prepared))
-    , op(io_kind::connect, socket->state) {
-    op.address = socket->address.data();
-    op.address_length = socket->address.size();
-}
+    , op(socket->state, socket->address) {}
 
 result<box<tcp_socket>> connect_step::take() noexcept {
     if (failed) {
@@ -334,7 +321,7 @@ result<box<tcp_socket>> connect_step::take() noexcept {
 box<tcp_socket> connect_step::take_or_throw() {
     auto connected = take();
     if (!connected) {
-        throw_io_error(connected.error(), "connect to", &socket->address);
+        throw_io_error(connected.error(), detail::connect_kind.name, socket->address);
     }
     return std::move(*connected);
 }
@@ -348,7 +335,7 @@ tcp_listener::tcp_listener(box<tcp_socket> socket) noexcept : socket_(std::move(
 tcp_listener::tcp_listener(address const& local, listen_options const& options) {
     auto made = bind_and_listen(local, options);
     if (!made) {
-        detail::throw_io_error(made.error(), "listen on", &local);
+        detail::throw_io_error(made.error(), "listen on", local);
     }
     socket_ = std::move(*made);
 }
@@ -383,12 +370,12 @@ result<tcp_stream> tcp_listener::take_over(result<unique_fd> accepted,
 
 task<result<tcp_stream>> tcp_listener::accept_next(tcp_socket& socket) {
     detail::accept_retries retries;
-    detail::socket_share const share(socket.state);  // for the pauses too
+    detail::descriptor_share const share(socket.state);  // for the pauses too
     for (;;) {
-        accept_step step(socket);
+        accept_step step(socket.state);
         auto const ended = co_await step;
         if (ended) {
-            co_return take_over(step.op.take_descriptor(), step.peer());
+            co_return take_over(step.op.take_descriptor(), step.op.peer());
         }
         auto const pause_ms = retries.pause_ms_after(ended.error());
         if (!pause_ms) {
@@ -435,7 +422,7 @@ std::optional<unsigned> accept_retries::pause_ms_after(std::error_code error) no
 }
 
 task<result<void>> accept_attempts::until_ready() const {
-    socket_share const share(socket_->state);  // for the pause too
+    descriptor_share const share(socket_->state);  // for the pause too
     if (pause_ms_ != 0) {
         co_await sleep_for(std::chrono::milliseconds(pause_ms_));
     }
@@ -445,7 +432,7 @@ task<result<void>> accept_attempts::until_ready() const {
 
 bool accept_attempts::try_complete(std::error_code waited) {
     pause_ms_ = 0;  // of an earlier try
-    accept_step step(*socket_);
+    accept_step step(socket_->state);
     if (!step.op.try_complete(waited)) {
         return false;
     }
@@ -456,13 +443,13 @@ bool accept_attempts::try_complete(std::error_code waited) {
             return false;
         }
     }
-    accepted.emplace(tcp_listener::take_over(std::move(descriptor), step.peer()));
+    accepted.emplace(tcp_listener::take_over(std::move(descriptor), step.op.peer()));
     return true;
 }
 
 tcp_stream stream_or_throw(result<tcp_stream>&& accepted, address const& local) {
     if (!accepted) {
-        throw_io_error(accepted.error(), "accept on", &local);
+        throw_io_error(accepted.error(), accept_kind.name, local);
     }
     return std::move(*accepted);
 }

@@ -20,7 +20,7 @@ namespace detail {
 /// What closing waits in first: that no operation is in flight, or that somebody else has closed.
 class drain_operation {
 public:
-    explicit drain_operation(socket_state& socket) noexcept : socket_(&socket) {}
+    explicit drain_operation(descriptor_state& socket) noexcept : socket_(&socket) {}
 
     [[nodiscard]] bool await_ready() const noexcept { return false; }
 
@@ -34,7 +34,7 @@ public:
     [[nodiscard]] bool await_resume() const noexcept { return wait_.is_closer(); }
 
 private:
-    socket_state* socket_;
+    descriptor_state* socket_;
     close_wait wait_;
 };
 
@@ -156,7 +156,7 @@ public:
     // --- in this order: the operation ends before its socket does -------------------------
     std::error_code failed;  // the socket cannot be connected
     box<tcp_socket> socket;
-    io_op op;
+    connect_op op;
 };
 
 }  // namespace detail

@@ -1,14 +1,11 @@
 #include <weft/runtime/base/monotonic.hpp>
 
-#include <ctime>
+#include <weft/runtime/base/sys.hpp>
 
 namespace weft::detail {
 
 std::uint64_t monotonic_ns() noexcept {
-    ::timespec time{};
-    ::clock_gettime(CLOCK_MONOTONIC, &time);
-    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000U +
-           static_cast<std::uint64_t>(time.tv_nsec);
+    return sys::monotonic_ns();
 }
 
 }  // namespace weft::detail

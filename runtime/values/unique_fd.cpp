@@ -1,9 +1,8 @@
 #include <weft/runtime/values/unique_fd.hpp>
 
-#include <cerrno>
+#include <weft/runtime/base/sys.hpp>
 
-#include <fcntl.h>
-#include <unistd.h>
+#include <cerrno>
 
 namespace weft {
 
@@ -11,15 +10,15 @@ void unique_fd::reset(int next) noexcept {
     int const old = std::exchange(fd_, next);
     if (old >= 0) {
         int const saved = errno;
-        ::close(old);
+        (void)detail::sys::close(old);
         errno = saved;
     }
 }
 
 result<unique_fd> unique_fd::duplicate() const noexcept {
-    int const copy = ::fcntl(fd_, F_DUPFD_CLOEXEC, 0);
+    int const copy = detail::sys::duplicate(fd_);
     if (copy < 0) {
-        return failure(std::error_code(errno, std::system_category()));
+        return failure(std::error_code(-copy, std::system_category()));
     }
     return unique_fd(copy);
 }

@@ -27,7 +27,9 @@ ROOMS = (
     'sync/locks',
     'sync/channels',
     'sync',
+    'io/sys',
     'io/base',
+    'io/ring',
     'io/op',
     'io/driver',
     'io/net',
@@ -50,7 +52,7 @@ SIBLINGS = (
 
 # Rooms whose headers are all private. In the others those in detail/ are.
 PRIVATE_ROOMS = ('runtime/base', 'runtime/core', 'runtime/coro', 'runtime/sched', 'sync/wait',
-                 'io/op', 'io/driver')
+                 'io/sys', 'io/ring', 'io/op', 'io/driver')
 
 # File -> folders and files it is confined to, where that is less than its layer allows.
 CONFINED = {
@@ -81,12 +83,12 @@ BANNED_IN_HEADERS = {
 }
 
 # Files that see liburing; every .cpp of io may as well.
-SEES_LIBURING = ('io/driver/ring.hpp',)
+SEES_LIBURING = ('io/ring/ring.hpp', 'io/ring/ring_entry.hpp', 'io/sys/sys.hpp')
 # Private headers that are not even installed.
-NOT_INSTALLED = ('io/op/direct_call.hpp', 'io/driver/epoll_driver.hpp', 'io/driver/ring.hpp',
-                 'io/driver/uring_abi.hpp', 'io/driver/uring_driver.hpp',
-                 'io/driver/uring_options.hpp', 'io/driver/wait_errors.hpp',
-                 'sync/wait/select_start.hpp')
+NOT_INSTALLED = ('io/driver/epoll_driver.hpp', 'io/driver/uring_driver.hpp',
+                 'io/driver/wait_errors.hpp', 'io/net/detail/stream_end.hpp', 'io/ring/ring.hpp',
+                 'io/ring/ring_entry.hpp', 'io/ring/uring_abi.hpp', 'io/ring/uring_options.hpp',
+                 'io/sys/sys.hpp', 'runtime/base/sys.hpp', 'sync/wait/select_start.hpp')
 # Public, and in no other public header: what a program includes that brings its own pool, or a
 # test.
 NOT_IN_UMBRELLA = ('runtime/stop/std_stop.hpp', 'runtime/testing/test_runtime.hpp',
@@ -99,6 +101,8 @@ ABOUT_STANDARD_HEADER = {'runtime/stop/std_stop.hpp': 'stop_token'}
 SYSTEM_IN_HEADER = {
     'runtime/base/mutex.hpp': (
         {'pthread.h'}, 'wraps the mutex, so that <mutex> stays out of the public headers'),
+    'runtime/base/sys.hpp': (
+        {'fcntl.h', 'sys/random.h', 'sys/types.h', 'unistd.h'}, 'makes the system calls'),
 }
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:<([^>\n]*)>|"([^"\n]*)")', re.MULTILINE)
@@ -156,7 +160,7 @@ def check_foreign(source, line, target, report):
     in_library_header = top in source_tree.LIBRARY and source.path.endswith('.hpp')
     if target == 'liburing.h' and top not in ('tests', 'bench'):
         if source.path not in SEES_LIBURING and (top != 'io' or in_library_header):
-            report.add(source.path, line, '<liburing.h> is for io/*.cpp and io/driver/ring.hpp')
+            report.add(source.path, line, '<liburing.h> is for io/*.cpp, io/ring/ and io/sys/')
     if (in_library_header and source.path not in NOT_INSTALLED and target in BANNED_IN_HEADERS and
             ABOUT_STANDARD_HEADER.get(source.path) != target):
         report.add(source.path, line,

@@ -17,6 +17,7 @@ import proofs
 import self_contained
 import snippets
 import source_tree
+import system_calls
 import tidy
 
 GOOD = {
@@ -85,8 +86,8 @@ void task::end() noexcept {
 #include <weft/runtime/task/task.hpp>
 #include <weft/sync/locks/mutex.hpp>
 ''',
-    'io/driver/ring.hpp': '#pragma once\n\n#include <liburing.h>\n',
-    'io/driver/ring.cpp': '#include <weft/io/driver/ring.hpp>\n',
+    'io/ring/ring.hpp': '#pragma once\n\n#include <liburing.h>\n',
+    'io/ring/ring.cpp': '#include <weft/io/ring/ring.hpp>\n',
     'sync/locks/mutex.hpp': '''#pragma once
 
 /// I1 Whoever holds it is alone.
@@ -186,6 +187,26 @@ CASES = {
          {**include_in('runtime/core/x.hpp', 'cstddef'),
           'examples/hello.cpp': '#include <weft/runtime/core/x.hpp>\n'}, 'public headers only'),
     ],
+    system_calls: [
+        ('a system call of I/O', {'io/net/x.cpp': 'int x = ::socket(1, 2, 3);\n'},
+         'io/net/x.cpp:1: socket() is called here'),
+        ('a system call through liburing',
+         {'io/ring/ring.cpp': 'int x = ::io_uring_setup(1, p);\n'},
+         'io/ring/ring.cpp:1: io_uring_setup() is called here'),
+        ('an entry of a ring', {'io/net/x.cpp': 'void f() { ::io_uring_prep_close(sqe, fd); }\n'},
+         None),
+        ('a name of our own',
+         {'io/net/x.cpp': 'int x = sys::socket(1, 2, 3) + a::b::socket();\n'},
+         None),
+        ('errno in I/O', {'io/net/x.cpp': 'int x = -errno;\n'},
+         'io/net/x.cpp:1: errno is read here'),
+        ('the place for them', {'io/sys/sys.hpp': 'int x = ::socket(1, 2, 3) + errno;\n'}, None),
+        ('the clock, in the runtime', {'runtime/x.cpp': 'int x = clock_gettime(1, t);\n'},
+         'runtime/x.cpp:1: clock_gettime() is called here'),
+        ('a descriptor is closed, in the runtime', {'sync/x.cpp': 'int x = ::close(1);\n'},
+         'sync/x.cpp:1: close() is called here'),
+        ('something else is closed', {'sync/x.cpp': 'void f() { close(); a.close(); }\n'}, None),
+    ],
     atomics: [
         ('no order', in_task('    ended_.store(1);\n'), 'store without a memory order'),
         ('no comment', in_task('    ended_.store(1, detail::release);\n'),
@@ -248,12 +269,12 @@ CASES = {
         ('a test name twice', {'tests/x.cpp': 'TEST_CASE("one holds two") {}\n' * 2},
          'tests/x.cpp:2: the case of line 1 has the same name'),
         ('an exception that excuses nothing',
-         {'tests/style/allow.txt': 'banned io/driver/ring.cpp std::abort because\n'},
+         {'tests/style/allow.txt': 'banned io/ring/ring.cpp std::abort because\n'},
          'allow.txt:1: excuses nothing'),
         ('an exception without a reason',
-         {'tests/style/allow.txt': 'banned io/driver/ring.cpp std::abort\n'}, 'not of the form'),
+         {'tests/style/allow.txt': 'banned io/ring/ring.cpp std::abort\n'}, 'not of the form'),
         ('an exception from no rule',
-         {'tests/style/allow.txt': 'taste io/driver/ring.cpp x because\n'},
+         {'tests/style/allow.txt': 'taste io/ring/ring.cpp x because\n'},
          'no rule is called taste'),
         ('an exception that is not wide enough',
          {'tests/style/allow.txt': 'function-length io/x.cpp 71 because\n', 'io/x.cpp': LONG_BODY},
@@ -287,9 +308,9 @@ CASES = {
         ('an invariant without a row', changed('sync/locks/mutex.hpp', '/// I1', '/// I2'),
          'sync/locks/mutex.hpp:3: I2 has no row'),
         ('an invariant of a source without a row',
-         {'io/driver/ring.cpp': '// I1 One ring.\n// I2 One owner.\n'},
-         'io/driver/ring.cpp:2: I2 has no row'),
-        ('what a stop may do, without a row', {'io/driver/ring.cpp': '// S1 It is told once.\n'},
+         {'io/ring/ring.cpp': '// I1 One ring.\n// I2 One owner.\n'},
+         'io/ring/ring.cpp:2: I2 has no row'),
+        ('what a stop may do, without a row', {'io/ring/ring.cpp': '// S1 It is told once.\n'},
          'S1 has no row'),
         ('a number twice',
          changed('sync/locks/mutex.hpp', '/// I1', '/// I1 One.\n/// I1'),

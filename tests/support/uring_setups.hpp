@@ -4,6 +4,7 @@
 /// the public API. Tests of the driver run each promise over every set-up.
 
 #include <weft/io/driver/uring_driver.hpp>
+#include <weft/io/net/detail/socket_ops.hpp>
 #include <weft/runtime/pool/runtime_base.hpp>
 #include <weft/tests/support/skip.hpp>
 
@@ -17,6 +18,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <sys/socket.h>
@@ -115,23 +117,19 @@ inline detail::uring_driver& this_uring_driver() {
     return dynamic_cast<detail::uring_driver&>(detail::require_worker("test").waits_in());
 }
 
+using detail::receive_exact_kind;
+using detail::receive_kind;
+using detail::receive_vectors_kind;
+using detail::send_kind;
+using detail::send_vectors_kind;
+
 /// Awaits one operation; being stopped is an outcome like others.
-class operation {
+template <class Op>
+class awaited {
 public:
-    operation(detail::io_kind kind, detail::socket_state& socket) : op(kind, socket) {
+    template <class... Arguments>
+    explicit awaited(Arguments&&... arguments) : op(std::forward<Arguments>(arguments)...) {
         op.resume_when_stopped();
-    }
-
-    operation(detail::io_kind kind, detail::socket_state& socket, std::span<unsigned char> data)
-        : operation(kind, socket) {
-        op.data = data.data();
-        op.length = data.size();
-    }
-
-    operation(detail::io_kind kind, detail::socket_state& socket, std::span<::iovec> vectors)
-        : operation(kind, socket) {
-        op.vectors = vectors.data();
-        op.vector_count = static_cast<unsigned>(vectors.size());
     }
 
     [[nodiscard]] bool await_ready() const noexcept { return false; }
@@ -143,20 +141,40 @@ public:
 
     [[nodiscard]] result<std::size_t> await_resume() noexcept { return op.outcome(); }
 
-    detail::io_op op;
+    Op op;
+};
+
+/// A transfer from or to one place, or over the caller's vectors.
+class operation : public awaited<detail::vectored_transfer> {
+public:
+    operation(detail::io_kind const& kind,
+              detail::descriptor_state& stream,
+              std::span<unsigned char> data)
+        : awaited(
+              detail::transfer_request{
+                  kind, stream, detail::io_object::descriptor(0), data.data(), data.size()},
+              detail::vector_list(mutable_buffers(nullptr, 0))) {}
+
+    operation(detail::io_kind const& kind,
+              detail::descriptor_state& stream,
+              std::span<::iovec> vectors)
+        : operation(kind, stream, std::span<unsigned char>()) {
+        op.vectors = vectors.data();
+        op.vector_count = static_cast<unsigned>(vectors.size());
+    }
 };
 
 /// Two connected stream sockets.
-struct socket_states {
-    socket_states() {
+struct descriptor_states {
+    descriptor_states() {
         int fds[2];
         REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
-        a = std::make_unique<detail::socket_state>(unique_fd(fds[0]));
-        b = std::make_unique<detail::socket_state>(unique_fd(fds[1]));
+        a = std::make_unique<detail::descriptor_state>(unique_fd(fds[0]));
+        b = std::make_unique<detail::descriptor_state>(unique_fd(fds[1]));
     }
 
-    std::unique_ptr<detail::socket_state> a;
-    std::unique_ptr<detail::socket_state> b;
+    std::unique_ptr<detail::descriptor_state> a;
+    std::unique_ptr<detail::descriptor_state> b;
 };
 
 /// Bytes of which no two neighbouring blocks are alike.

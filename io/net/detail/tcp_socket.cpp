@@ -1,7 +1,7 @@
 #include <weft/io/net/detail/tcp_socket.hpp>
 
-#include <cerrno>
-#include <string>
+#include <weft/io/op/io_error.hpp>
+#include <weft/io/sys/sys.hpp>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -9,40 +9,40 @@
 
 namespace weft::detail {
 
-failure last_error() noexcept {
-    return failure(std::error_code(errno, std::system_category()));
+result<void> result_of(int answer) noexcept {
+    if (answer < 0) {
+        return failure(system_error_code(-answer));
+    }
+    return {};
 }
 
 result<unique_fd> open_socket(weft::address const& address) noexcept {
-    unique_fd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!fd) {
-        return last_error();
+    int const fd = sys::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return failure(system_error_code(-fd));
     }
-    return fd;
+    return unique_fd(fd);
 }
 
 result<weft::address> local_address(int fd) noexcept {
     ::sockaddr_storage storage{};
     ::socklen_t length = sizeof storage;
     auto* const generic = reinterpret_cast<::sockaddr*>(&storage);
-    if (::getsockname(fd, generic, &length) != 0) {
-        return last_error();
+    if (int const asked = sys::local_name(fd, generic, &length); asked < 0) {
+        return failure(system_error_code(-asked));
     }
     return weft::address::from_sockaddr(generic, length);
 }
 
 result<void> set_option(int fd, int level, int name, int value) noexcept {
-    if (::setsockopt(fd, level, name, &value, sizeof value) != 0) {
-        return last_error();
-    }
-    return {};
+    return result_of(sys::set_option(fd, level, name, &value, sizeof value));
 }
 
 result<int> option(int fd, int level, int name) noexcept {
     int value = 0;
     ::socklen_t length = sizeof value;
-    if (::getsockopt(fd, level, name, &value, &length) != 0) {
-        return last_error();
+    if (int const asked = sys::option(fd, level, name, &value, &length); asked < 0) {
+        return failure(system_error_code(-asked));
     }
     return value;
 }
@@ -72,14 +72,6 @@ result<void> apply(int fd, stream_options const& options) noexcept {
         done = set_option(fd, SOL_SOCKET, SO_RCVBUF, options.receive_buffer_size);
     }
     return done;
-}
-
-void throw_io_error(std::error_code error, char const* operation, weft::address const* address) {
-    std::string what(operation);
-    if (address != nullptr) {
-        what.append(" ").append(address->to_string());
-    }
-    throw std::system_error(error, what);
 }
 
 }  // namespace weft::detail

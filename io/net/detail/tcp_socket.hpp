@@ -4,7 +4,7 @@
 
 #include <weft/io/base/address.hpp>
 #include <weft/io/net/socket_options.hpp>
-#include <weft/io/op/socket_state.hpp>
+#include <weft/io/op/descriptor_state.hpp>
 #include <weft/runtime/base/box.hpp>
 #include <weft/runtime/values/result.hpp>
 
@@ -17,12 +17,12 @@ struct tcp_socket {
         : state(std::move(owned))
         , address(named) {}
 
-    socket_state state;
+    descriptor_state state;
     weft::address address;  // the peer's; a listener's own
 };
 
-/// What errno says.
-[[nodiscard]] failure last_error() noexcept;
+/// Nothing, or the error that a system call has answered.
+[[nodiscard]] result<void> result_of(int answer) noexcept;
 
 /// A new non-blocking socket of the address's family.
 [[nodiscard]] result<unique_fd> open_socket(weft::address const& address) noexcept;
@@ -35,10 +35,5 @@ struct tcp_socket {
 [[nodiscard]] result<void> set_keepalive(int fd,
                                          std::optional<keepalive_options> const& options) noexcept;
 [[nodiscard]] result<void> apply(int fd, stream_options const& options) noexcept;
-
-/// Throws std::system_error whose message names the operation and the address, if there is one.
-[[noreturn]] WEFT_COLD void throw_io_error(std::error_code error,
-                                           char const* operation,
-                                           weft::address const* address);
 
 }  // namespace weft::detail

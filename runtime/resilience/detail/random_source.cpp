@@ -1,8 +1,6 @@
 #include <weft/runtime/resilience/detail/random_source.hpp>
 
-#include <ctime>
-
-#include <sys/random.h>
+#include <weft/runtime/base/sys.hpp>
 
 namespace weft {
 
@@ -13,11 +11,8 @@ constexpr std::uint64_t step = 0x9E3779B97F4A7C15;
 
 std::uint64_t system_seed() noexcept {
     std::uint64_t seed = 0;
-    if (::getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed) {
-        timespec now{};
-        ::clock_gettime(CLOCK_REALTIME, &now);
-        seed = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U +
-               static_cast<std::uint64_t>(now.tv_nsec);
+    if (detail::sys::random_bytes(&seed, sizeof seed) != int{sizeof seed}) {
+        seed = detail::sys::real_time_ns();
     }
     return seed;
 }

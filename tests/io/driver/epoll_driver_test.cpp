@@ -31,12 +31,11 @@ using namespace weft::test;
 using weft::nursery;
 using weft::task;
 using weft::unique_fd;
+using weft::detail::descriptor_state;
 using weft::detail::epoll_driver;
 using weft::detail::epoll_statistics;
-using weft::detail::io_kind;
 using weft::detail::no_deadline;
 using weft::detail::panic_of_error;
-using weft::detail::socket_state;
 
 using bytes = std::vector<unsigned char>;
 
@@ -96,15 +95,15 @@ task<> let_others_run() {
 }
 
 /// The other end writes, past the driver.
-void send_raw(socket_state const& from, std::size_t count) {
+void send_raw(descriptor_state const& from, std::size_t count) {
     bytes const data(count, 'x');
     CHECK(::send(from.fd(), data.data(), count, MSG_DONTWAIT | MSG_NOSIGNAL) ==
           static_cast<::ssize_t>(count));
 }
 
-task<> receive(socket_state& socket, std::size_t room, std::size_t expected) {
+task<> receive(descriptor_state& socket, std::size_t room, std::size_t expected) {
     bytes into(room);
-    auto const got = co_await operation(io_kind::recv, socket, std::span(into));
+    auto const got = co_await operation(receive_kind, socket, std::span(into));
     CHECK(got.has_value());
     CHECK(got.value_or(std::size_t{99}) == expected);
 }
@@ -129,8 +128,8 @@ int parks_until(attached& driver, std::uint64_t deadline) {
 }
 
 /// Registers `socket` with the driver: a receive has to wait there for `count` bytes.
-task<> receive_after_waiting(socket_state& socket, socket_state& peer, std::size_t count) {
-    auto send_later = [](socket_state& from, std::size_t size) -> task<> {
+task<> receive_after_waiting(descriptor_state& socket, descriptor_state& peer, std::size_t count) {
+    auto send_later = [](descriptor_state& from, std::size_t size) -> task<> {
         send_raw(from, size);
         co_return;
     };
@@ -229,7 +228,7 @@ TEST_SUITE("io/epoll_driver/waiting") {
 TEST_SUITE("io/epoll_driver/readiness") {
     TEST_CASE("an operation that can go on at once is never registered") {
         epoll_pool pool;
-        socket_states const pair;
+        descriptor_states const pair;
         auto work = [&]() -> task<> {
             for (int i = 0; i < 10; ++i) {
                 send_raw(*pair.b, 3);
@@ -243,7 +242,7 @@ TEST_SUITE("io/epoll_driver/readiness") {
 
     TEST_CASE("a socket is registered once, however often operations wait for it") {
         epoll_pool pool;
-        socket_states const pair;
+        descriptor_states const pair;
         auto work = [&]() -> task<> {
             for (int i = 0; i < 20; ++i) {
                 co_await receive_after_waiting(*pair.a, *pair.b, 5);
@@ -255,7 +254,7 @@ TEST_SUITE("io/epoll_driver/readiness") {
 
     TEST_CASE("a socket that was drained is not tried again before something happens") {
         epoll_pool pool;
-        socket_states const pair;
+        descriptor_states const pair;
         auto work = [&]() -> task<> {
             co_await receive_after_waiting(*pair.a, *pair.b, 5);
             auto const before = this_driver().statistics().attempts;
@@ -267,8 +266,8 @@ TEST_SUITE("io/epoll_driver/readiness") {
 
     TEST_CASE("an end of the stream that arrived together with data is not waited for in vain") {
         epoll_pool pool;
-        for (io_kind const kind : {io_kind::recv, io_kind::recv_exact}) {
-            socket_states const pair;
+        for (auto const* const kind : {&receive_kind, &receive_exact_kind}) {
+            descriptor_states const pair;
             auto end_with_data = [&]() -> task<> {
                 send_raw(*pair.b, 3);
                 CHECK(::shutdown(pair.b->fd(), SHUT_WR) == 0);
@@ -276,10 +275,10 @@ TEST_SUITE("io/epoll_driver/readiness") {
             };
             auto read_twice = [&]() -> task<> {
                 bytes into(64);
-                auto const first = co_await operation(kind, *pair.a, std::span(into));
+                auto const first = co_await operation(*kind, *pair.a, std::span(into));
                 CHECK((first.value_or(std::size_t{0}) == 3 ||
                        first.error() == weft::errc::unexpected_eof));
-                auto const second = co_await operation(io_kind::recv, *pair.a, std::span(into));
+                auto const second = co_await operation(receive_kind, *pair.a, std::span(into));
                 CHECK(second.value_or(std::size_t{99}) == 0);
             };
             auto work = [&]() -> task<> {
@@ -292,7 +291,7 @@ TEST_SUITE("io/epoll_driver/readiness") {
 
     TEST_CASE("an end of the stream that comes after a short read is seen") {
         epoll_pool pool;
-        socket_states const pair;
+        descriptor_states const pair;
         auto work = [&]() -> task<> {
             co_await receive_after_waiting(*pair.a, *pair.b, 5);
             CHECK(::shutdown(pair.b->fd(), SHUT_WR) == 0);
@@ -304,7 +303,7 @@ TEST_SUITE("io/epoll_driver/readiness") {
 
     TEST_CASE("data that arrives while nobody waits is there for the next read") {
         epoll_pool pool;
-        socket_states const pair;
+        descriptor_states const pair;
         auto work = [&]() -> task<> {
             co_await receive_after_waiting(*pair.a, *pair.b, 5);
             send_raw(*pair.b, 4);
@@ -318,7 +317,7 @@ TEST_SUITE("io/epoll_driver/readiness") {
 
     TEST_CASE("a socket whose events nobody wants is dropped, and comes back when used") {
         epoll_pool pool;
-        socket_states const pair;
+        descriptor_states const pair;
         auto work = [&]() -> task<> {
             co_await receive_after_waiting(*pair.a, *pair.b, 5);
             epoll_statistics const registered = this_driver().statistics();
@@ -337,16 +336,16 @@ TEST_SUITE("io/epoll_driver/readiness") {
 
     TEST_CASE("a reader and a writer wait on one socket without disturbing each other") {
         epoll_pool pool;
-        socket_states const pair;
+        descriptor_states const pair;
         bytes much(4 * mebibyte, 'm');
         bytes taken(much.size());
         auto write = [&]() -> task<> {
-            auto const sent = co_await operation(io_kind::send_all, *pair.a, std::span(much));
+            auto const sent = co_await operation(send_kind, *pair.a, std::span(much));
             CHECK(sent.value_or(std::size_t{0}) == much.size());
         };
         auto take = [&]() -> task<> {
             co_await let_others_run();
-            auto const got = co_await operation(io_kind::recv_exact, *pair.b, std::span(taken));
+            auto const got = co_await operation(receive_exact_kind, *pair.b, std::span(taken));
             CHECK(got.value_or(std::size_t{0}) == much.size());
             send_raw(*pair.b, 2);
         };
@@ -361,7 +360,7 @@ TEST_SUITE("io/epoll_driver/readiness") {
         epoll_pool pool;
         int number = -1;
         for (int i = 0; i < 20; ++i) {
-            socket_states const pair;
+            descriptor_states const pair;
             CHECK((number == -1 || number == pair.a->fd()));
             number = pair.a->fd();
             auto work = [&]() -> task<> {
@@ -376,9 +375,9 @@ TEST_SUITE("io/epoll_driver/readiness") {
     TEST_CASE("more sockets than one wait reports are all served") {
         constexpr std::size_t count = 300;
         epoll_pool pool;
-        std::vector<std::unique_ptr<socket_states>> pairs(count);
+        std::vector<std::unique_ptr<descriptor_states>> pairs(count);
         for (auto& each : pairs) {
-            each = std::make_unique<socket_states>();
+            each = std::make_unique<descriptor_states>();
         }
         auto send_to_all = [&]() -> task<> {
             co_await let_others_run();
@@ -408,8 +407,8 @@ TEST_SUITE("io/epoll_driver/readiness") {
                 continue;  // a table that long says nothing more
             }
             CAPTURE(least);
-            socket_states const pair;
-            socket_state moved(unique_fd(::fcntl(pair.a->fd(), F_DUPFD_CLOEXEC, least)));
+            descriptor_states const pair;
+            descriptor_state moved(unique_fd(::fcntl(pair.a->fd(), F_DUPFD_CLOEXEC, least)));
             REQUIRE(moved.fd() >= least);
             pool.block_on(receive_after_waiting(moved, *pair.b, 9));
         }
@@ -418,7 +417,7 @@ TEST_SUITE("io/epoll_driver/readiness") {
     TEST_CASE("a socket that is always ready does not keep other tasks from running") {
         constexpr int reads = 20'000;
         epoll_pool pool;
-        socket_states const pair;
+        descriptor_states const pair;
         std::atomic<int> turns = 0;
         std::atomic<bool> over = false;
         auto drain = [&]() -> task<> {
@@ -445,10 +444,10 @@ TEST_SUITE("io/epoll_driver/readiness") {
 TEST_SUITE("io/epoll_driver/cancelling") {
     TEST_CASE("a stop ends what waits, and what comes later finds the socket whole") {
         epoll_pool pool;
-        socket_states const pair;
+        descriptor_states const pair;
         auto wait_in_vain = [&]() -> task<> {
             bytes into(8);
-            auto const got = co_await operation(io_kind::recv, *pair.a, std::span(into));
+            auto const got = co_await operation(receive_kind, *pair.a, std::span(into));
             CHECK(got.error() == std::errc::operation_canceled);
         };
         auto work = [&]() -> task<> {
@@ -468,12 +467,12 @@ TEST_SUITE("io/epoll_driver/cancelling") {
 
     TEST_CASE("a stop that comes together with the data loses none of it") {
         epoll_pool pool;
-        socket_states const pair;
+        descriptor_states const pair;
         std::size_t taken = 0;
         constexpr int rounds = 50;
         auto read = [&]() -> task<> {
             bytes into(8);
-            auto const got = co_await operation(io_kind::recv, *pair.a, std::span(into));
+            auto const got = co_await operation(receive_kind, *pair.a, std::span(into));
             taken += got.value_or(std::size_t{0});
         };
         auto work = [&]() -> task<> {

@@ -21,18 +21,17 @@ using namespace std::chrono_literals;
 using namespace weft::test;
 using weft::nursery;
 using weft::task;
-using weft::detail::io_kind;
-using weft::detail::socket_state;
+using weft::detail::descriptor_state;
 using weft::detail::uring_options;
 
 using bytes = std::vector<unsigned char>;
 
 /// Counts receives that end as stopped.
-task<> receive_until_stopped(socket_state& socket,
+task<> receive_until_stopped(descriptor_state& socket,
                              std::atomic<int>& stopped,
                              std::atomic<std::size_t>& received) {
     unsigned char data[8];
-    auto const got = co_await operation(io_kind::recv, socket, std::span(data));
+    auto const got = co_await operation(receive_kind, socket, std::span(data));
     if (got) {
         received += *got;
     } else {
@@ -48,7 +47,7 @@ TEST_SUITE("io/uring_driver_cancel") {
         for (auto const& each : uring_setups()) {
             CAPTURE(each.name);
             uring_pool workers(each.options);
-            std::vector<socket_states> sockets(20);
+            std::vector<descriptor_states> sockets(20);
             std::atomic<int> stopped = 0;
             std::atomic<std::size_t> received = 0;
             std::size_t left = 1;
@@ -73,7 +72,7 @@ TEST_SUITE("io/uring_driver_cancel") {
     TEST_CASE("an operation started after the stop never reaches the kernel") {
         WEFT_NEEDS_URING();
         uring_pool workers(uring_options{});
-        socket_states sockets;
+        descriptor_states sockets;
         std::atomic<int> stopped = 0;
         std::atomic<std::size_t> received = 0;
         std::uint64_t before = 0;
@@ -97,7 +96,7 @@ TEST_SUITE("io/uring_driver_cancel") {
         for (unsigned period = 2; period <= 4; ++period) {
             CAPTURE(period);
             uring_pool workers(uring_failing(period, EAGAIN, 1));
-            std::vector<socket_states> sockets(40);
+            std::vector<descriptor_states> sockets(40);
             std::atomic<int> stopped = 0;
             std::atomic<std::size_t> received = 0;
             weft::detail::uring_statistics statistics;
@@ -125,7 +124,7 @@ TEST_SUITE("io/uring_driver_cancel") {
             CAPTURE(each.name);
             uring_pool workers(each.options, 2);
             for (int round = 0; round < 60; ++round) {
-                socket_states sockets;
+                descriptor_states sockets;
                 std::atomic<int> stopped = 0;
                 std::atomic<std::size_t> received = 0;
                 bytes data = numbered_bytes(4);
@@ -154,20 +153,19 @@ TEST_SUITE("io/uring_driver_cancel") {
         for (auto const& each : uring_setups()) {
             CAPTURE(each.name);
             uring_pool workers(each.options);
-            socket_states sockets;
+            descriptor_states sockets;
             bytes data = numbered_bytes(8 << 20);  // more than the buffers of a socket take
             std::error_code sending;
             std::error_code receiving;
             auto send = [&]() -> task<> {
-                auto const sent =
-                    co_await operation(io_kind::send_all, *sockets.a, std::span(data));
+                auto const sent = co_await operation(send_kind, *sockets.a, std::span(data));
                 sending = sent.error();
             };
             auto receive = [&]() -> task<> {
                 bytes copy(100);
                 ::send(sockets.b->fd(), data.data(), 10, 0);
                 auto const received =
-                    co_await operation(io_kind::recv_exact, *sockets.a, std::span(copy));
+                    co_await operation(receive_exact_kind, *sockets.a, std::span(copy));
                 receiving = received.error();
             };
             auto work = [&]() -> task<> {

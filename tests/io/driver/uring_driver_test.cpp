@@ -29,9 +29,8 @@ using namespace weft::test;
 using weft::nursery;
 using weft::task;
 using weft::unique_fd;
-using weft::detail::io_kind;
+using weft::detail::descriptor_state;
 using weft::detail::no_deadline;
-using weft::detail::socket_state;
 using weft::detail::uring_driver;
 using weft::detail::uring_options;
 
@@ -72,13 +71,13 @@ double child_seconds() {
     return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 
-task<> send_all(socket_state& socket, bytes& data, std::atomic<int>& good) {
-    auto const sent = co_await operation(io_kind::send_all, socket, std::span(data));
+task<> send_all(descriptor_state& socket, bytes& data, std::atomic<int>& good) {
+    auto const sent = co_await operation(send_kind, socket, std::span(data));
     good += sent && *sent == data.size() ? 1 : 0;
 }
 
-task<> receive_all(socket_state& socket, bytes& data, std::atomic<int>& good) {
-    auto const received = co_await operation(io_kind::recv_exact, socket, std::span(data));
+task<> receive_all(descriptor_state& socket, bytes& data, std::atomic<int>& good) {
+    auto const received = co_await operation(receive_exact_kind, socket, std::span(data));
     good += received && *received == data.size() ? 1 : 0;
 }
 
@@ -210,7 +209,7 @@ TEST_SUITE("io/uring_driver/operations") {
         for (auto const& each : uring_setups()) {
             CAPTURE(each.name);
             uring_pool workers(each.options);
-            socket_states sockets;
+            descriptor_states sockets;
             bytes out = numbered_bytes(1 << 20);
             bytes back = numbered_bytes(1 << 19);
             bytes out_copy(out.size());
@@ -236,7 +235,7 @@ TEST_SUITE("io/uring_driver/operations") {
             CAPTURE(each.name);
             uring_pool workers(each.options);
             constexpr int count = 40;
-            std::vector<socket_states> sockets(count);
+            std::vector<descriptor_states> sockets(count);
             std::vector<bytes> received(count, bytes(3));
             bytes data = numbered_bytes(3);
             std::atomic<int> good = 0;
@@ -263,7 +262,7 @@ TEST_SUITE("io/uring_driver/operations") {
         for (auto const& each : uring_setups()) {
             CAPTURE(each.name);
             uring_pool workers(each.options);
-            socket_states sockets;
+            descriptor_states sockets;
             bytes data = numbered_bytes(300'001);
             bytes copy(data.size());
             bool sent_all = false;
@@ -275,7 +274,7 @@ TEST_SUITE("io/uring_driver/operations") {
                     parts.push_back({data.data() + at, size});
                 }
                 auto const sent =
-                    co_await operation(io_kind::send_vec_all, *sockets.a, std::span(parts));
+                    co_await operation(send_vectors_kind, *sockets.a, std::span(parts));
                 sent_all = sent && *sent == data.size();
             };
             auto receiver = [&]() -> task<> {
@@ -285,7 +284,7 @@ TEST_SUITE("io/uring_driver/operations") {
                     ::iovec parts[2] = {{copy.data() + got, left / 2},
                                         {copy.data() + got + left / 2, left - left / 2}};
                     auto const part =
-                        co_await operation(io_kind::recv_vec, *sockets.b, std::span(parts));
+                        co_await operation(receive_vectors_kind, *sockets.b, std::span(parts));
                     if (!part || *part == 0) {
                         break;
                     }
@@ -304,8 +303,8 @@ TEST_SUITE("io/uring_driver/operations") {
         for (auto const& each : uring_setups()) {
             CAPTURE(each.name);
             uring_pool workers(each.options);
-            socket_state listener(unique_fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
-            socket_state client(unique_fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
+            descriptor_state listener(unique_fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
+            descriptor_state client(unique_fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
             ::sockaddr_in address{};
             address.sin_family = AF_INET;
             address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -316,27 +315,26 @@ TEST_SUITE("io/uring_driver/operations") {
             REQUIRE(::getsockname(listener.fd(), generic, &length) == 0);
             int steps = 0;
             auto connecting = [&]() -> task<> {
-                operation connect(io_kind::connect, client);
-                connect.op.address = generic;
-                connect.op.address_length = length;
+                auto const peer = weft::address::from_sockaddr(generic, length).value();
+                awaited<weft::detail::connect_op> connect(client, peer);
                 auto const connected = co_await connect;
                 steps += connected ? 1 : 0;
                 bytes data = numbered_bytes(10);
-                auto const sent = co_await operation(io_kind::send_all, client, std::span(data));
+                auto const sent = co_await operation(send_kind, client, std::span(data));
                 steps += sent ? 1 : 0;
                 ::shutdown(client.fd(), SHUT_WR);
                 unsigned char byte = 0;
-                auto const end = co_await operation(io_kind::recv, client, std::span(&byte, 1));
+                auto const end = co_await operation(receive_kind, client, std::span(&byte, 1));
                 steps += end && *end == 0 ? 1 : 0;
             };
             auto accepting = [&]() -> task<> {
-                operation accept(io_kind::accept, listener);
+                awaited<weft::detail::accept_op> accept(listener);
                 auto const accepted = co_await accept;
                 steps += accepted ? 1 : 0;
-                socket_state server(accept.op.take_descriptor().value());
+                descriptor_state server(accept.op.take_descriptor().value());
                 bytes data(20);
                 auto const received =
-                    co_await operation(io_kind::recv_exact, server, std::span(data));
+                    co_await operation(receive_exact_kind, server, std::span(data));
                 steps += received.error() == weft::errc::unexpected_eof ? 1 : 0;
             };
             auto work = [&]() -> task<> { co_await weft::when_all(accepting(), connecting()); };
@@ -350,21 +348,21 @@ TEST_SUITE("io/uring_driver/operations") {
         for (auto const& each : uring_setups()) {
             CAPTURE(each.name);
             uring_pool workers(each.options);
-            socket_states sockets;
+            descriptor_states sockets;
             ::shutdown(sockets.a->fd(), SHUT_WR);
-            socket_state unconnected(unique_fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
+            descriptor_state unconnected(
+                unique_fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
             std::error_code sending;
             std::error_code receiving;
             std::error_code accepting;
             auto work = [&]() -> task<> {
                 bytes data = numbered_bytes(4);
-                auto const sent =
-                    co_await operation(io_kind::send_all, *sockets.a, std::span(data));
+                auto const sent = co_await operation(send_kind, *sockets.a, std::span(data));
                 sending = sent.error();
                 auto const received =
-                    co_await operation(io_kind::recv, unconnected, std::span(data));
+                    co_await operation(receive_kind, unconnected, std::span(data));
                 receiving = received.error();
-                auto const accepted = co_await operation(io_kind::accept, unconnected);
+                auto const accepted = co_await awaited<weft::detail::accept_op>(unconnected);
                 accepting = accepted.error();
             };
             workers.block_on(work());
@@ -377,7 +375,7 @@ TEST_SUITE("io/uring_driver/operations") {
     TEST_CASE("operations that find no place wait for one") {
         WEFT_NEEDS_URING();
         uring_pool workers(uring_failing(2, EAGAIN, 1));
-        socket_states sockets;
+        descriptor_states sockets;
         std::uint64_t postponed = 0;
         bytes out = numbered_bytes(1);
         std::vector<bytes> in(16, bytes(1));
@@ -403,7 +401,7 @@ TEST_SUITE("io/uring_driver/operations") {
         for (unsigned period = 2; period <= 4; ++period) {
             CAPTURE(period);
             uring_pool workers(uring_failing(period, EAGAIN, 1));
-            socket_states const sockets;
+            descriptor_states const sockets;
             std::vector<bytes> out;
             for (unsigned char i = 0; i < 64; ++i) {
                 out.push_back(bytes{i});
@@ -433,13 +431,13 @@ TEST_SUITE("io/uring_driver/operations") {
         for (auto const& each : uring_setups()) {
             CAPTURE(each.name);
             uring_pool workers(each.options);
-            std::vector<socket_states> const sockets(16);
+            std::vector<descriptor_states> const sockets(16);
             std::atomic<int> good = 0;
-            auto send = [&](socket_state& to, unsigned char own) -> task<> {
+            auto send = [&](descriptor_state& to, unsigned char own) -> task<> {
                 unsigned char first[2] = {own, own};
                 unsigned char second = own;
                 ::iovec parts[2] = {{first, 2}, {&second, 1}};
-                auto const sent = co_await operation(io_kind::send_vec_all, to, std::span(parts));
+                auto const sent = co_await operation(send_vectors_kind, to, std::span(parts));
                 good += sent && *sent == 3 ? 1 : 0;
             };
             auto work = [&]() -> task<> {
@@ -494,7 +492,7 @@ TEST_SUITE("io/uring_driver/operations") {
         for (auto const& each : uring_setups()) {
             CAPTURE(each.name);
             uring_pool workers(each.options, 2);
-            std::vector<socket_states> sockets(8);
+            std::vector<descriptor_states> sockets(8);
             std::atomic<int> good = 0;
             auto ping = [&](std::size_t i) -> task<> {
                 bytes data = numbered_bytes(64);

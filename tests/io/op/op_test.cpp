@@ -1,7 +1,6 @@
 #include <weft/io/op/op.hpp>
 
 #include <weft/io/net/detail/transfer.hpp>
-#include <weft/io/op/direct_call.hpp>
 #include <weft/runtime/pool/runtime_base.hpp>
 #include <weft/tests/support/uring_setups.hpp>
 
@@ -23,7 +22,6 @@ namespace {
 
 using namespace weft::test;
 using weft::task;
-using weft::detail::io_kind;
 using weft::detail::io_op;
 
 /// A driver whose kernel answers every operation with one error.
@@ -34,7 +32,7 @@ public:
     void poll() noexcept override {
         is_polling_ = true;
         while (io_op* const op = started_.pop_front()) {
-            CHECK(op->absorb(-error_));
+            CHECK(op->absorb({-error_}));
             op->finish();
         }
         is_polling_ = false;
@@ -87,11 +85,12 @@ public:
 /// Awaits one receive as the plain form does: a stop unwinds the task.
 class plain_receive {
 public:
-    plain_receive(weft::detail::socket_state& socket, std::span<unsigned char> into)
-        : op_(io_kind::recv, socket) {
-        op_.data = into.data();
-        op_.length = into.size();
-    }
+    plain_receive(weft::detail::descriptor_state& socket, std::span<unsigned char> into)
+        : op_({receive_kind,
+               socket,
+               weft::detail::io_object::descriptor(socket.fd()),
+               into.data(),
+               into.size()}) {}
 
     [[nodiscard]] bool await_ready() const noexcept { return false; }
 
@@ -103,7 +102,7 @@ public:
     [[nodiscard]] weft::result<std::size_t> await_resume() noexcept { return op_.outcome(); }
 
 private:
-    io_op op_;
+    weft::detail::transfer op_;
 };
 
 }  // namespace
@@ -112,7 +111,7 @@ TEST_SUITE("io/op") {
     TEST_CASE(
         "a cancellation by the kernel that nobody asked for is an error, and unwinds nobody") {
         failing_pool pool(ECANCELED);
-        socket_states sockets;
+        descriptor_states sockets;
         std::error_code told;
         auto work = [&]() -> task<> {
             std::array<unsigned char, 1> into{};
@@ -125,7 +124,7 @@ TEST_SUITE("io/op") {
 
     TEST_CASE("no coroutine is resumed from inside the driver that ends its operation") {
         failing_pool pool(EIO);
-        socket_states sockets;
+        descriptor_states sockets;
         bool resumed_inside = true;
         auto work = [&]() -> task<> {
             auto const& driver =
@@ -139,26 +138,27 @@ TEST_SUITE("io/op") {
         CHECK_FALSE(resumed_inside);
     }
 
-    TEST_CASE("a failed wait of what has no address names the operation and no address") {
+    TEST_CASE("a failed operation names itself and its object") {
         failing_pool pool(EIO);
-        socket_states sockets;
+        descriptor_states sockets;
         std::string told;
         auto work = [&]() -> task<> {
             try {
-                co_await weft::readiness_operation(*sockets.a, "wait for a signal");
+                co_await weft::readiness_operation(
+                    *sockets.a, weft::detail::io_object::descriptor(7), "wait for a signal on");
             } catch (std::system_error const& error) {
                 told = error.what();
             }
         };
         pool.block_on(work());
-        CHECK(told.find("wait for a signal: ") == 0);
+        CHECK(told.find("wait for a signal on descriptor 7: ") == 0);
     }
 
     TEST_CASE("an operation that the kernel interrupts for ever ends with that error") {
-        socket_states const sockets;
-        io_op op(io_kind::recv, *sockets.a);
+        descriptor_states const sockets;
+        weft::detail::readiness op(*sockets.a, weft::detail::io_object::descriptor(0));
         int asked = 1;
-        while (!op.absorb(-EINTR)) {
+        while (!op.absorb({-EINTR})) {
             ++asked;
         }
         CHECK(asked < 1000);
@@ -166,7 +166,7 @@ TEST_SUITE("io/op") {
     }
 
     TEST_CASE("a descriptor that an operation has received is closed, unless somebody takes it") {
-        socket_states const sockets;
+        descriptor_states const sockets;
         auto const is_open = [](int fd) { return ::fcntl(fd, F_GETFD) != -1; };
         for (bool const taken : {false, true}) {
             CAPTURE(taken);
@@ -174,8 +174,8 @@ TEST_SUITE("io/op") {
             REQUIRE(received != -1);
             weft::unique_fd owner;
             {
-                io_op op(io_kind::accept, *sockets.a);
-                CHECK(op.absorb(received));
+                weft::detail::accept_op op(*sockets.a);
+                CHECK(op.absorb({received}));
                 if (taken) {
                     owner = std::move(*op.take_descriptor());
                 }
@@ -183,11 +183,5 @@ TEST_SUITE("io/op") {
             }
             CHECK(is_open(received) == taken);
         }
-    }
-
-    TEST_CASE("a socket that is no TCP connection does not say how its stream has ended") {
-        socket_states const sockets;
-        CHECK(weft::detail::end_of_stream(sockets.a->fd()) == weft::detail::stream_end::unknown);
-        CHECK(weft::detail::end_of_stream(-1) == weft::detail::stream_end::unknown);
     }
 }

@@ -1,14 +1,13 @@
-#include <weft/io/driver/ring.hpp>
+#include <weft/io/ring/ring.hpp>
 
-#include <weft/io/driver/uring_abi.hpp>
+#include <weft/io/ring/uring_abi.hpp>
+#include <weft/io/sys/sys.hpp>
 #include <weft/runtime/base/assert.hpp>
 
 #include <bit>
 #include <cerrno>
 #include <cstring>
 #include <initializer_list>
-
-#include <unistd.h>
 
 namespace weft::detail {
 
@@ -107,7 +106,7 @@ constexpr unsigned setup_flags(uring_features step) noexcept {
 ring::~ring() {
     WEFT_ASSERT(!enabled_, "a ring is destroyed before its owner retired it");
     if (sq_entries_ != 0) {
-        ::io_uring_queue_exit(&uring_);
+        sys::ring_unmap(uring_);
     }
 }
 
@@ -157,13 +156,13 @@ int ring::set_up_with(uring_features flags, uring_options const& options) noexce
         params.flags = setup_flags(flags);
         params.cq_entries = completions > entries ? completions : entries;
         int const fd =
-            options.setup_fault != 0 ? -options.setup_fault : ::io_uring_setup(entries, &params);
+            options.setup_fault != 0 ? -options.setup_fault : sys::ring_setup(entries, params);
         if (fd >= 0 && map(fd, params)) {
             features_ = flags;
             return 0;
         }
         if (fd >= 0) {
-            ::close(fd);
+            (void)sys::close(fd);
         }
         int const error = fd >= 0 ? ENOMEM : -fd;
         if (error != ENOMEM || entries <= uring_options::entries_min) {
@@ -175,7 +174,7 @@ int ring::set_up_with(uring_features flags, uring_options const& options) noexce
 }
 
 bool ring::map(int fd, ::io_uring_params& params) noexcept {
-    if (::io_uring_queue_mmap(fd, &params, &uring_) != 0) {
+    if (sys::ring_map(fd, params, uring_) != 0) {
         return false;
     }
     uring_.features = params.features;
@@ -184,7 +183,7 @@ bool ring::map(int fd, ::io_uring_params& params) noexcept {
     cq_entries_ = params.cq_entries;
     // A forked child that touched the shared queues would submit in our name; it faults instead. If
     // the kernel cannot do that, nothing else changes.
-    (void)::io_uring_ring_dontfork(&uring_);
+    (void)sys::ring_hide_from_children(uring_);
     if ((params.flags & uring_abi::setup_no_sqarray) == 0) {
         for (unsigned i = 0; i < sq_entries_; ++i) {
             uring_.sq.array[i] = i;
@@ -195,7 +194,7 @@ bool ring::map(int fd, ::io_uring_params& params) noexcept {
 
 /// Fills `features_`. Gives the names of what is missing and indispensable.
 std::string ring::probe(uring_features allowed) {
-    ::io_uring_probe* const table = ::io_uring_get_probe_ring(&uring_);
+    ::io_uring_probe* const table = sys::ring_probe(uring_);
     auto const offers = [table](int operation) {
         return table != nullptr && ::io_uring_opcode_supported(table, operation) != 0;
     };
@@ -219,7 +218,7 @@ std::string ring::probe(uring_features allowed) {
     grant(multishot_poll, (uring_.features & IORING_FEAT_RSRC_TAGS) != 0);
     grant(registered_ring_fd, offers(IORING_OP_MSG_RING));
     grant(poll_first, offers(IORING_OP_SOCKET));
-    ::io_uring_free_probe(table);
+    sys::ring_release_probe(table);
 
     enter_flags_ = has(no_iowait) ? uring_abi::enter_no_iowait : 0U;
     wants_enter_mask_ = IORING_SQ_CQ_OVERFLOW | (has(taskrun_flag) ? IORING_SQ_TASKRUN : 0U);
@@ -232,14 +231,11 @@ void ring::enable() noexcept {
     owner_ = ::pthread_self();
     enabled_ = true;
     if ((setup_flags_ & IORING_SETUP_R_DISABLED) != 0) {
-        // By number: liburing 2.3 declares io_uring_enable_rings() and does not export it.
-        auto const descriptor = static_cast<unsigned>(uring_.ring_fd);
-        WEFT_CHECK(::io_uring_register(descriptor, IORING_REGISTER_ENABLE_RINGS, nullptr, 0) == 0,
-                   "the kernel does not enable its own ring");
+        WEFT_CHECK(sys::ring_enable(uring_) == 0, "the kernel does not enable its own ring");
     }
     // The registration belongs to the thread. It is refused when the thread has no slot left: then
     // we do without.
-    if (has(registered_ring_fd) && ::io_uring_register_ring_fd(&uring_) != 1) {
+    if (has(registered_ring_fd) && sys::ring_register_descriptor(uring_) != 1) {
         features_.remove(registered_ring_fd);
     }
     enter_flags_ |= has(registered_ring_fd) ? IORING_ENTER_REGISTERED_RING : 0U;
@@ -248,7 +244,7 @@ void ring::enable() noexcept {
 void ring::retire() noexcept {
     assert_owner();
     if (has(registered_ring_fd)) {
-        (void)::io_uring_unregister_ring_fd(&uring_);
+        (void)sys::ring_unregister_descriptor(uring_);
         features_.remove(registered_ring_fd);
         enter_flags_ &= ~IORING_ENTER_REGISTERED_RING;
     }
@@ -285,9 +281,8 @@ int ring::enter(unsigned to_submit,
         }
     }
     flags |= enter_flags_;
-    auto const descriptor = static_cast<unsigned>(uring_.enter_ring_fd);
     if (limit == no_deadline) {
-        return ::io_uring_enter(descriptor, to_submit, wait_for, flags, nullptr);
+        return sys::ring_enter(uring_, to_submit, wait_for, flags, nullptr);
     }
     WEFT_ASSERT(has(ext_arg), "a wait with a limit needs ext_arg");
     constexpr nanoseconds_u64 second = 1'000'000'000U;
@@ -296,14 +291,7 @@ int ring::enter(unsigned to_submit,
     duration.tv_nsec = static_cast<long long>(limit % second);
     ::io_uring_getevents_arg argument{};
     argument.ts = std::bit_cast<std::uintptr_t>(&duration);
-    // liburing declares the argument as the signal mask that it was in the first kernels.
-    auto* const untyped = static_cast<void*>(&argument);
-    return ::io_uring_enter2(descriptor,
-                             to_submit,
-                             wait_for,
-                             flags | IORING_ENTER_EXT_ARG,
-                             static_cast<::sigset_t*>(untyped),
-                             sizeof argument);
+    return sys::ring_enter(uring_, to_submit, wait_for, flags | IORING_ENTER_EXT_ARG, &argument);
 }
 
 bool ring::has_completions() const noexcept {

@@ -1,6 +1,6 @@
-#include <weft/io/op/socket_state.hpp>
+#include <weft/io/op/descriptor_state.hpp>
 
-#include <weft/io/op/op.hpp>
+#include <weft/io/op/descriptor_ops.hpp>
 #include <weft/runtime/join/when_all.hpp>
 #include <weft/runtime/pool/thread_pool.hpp>
 #include <weft/runtime/sched/scheduler.hpp>
@@ -28,14 +28,14 @@ using namespace weft::test;
 using weft::task;
 using weft::thread_pool;
 using weft::unique_fd;
+using weft::detail::descriptor_state;
 using weft::detail::promise_base;
-using weft::detail::socket_state;
 
 /// Waits until the socket has drained, or somebody else has closed it.
 class drain {
 public:
     /// `begun` counts the closes that have begun.
-    explicit drain(socket_state& socket, std::atomic<int>* begun = nullptr) noexcept
+    explicit drain(descriptor_state& socket, std::atomic<int>* begun = nullptr) noexcept
         : socket_(&socket)
         , begun_(begun) {}
 
@@ -56,7 +56,7 @@ public:
     bool await_resume() const noexcept { return wait_.is_closer(); }
 
 private:
-    socket_state* socket_;
+    descriptor_state* socket_;
     std::atomic<int>* begun_;
     weft::detail::close_wait wait_;
 };
@@ -100,11 +100,11 @@ private:
 struct two_sockets {
     two_sockets() {
         socket_pair pair;
-        near = std::make_unique<socket_state>(std::move(pair.near));
+        near = std::make_unique<descriptor_state>(std::move(pair.near));
         far = std::move(pair.far);
     }
 
-    std::unique_ptr<socket_state> near;
+    std::unique_ptr<descriptor_state> near;
     unique_fd far;
 };
 
@@ -114,7 +114,7 @@ struct two_sockets {
     return ::recv(end.value(), into.data(), into.size(), MSG_DONTWAIT);
 }
 
-task<> close_now(socket_state& socket, std::atomic<bool>& drained) {
+task<> close_now(descriptor_state& socket, std::atomic<bool>& drained) {
     co_await drain(socket);
     drained = true;
     socket.finish_close();
@@ -122,7 +122,7 @@ task<> close_now(socket_state& socket, std::atomic<bool>& drained) {
 
 }  // namespace
 
-TEST_SUITE("io/socket_state") {
+TEST_SUITE("io/descriptor_state") {
     TEST_CASE("every socket has an identity of its own, even with the number of an earlier one") {
         two_sockets first;
         int const number = first.near->fd();
@@ -165,12 +165,12 @@ TEST_SUITE("io/socket_state") {
         two_sockets const pair;
         for (int const error : {EINTR, EIO}) {
             CAPTURE(error);
-            weft::detail::io_op closing(weft::detail::io_kind::close, *pair.near);
-            CHECK(closing.absorb(-error));
+            weft::detail::close_op closing(pair.near->fd());
+            CHECK(closing.absorb({-error}));
             CHECK(closing.outcome().has_value());
         }
-        weft::detail::io_op stopped(weft::detail::io_kind::close, *pair.near);
-        CHECK(stopped.absorb(-ECANCELED));
+        weft::detail::close_op stopped(pair.near->fd());
+        CHECK(stopped.absorb({-ECANCELED}));
         CHECK_FALSE(stopped.outcome().has_value());
     }
 

@@ -1,4 +1,4 @@
-#include <weft/io/driver/uring_options.hpp>
+#include <weft/io/ring/uring_options.hpp>
 
 #include <iterator>
 

@@ -1,4 +1,4 @@
-#include <weft/io/driver/ring.hpp>
+#include <weft/io/ring/ring.hpp>
 
 #include <weft/tests/support/death.hpp>
 #include <weft/tests/support/uring_setups.hpp>

@@ -1,6 +1,6 @@
 /// I/O operations and the gate of their socket, with a kernel of the model's own.
 
-#include <weft/io/op/op.hpp>
+#include <weft/io/net/detail/socket_ops.hpp>
 #include <weft/runtime/values/error.hpp>
 #include <weft/tests/model/coroutines.hpp>
 
@@ -15,9 +15,8 @@
 #include <unistd.h>
 
 namespace model = weft::model;
-using weft::detail::io_kind;
+using weft::detail::descriptor_state;
 using weft::detail::io_op;
-using weft::detail::socket_state;
 
 namespace {
 
@@ -95,7 +94,7 @@ public:
             model::take_over(known_to_closer_);  // an end that follows from the shutdown
         }
         if (answer_ == 1) {
-            *given_->op->data = 1;
+            *static_cast<weft::detail::transfer&>(*given_->op).data = 1;
         }
         given_->home->post(given_->completed);
     }
@@ -124,7 +123,7 @@ private:
         kernel& self = *static_cast<request&>(base).self;
         io_op& op = *self.given_->op;
         --op.in_kernel;
-        model::expect(op.absorb(self.answer_), "an operation goes on after its answer");
+        model::expect(op.absorb({self.answer_}), "an operation goes on after its answer");
         self.finish();
     }
 
@@ -199,13 +198,14 @@ struct outcome {
     int frames = 0;
 };
 
-class read_operation : public io_op {
+class read_operation : public weft::detail::transfer {
 public:
-    read_operation(socket_state& where, unsigned char& buffer) noexcept
-        : io_op(io_kind::recv, where) {
-        data = &buffer;
-        length = 1;
-    }
+    read_operation(descriptor_state& where, unsigned char& buffer) noexcept
+        : transfer({weft::detail::receive_kind,
+                    where,
+                    weft::detail::io_object::descriptor(::descriptor),
+                    &buffer,
+                    1}) {}
 
     [[nodiscard]] bool await_ready() const noexcept { return false; }
 
@@ -216,11 +216,11 @@ public:
 
     [[nodiscard]] weft::result<std::size_t> await_resume() noexcept {
         last_use const leaves(*this);
-        return io_op::outcome();
+        return transfer::outcome();
     }
 };
 
-weft::task<> read(socket_state& socket, outcome& told) {
+weft::task<> read(descriptor_state& socket, outcome& told) {
     unsigned char buffer = 0;
     auto const count = co_await read_operation(socket, buffer);
     model::expect(!count || *count == buffer, "a byte is lost");
@@ -228,9 +228,9 @@ weft::task<> read(socket_state& socket, outcome& told) {
 }
 
 struct gate {
-    explicit gate(socket_state& of) noexcept : socket(&of) {}
+    explicit gate(descriptor_state& of) noexcept : socket(&of) {}
 
-    socket_state* socket;
+    descriptor_state* socket;
     weft::detail::close_wait wait;
 
     [[nodiscard]] bool await_ready() const noexcept { return false; }
@@ -246,7 +246,7 @@ struct gate {
 
 /// What tcp_stream::close() does; then the socket is destroyed, unless the read or another close
 /// has yet to find it closed.
-weft::task<> close_socket(std::unique_ptr<socket_state>& socket, bool is_only_one) {
+weft::task<> close_socket(std::unique_ptr<descriptor_state>& socket, bool is_only_one) {
     bool const is_closer = co_await gate(*socket);
     if (is_closer) {
         socket->finish_close();
@@ -262,7 +262,7 @@ template <bool HasData, bool Stops, int Closes>
 void read_once() {
     kernel device(HasData);
     running = &device;
-    auto socket = std::make_unique<socket_state>(weft::unique_fd(descriptor));
+    auto socket = std::make_unique<descriptor_state>(weft::unique_fd(descriptor));
     outcome told;
     auto serves = [&] { device.run(); };
     model::thread serving(serves);
@@ -300,7 +300,7 @@ void read_once() {
 
 }  // namespace
 
-TEST_SUITE("model/socket") {
+TEST_SUITE("model/descriptor") {
     TEST_CASE("a read that is stopped while it completes ends once, with what happened") {
         CHECK(model::explore("completed", &read_once<true, false, 0>));
         CHECK(model::explore(

@@ -1,5 +1,6 @@
-#include <weft/io/op/socket_state.hpp>
+#include <weft/io/op/descriptor_state.hpp>
 
+#include <weft/io/sys/sys.hpp>
 #include <weft/runtime/sched/scheduler.hpp>
 
 #include <sys/socket.h>
@@ -11,22 +12,22 @@ namespace {
 /// Written by every constructor.
 atomic<std::uint64_t> next_serial{1};
 
-/// Stands in socket_state::waiting_ once the descriptor is gone.
+/// Stands in descriptor_state::waiting_ once the descriptor is gone.
 constinit close_wait all_told;
 
 }  // namespace
 
-socket_state::socket_state(unique_fd owned) noexcept
+descriptor_state::descriptor_state(unique_fd owned) noexcept
     : fd_(std::move(owned))
     ,
     // relaxed: count — only uniqueness matters
     serial_(next_serial.fetch_add(1, relaxed)) {}
 
-socket_state::~socket_state() {
+descriptor_state::~descriptor_state() {
     if (in_flight() != 0) [[unlikely]] {
         int listens = 0;
         ::socklen_t size = sizeof listens;
-        ::getsockopt(fd(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
+        (void)sys::option(fd(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
         WEFT_CHECK(listens == 0,
                    "a tcp_listener is destroyed while a task waits in it" WEFT_END_TASKS_FIRST);
         WEFT_CHECK(in_flight() == 0,
@@ -37,7 +38,7 @@ socket_state::~socket_state() {
                "a socket is destroyed while a task closes it" WEFT_END_TASKS_FIRST);
 }
 
-bool socket_state::enter() noexcept {
+bool descriptor_state::enter() noexcept {
     // relaxed: hint — the exchange decides
     std::uint32_t seen = word_.load(relaxed);
     do {
@@ -50,7 +51,7 @@ bool socket_state::enter() noexcept {
     return true;
 }
 
-void socket_state::leave() noexcept {
+void descriptor_state::leave() noexcept {
     // acq_rel: count — publish what the operation wrote, and observe closer_ when last; pairs with
     // begin_close()
     std::uint32_t const before = word_.fetch_sub(1, acq_rel);
@@ -60,17 +61,17 @@ void socket_state::leave() noexcept {
     }
 }
 
-bool socket_state::is_closing() const noexcept {
+bool descriptor_state::is_closing() const noexcept {
     // acquire: observe the close; pairs with begin_close():claim
     return (word_.load(acquire) & closing_bit) != 0;
 }
 
-std::uint32_t socket_state::in_flight() const noexcept {
+std::uint32_t descriptor_state::in_flight() const noexcept {
     // acquire: observe what finished operations wrote; pairs with leave():count
     return word_.load(acquire) & ~closing_bit;
 }
 
-bool socket_state::begin_close(close_wait& by) noexcept {
+bool descriptor_state::begin_close(close_wait& by) noexcept {
     // relaxed: hint — the exchange decides
     std::uint32_t seen = word_.load(relaxed);
     do {
@@ -86,14 +87,14 @@ bool socket_state::begin_close(close_wait& by) noexcept {
     closer_ = by.waiter_;
     if (seen != 0) {
         // Fails on a socket that is not connected, where there is nothing to end.
-        ::shutdown(fd(), SHUT_RDWR);
+        (void)sys::shutdown(fd(), SHUT_RDWR);
     }
     // acq_rel: count — give the share back and publish closer_; pairs with leave()
     return word_.fetch_sub(1, acq_rel) != (closing_bit | 1);
 }
 
 /// False when the closer is done.
-bool socket_state::wait_for_closer(close_wait& by) noexcept {
+bool descriptor_state::wait_for_closer(close_wait& by) noexcept {
     // acquire: observe the end of the close; pairs with tell_all():publish
     close_wait* newest = waiting_.load(acquire);
     do {
@@ -108,7 +109,7 @@ bool socket_state::wait_for_closer(close_wait& by) noexcept {
 }
 
 /// Whoever sees the mark, or is woken, may destroy this object.
-void socket_state::tell_all() noexcept {
+void descriptor_state::tell_all() noexcept {
     // acq_rel: publish the end of the close, and observe who waits for it; pairs with
     // wait_for_closer()
     close_wait* each = waiting_.exchange(&all_told, acq_rel);

@@ -44,23 +44,23 @@ public:
     [[nodiscard]] bool is_closer() const noexcept { return is_closer_; }
 
 private:
-    friend class socket_state;
+    friend class descriptor_state;
 
     promise_base* waiter_ = nullptr;
     close_wait* next_ = nullptr;
     bool is_closer_ = false;
 };
 
-class socket_state {
+class descriptor_state {
 public:
     /// Takes ownership of the descriptor.
-    explicit socket_state(unique_fd owned) noexcept;
+    explicit descriptor_state(unique_fd owned) noexcept;
 
-    socket_state(socket_state const&) = delete;
-    socket_state& operator=(socket_state const&) = delete;
+    descriptor_state(descriptor_state const&) = delete;
+    descriptor_state& operator=(descriptor_state const&) = delete;
 
     /// Requires: no operation and no close in flight. Closes the descriptor if close() did not.
-    ~socket_state();
+    ~descriptor_state();
 
     [[nodiscard]] int fd() const noexcept { return fd_.value(); }
 
@@ -135,15 +135,15 @@ private:
 
 /// Keeps the socket from being closed during what is no operation, or consists of several. Holds
 /// nothing once the socket is closing.
-class socket_share {
+class descriptor_share {
 public:
-    explicit socket_share(socket_state& socket) noexcept
+    explicit descriptor_share(descriptor_state& socket) noexcept
         : socket_(socket.enter() ? &socket : nullptr) {}
 
-    socket_share(socket_share const&) = delete;
-    socket_share& operator=(socket_share const&) = delete;
+    descriptor_share(descriptor_share const&) = delete;
+    descriptor_share& operator=(descriptor_share const&) = delete;
 
-    ~socket_share() {
+    ~descriptor_share() {
         if (socket_ != nullptr) {
             socket_->leave();
         }
@@ -152,7 +152,7 @@ public:
     [[nodiscard]] explicit operator bool() const noexcept { return socket_ != nullptr; }
 
 private:
-    socket_state* socket_;
+    descriptor_state* socket_;
 };
 
 }  // namespace weft::detail

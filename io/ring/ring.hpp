@@ -11,7 +11,7 @@
 /// I2 An entry that try_sqe() has given out belongs to the kernel from the next enter on, even if
 ///    that enter fails: it stays queued, and a later enter hands it over.
 
-#include <weft/io/driver/uring_options.hpp>
+#include <weft/io/ring/uring_options.hpp>
 #include <weft/runtime/sched/driver.hpp>
 
 #include <cstdint>
