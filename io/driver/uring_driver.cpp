@@ -213,7 +213,7 @@ void uring_driver::block(nanoseconds_u64 deadline) noexcept {
         accepted(timer_.fd ? ring_->collect_only()
                            : ring_->wait_only(limit < retry_interval ? limit : retry_interval));
     if (!can_wait) {
-        (void)sys::poll(nullptr, 0, 1);  // keeps I5; in milliseconds
+        (void)sys::poll(nullptr, 0U, 1);  // keeps I5; in milliseconds
     }
 }
 

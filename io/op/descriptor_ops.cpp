@@ -21,7 +21,7 @@ void prepare_readable(readiness& op, ring_entry const& entry) noexcept {
 
 io_attempt attempt_readable(readiness& op) noexcept {
     ::pollfd asked{op.descriptor->fd(), input_events, 0};
-    int const count = sys::poll(&asked, 1, 0);
+    int const count = sys::poll(&asked, 1U, 0);
     return {count == 0 ? -EAGAIN : count};
 }
 

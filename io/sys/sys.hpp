@@ -64,8 +64,8 @@ namespace weft::detail::sys {
 }
 
 [[nodiscard]] inline int set_option(
-    int fd, int level, int name, void const* value, ::socklen_t length) noexcept {
-    return answer_of(::setsockopt(fd, level, name, value, length));
+    int fd, int level, int name, void const* value, std::size_t length) noexcept {
+    return answer_of(::setsockopt(fd, level, name, value, static_cast<::socklen_t>(length)));
 }
 
 [[nodiscard]] inline int shutdown(int fd, int how) noexcept {
