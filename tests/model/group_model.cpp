@@ -1,4 +1,4 @@
-/// What surrounds a group of children: lanes of stop states, periods of grace, groups of errors,
+/// What surrounds a group of children: shards of stop states, periods of grace, groups of errors,
 /// and nurseries in other threads' hands.
 
 #include <weft/runtime/scope/scope.hpp>
@@ -31,7 +31,7 @@ weft::task<> sleep_in_frame(model::plain<int>& frames, std::chrono::milliseconds
     co_await weft::sleep_for(length);
 }
 
-// --- lanes ------------------------------------------------------------------------------
+// --- shards ------------------------------------------------------------------------------
 // In models the second child of a group makes them (task_group::few_children).
 
 weft::task<> start_one(weft::nursery& children, model::plain<int>& value) {
@@ -50,8 +50,8 @@ weft::task<> start_from_two_workers(model::plain<int>& sum) {
     sum.write(values[0].read() + values[1].read());
 }
 
-/// Both workers make lanes, or one finds what the other has made.
-void lanes() {
+/// Both workers make shards, or one finds what the other has made.
+void shards() {
     model::plain<int> sum{0};
     model::crew workers;
     model::job parent(workers, start_from_two_workers(sum));
@@ -68,8 +68,8 @@ weft::task<> start_sleepers(model::plain<int>& one, model::plain<int>& other) {
     co_await weft::scope(body);
 }
 
-/// The second sleeper follows a lane, which must hear of the stop however early it comes.
-void stop_through_a_lane() {
+/// The second sleeper follows a stop_shard, which must hear of the stop however early it comes.
+void stop_through_a_shard() {
     model::plain<int> one{0};
     model::plain<int> other{0};
     {
@@ -376,8 +376,8 @@ void stopped_before_the_slot() {
 
 TEST_SUITE("model/group") {
     TEST_CASE("children that share stop states are waited for, and hear of every stop") {
-        CHECK(model::explore("lanes", &lanes, {.stale_reads = 1}));
-        CHECK(model::explore("stop_through_a_lane", &stop_through_a_lane, {.stale_reads = 1}));
+        CHECK(model::explore("shards", &shards, {.stale_reads = 1}));
+        CHECK(model::explore("stop_through_a_shard", &stop_through_a_shard, {.stale_reads = 1}));
     }
 
     TEST_CASE("after a period of grace the later of its end and the last child ends the group") {

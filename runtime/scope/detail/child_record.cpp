@@ -83,7 +83,7 @@ std::coroutine_handle<> child_record::starting(completion& base, promise_base& p
         task_group& group = *self.around_.group;
         std::destroy_at(&self.kept_.context);
         delete static_cast<child_of<void>*>(&self);  // nobody else knows it (join_cell I3)
-        promise.context_ = &group.shared_context(promise);
+        promise.context_ = &group.shared_context();
         promise.completion_ = &group;
     }
     return promise.handle();

@@ -16,10 +16,11 @@ namespace weft::detail {
 
 /// Children that are many would meet in the lock of one stop state whenever they wait for
 /// something.
-struct alignas(cache_line) task_group::lane {
+struct alignas(cache_line) task_group::stop_shard {
     static constexpr unsigned per_worker = 4;
 
     stop_context context;
+    unsigned turn = 0;  // of a worker's first shard, its own thread only: whose turn it is
 };
 
 task_group::task_group(scheduler* home, on_error policy) noexcept
@@ -64,8 +65,8 @@ void task_group::count_spawn() noexcept {
 
 void task_group::start_plain(promise_base& promise) noexcept {
     count_spawn();
-    // The lanes are those of this scheduler's workers.
-    promise.context_ = context_.sched->is_current() ? &shared_context(promise) : &context_;
+    // The shards are those of this scheduler's workers.
+    promise.context_ = context_.sched->is_current() ? &shared_context() : &context_;
     promise.completion_ = this;
     context_.sched->schedule(promise);
 }
@@ -82,42 +83,41 @@ void task_group::start_counted(child_record& record,
     context_.sched->schedule(promise);
 }
 
-context const& task_group::choose_context(promise_base const& child) noexcept {
-    // acquire: observe the lanes; pairs with make_lanes():publish
-    lane* lanes = lanes_.load(acquire);
-    if (lanes == nullptr) {
+context const& task_group::choose_context() noexcept {
+    // acquire: observe the shards; pairs with make_shards():publish
+    stop_shard* shards = shards_.load(acquire);
+    if (shards == nullptr) {
         // relaxed: hint — a few children more or less follow the group itself
         if (pending_.load(relaxed) < few_children * child_share) [[likely]] {
             return context_;
         }
-        lanes = make_lanes();
-        if (lanes == nullptr) {
+        shards = make_shards();
+        if (shards == nullptr) {
             return context_;
         }
     }
-    // Children stay where they started, mostly: those of one worker share its lanes.
-    auto const address = reinterpret_cast<std::uintptr_t>(&child);
-    auto const choice = static_cast<unsigned>(address / cache_line) % lane::per_worker;
-    return lanes[current_worker()->index() * lane::per_worker + choice].context;
+    // Children stay where they started, mostly: those of one worker share its shards.
+    stop_shard* const own = shards + current_worker()->index() * stop_shard::per_worker;
+    return own[own->turn++ % stop_shard::per_worker].context;
 }
 
-task_group::lane* task_group::make_lanes() noexcept {
+task_group::stop_shard* task_group::make_shards() noexcept {
     scoped_lock const lock(mutex_);
     // relaxed: own — written under the mutex only
-    lane* lanes = lanes_.load(relaxed);
-    if (lanes == nullptr) {
-        unsigned const count = context_.sched->worker_count() * lane::per_worker;
-        lanes = new (std::nothrow) lane[count];
-        if (lanes == nullptr) {
+    stop_shard* shards = shards_.load(relaxed);
+    if (shards == nullptr) {
+        unsigned const count = context_.sched->worker_count() * stop_shard::per_worker;
+        shards = new (std::nothrow) stop_shard[count];
+        if (shards == nullptr) {
             return nullptr;
         }
         for (unsigned i = 0; i < count; ++i) {
-            lanes[i].context.follow(context_);
+            shards[i].context.follow(context_);
         }
-        // release: publish the lanes; pairs with choose_context():observe
-        lanes_.store(lanes, release);
+        // release: publish the shards; pairs with choose_context():observe
+        shards_.store(shards, release);
     }
-    return lanes;
+    return shards;
 }
 
 std::size_t task_group::children() const noexcept {
@@ -378,8 +378,8 @@ task_group::~task_group() {
         delete period;
     }
     // relaxed: own — as above
-    if (lane* const lanes = lanes_.load(relaxed); lanes != nullptr) {
-        delete[] lanes;
+    if (stop_shard* const shards = shards_.load(relaxed); shards != nullptr) {
+        delete[] shards;
     }
 }
 

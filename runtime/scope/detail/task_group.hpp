@@ -148,7 +148,7 @@ private:
     friend class child_record;
 
     /// Stop states that plain children share.
-    struct lane;
+    struct stop_shard;
     /// The time between the soft stop and the other.
     struct grace_period;
 
@@ -168,12 +168,12 @@ private:
     void count_spawn() noexcept;
 
     /// What a child without a record follows.
-    [[nodiscard]] context const& shared_context(promise_base const& child) noexcept {
-        return has_peers_ ? choose_context(child) : context_;
+    [[nodiscard]] context const& shared_context() noexcept {
+        return has_peers_ ? choose_context() : context_;
     }
 
-    [[nodiscard]] context const& choose_context(promise_base const& child) noexcept;
-    [[nodiscard]] WEFT_COLD lane* make_lanes() noexcept;
+    [[nodiscard]] context const& choose_context() noexcept;
+    [[nodiscard]] WEFT_COLD stop_shard* make_shards() noexcept;
     WEFT_COLD void fail(child_record& record) noexcept;
     WEFT_COLD void fail_plain(std::exception_ptr error) noexcept;
     WEFT_COLD void list(child_record& record) noexcept;
@@ -198,7 +198,7 @@ private:
     /// Written by children that were stopped, read after the join.
     atomic<bool> child_stopped_{false};
     /// Written once under mutex_, read by starting children.
-    atomic<lane*> lanes_{nullptr};
+    atomic<stop_shard*> shards_{nullptr};
     /// Written once, by the first to ask softly; read by whoever reaches 0.
     atomic<grace_period*> grace_{nullptr};
 
