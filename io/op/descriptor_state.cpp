@@ -1,6 +1,7 @@
 #include <weft/io/op/descriptor_state.hpp>
 
 #include <weft/io/sys/sys.hpp>
+#include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/sched/scheduler.hpp>
 
 #include <sys/socket.h>
@@ -56,8 +57,7 @@ void descriptor_state::leave() noexcept {
     // begin_close()
     std::uint32_t const before = word_.fetch_sub(1, acq_rel);
     if (before == (closing_bit | 1)) {
-        promise_base& closer = *closer_;
-        closer.context_->sched->schedule(closer);
+        make_ready(*closer_);
     }
 }
 
@@ -116,7 +116,7 @@ void descriptor_state::tell_all() noexcept {
     while (each != nullptr && each != &all_told) {
         promise_base& waiter = *each->waiter_;
         each = each->next_;
-        waiter.context_->sched->schedule(waiter);
+        make_ready(waiter);
     }
 }
 

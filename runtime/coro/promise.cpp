@@ -46,4 +46,12 @@ std::coroutine_handle<> unwind(promise_base& stopped) noexcept {
     }
 }
 
+std::coroutine_handle<> wake_marked(promise_base& promise) noexcept {
+    if (promise.wake_as_ == wake_as::unwind) {
+        return unwind(promise);
+    }
+    promise.wake_as_ = wake_as::resume;
+    return promise.completion_->on_done(*promise.completion_, promise);
+}
+
 }  // namespace weft::detail

@@ -11,7 +11,7 @@
 ///                 timeout, the root) and tells that.
 ///
 /// I1 Exactly one party owns a suspended coroutine: the operation it waits for, the queue it stands
-///    in, or the thread that took it out. Only the owner resumes it or marks it stopped.
+///    in, or the thread that took it out. Only the owner resumes it or queues it to be unwound.
 /// I2 While a coroutine waits for a child by a plain await, the child's `slot_` points at the
 ///    handle that owns the child's frame; `unwind` clears it before it destroys the frame, so that
 ///    chains of any length unwind without recursion. So do scopes, joins and timeouts nested in one
@@ -106,6 +106,17 @@ struct completion {
     function on_done;
 };
 
+/// What happens to what stands in a queue, when its turn comes.
+enum class wake_as : std::uint8_t {
+    resume,
+    unwind,  ///< an operation was stopped: the coroutine is never resumed
+    notify,  ///< completion_ is called, and the mark taken off: it is no coroutine, or not yet one
+};
+
+[[nodiscard]] constexpr wake_as unwind_if(bool is_stopped) noexcept {
+    return is_stopped ? wake_as::unwind : wake_as::resume;
+}
+
 /// `handed_over`: a nested child has put its value where its parent wants it, and ends.
 enum class outcome : std::uint8_t { pending, value, error, stopped, handed_over };
 
@@ -191,9 +202,7 @@ public:
     };
 
     std::uint32_t carried_;  // of a join's child: its number
-    // queued: call unwind() in place of resume(); also used to call a completion
-    // (child_record::starting, queued_call)
-    bool stop_marked_ : 1 = false;
+    wake_as wake_as_ : 2 = wake_as::resume;
     bool was_told_ : 1 = false;  // with a completion: the task has been told of its stop (S1)
     outcome outcome_ = outcome::pending;
 };
@@ -242,12 +251,15 @@ void run_within(promise_base& promise) noexcept;
 /// next comes back here first, so that chains of handlers unwind in one loop, too.
 [[nodiscard]] std::coroutine_handle<> unwind_off_worker(promise_base& stopped) noexcept;
 
-/// Runs a coroutine that stood in a queue: resumes it, or unwinds it if it was marked.
+/// The turn of what stood in a queue and is not simply resumed. Gives what runs next.
+[[nodiscard]] std::coroutine_handle<> wake_marked(promise_base& promise) noexcept;
+
+/// The turn of what stood in a queue.
 inline void run(promise_base& promise) noexcept {
-    if (!promise.stop_marked_) [[likely]] {
+    if (promise.wake_as_ == wake_as::resume) [[likely]] {
         promise.handle().resume();
     } else {
-        unwind(promise).resume();
+        wake_marked(promise).resume();
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include <weft/runtime/base/argument.hpp>
 #include <weft/runtime/base/monotonic.hpp>
+#include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/sched/pass_stop.hpp>
 #include <weft/runtime/sched/scheduler.hpp>
 #include <weft/runtime/sched/thread_event.hpp>
@@ -46,7 +47,7 @@ void pool_visit::start(promise_base& visitor) {
         }
     }
     if (!is_admitted) {
-        schedule_stopped(visitor);
+        make_ready(visitor, wake_as::unwind);
     } else if (waiting != nullptr) {
         pool.call(*waiting);  // keeps I3
     }
@@ -66,11 +67,11 @@ void pool_visit::on_stop(stop_node& node) noexcept {
         self.unlink();
         --self.pool_->queued_;
     }
-    schedule_stopped(*self.visitor_);
+    make_ready(*self.visitor_, wake_as::unwind);
 }
 
 void pool_return::go(promise_base& visitor) noexcept {
-    visitor.context_->sched->schedule(visitor);
+    make_ready(visitor);
 }
 
 }  // namespace detail

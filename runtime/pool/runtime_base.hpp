@@ -2,6 +2,7 @@
 
 #include <weft/runtime/base/mutex.hpp>
 #include <weft/runtime/base/time_span.hpp>
+#include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/sched/thread_event.hpp>
 #include <weft/runtime/scope/detail/task_group.hpp>
 #include <weft/runtime/scope/join_handle.hpp>
@@ -133,7 +134,7 @@ public:
         detail::counted_visit const counted(root_);
         detail::blocking_wait wait(root_.inherited());
         task<T> running(std::move(work));  // dies first: what was stopped still refers to `wait`
-        scheduler_.inject(wait.prepare(running));
+        detail::make_ready(wait.prepare(running));
         wait.ended.wait();
         return detail::take_or_throw_cancelled(running);
     }

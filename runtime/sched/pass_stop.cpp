@@ -1,7 +1,6 @@
 #include <weft/runtime/sched/pass_stop.hpp>
 
-#include <weft/runtime/sched/scheduler.hpp>
-#include <weft/runtime/sched/worker.hpp>
+#include <weft/runtime/sched/make_ready.hpp>
 
 namespace weft::detail {
 
@@ -10,14 +9,8 @@ std::coroutine_handle<> pass_stop(promise_base& waiter) noexcept {
     if (here == nullptr) {
         return unwind_off_worker(waiter);
     }
-    waiter.stop_marked_ = true;
-    here->push_ready(waiter);
+    make_ready_here(*here, waiter, wake_as::unwind);
     return std::noop_coroutine();
-}
-
-void schedule_stopped(promise_base& waiter) noexcept {
-    waiter.stop_marked_ = true;
-    waiter.context_->sched->schedule(waiter);
 }
 
 /// keeps S1
@@ -35,12 +28,12 @@ bool take_stop(promise_base& waiter, when_stopped policy) noexcept {
 }
 
 std::coroutine_handle<> end_by_stop(promise_base& waiter, when_stopped policy) noexcept {
-    return take_stop(waiter, policy) ? pass_stop(waiter) : waiter.handle();
+    return take_stop(waiter, policy) ? pass_stop(waiter) : continue_inline(waiter);
 }
 
 std::coroutine_handle<> go_on(promise_base& waiter) noexcept {
     if (spend_budget() || !give_way(waiter)) [[likely]] {
-        return waiter.handle();
+        return continue_inline(waiter);
     }
     return std::noop_coroutine();
 }
@@ -51,7 +44,7 @@ bool give_way(promise_base& waiter) noexcept {
         ready_budget = ready_budget_full;
         return false;
     }
-    here->push_yielded(waiter);
+    yield_here(*here, waiter);
     return true;
 }
 

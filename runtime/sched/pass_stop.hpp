@@ -23,10 +23,6 @@ enum class when_stopped : std::uint8_t {
 /// current worker. Gives what runs next.
 [[nodiscard]] std::coroutine_handle<> pass_stop(promise_base& waiter) noexcept;
 
-/// Queues a suspended coroutine to be unwound, on whatever thread this is. The last access to what
-/// it waited in.
-void schedule_stopped(promise_base& waiter) noexcept;
-
 /// Once for each await that the coroutine's own stop has ended. True: unwind it. False: let it go
 /// on; with tell, it counts as told from now on (S1).
 [[nodiscard]] bool take_stop(promise_base& waiter, when_stopped policy) noexcept;

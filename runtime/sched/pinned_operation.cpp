@@ -1,5 +1,7 @@
 #include <weft/runtime/sched/pinned_operation.hpp>
 
+#include <weft/runtime/sched/make_ready.hpp>
+
 namespace weft::detail {
 
 bool pinned_operation::begin(worker& home, promise_base& waiter) noexcept {
@@ -45,8 +47,8 @@ void pinned_operation::on_request(remote_request& request) noexcept {
 }
 
 void pinned_operation::deliver() noexcept {
-    waiter_->stop_marked_ = stopped_ && take_stop(*waiter_, policy_);
-    home_->push_ready(*waiter_);  // the last access: whoever takes the coroutine may destroy us
+    bool const unwinds = stopped_ && take_stop(*waiter_, policy_);
+    make_ready_here(*home_, *waiter_, unwind_if(unwinds));
 }
 
 }  // namespace weft::detail

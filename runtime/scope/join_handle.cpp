@@ -1,5 +1,6 @@
 #include <weft/runtime/scope/join_handle.hpp>
 
+#include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/sched/pass_stop.hpp>
 #include <weft/runtime/values/error.hpp>
 
@@ -45,9 +46,9 @@ std::coroutine_handle<> join_wait::deliver_end() noexcept {
 void join_wait::child_ended() noexcept {
     withdraw();
     promise_base& waiter = *waiter_;
-    waiter.stop_marked_ = child_->ended_as() == outcome::stopped &&
-                          waiter.stop().stop_requested() && take_stop(waiter, policy_);
-    waiter.context_->sched->schedule(waiter);
+    bool const unwinds = child_->ended_as() == outcome::stopped && waiter.stop().stop_requested() &&
+                         take_stop(waiter, policy_);
+    make_ready(waiter, unwind_if(unwinds));
 }
 
 void join_wait::on_stop(stop_node& node) noexcept {
@@ -58,8 +59,7 @@ void join_wait::on_stop(stop_node& node) noexcept {
     self.withdraw();
     promise_base& waiter = *self.waiter_;
     self.stopped_ = true;
-    waiter.stop_marked_ = take_stop(waiter, self.policy_);
-    waiter.context_->sched->schedule(waiter);
+    make_ready(waiter, unwind_if(take_stop(waiter, self.policy_)));
 }
 
 void join_wait::throw_outcome() const {

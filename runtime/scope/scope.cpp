@@ -1,5 +1,6 @@
 #include <weft/runtime/scope/scope.hpp>
 
+#include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/task/exception_group.hpp>
 
 namespace weft::detail {
@@ -17,7 +18,7 @@ std::coroutine_handle<> scope_core::run(promise_base& body, body_sink& kept) noe
     kept_ = &kept;
     body.context_ = &group_.inherited();
     body.completion_ = this;
-    return body.handle();
+    return continue_inline(body);
 }
 
 std::coroutine_handle<> scope_core::run_nothing() noexcept {
@@ -60,7 +61,7 @@ std::coroutine_handle<> scope_core::clean_up() noexcept {
     }
     next->context_ = owner_->context_;
     next->completion_ = &cleaned_;
-    return next->handle();
+    return continue_inline(*next);
 }
 
 std::coroutine_handle<> scope_core::cleanup_ended(completion& base, promise_base& done) noexcept {

@@ -1,5 +1,6 @@
 #include <weft/runtime/scope/shielded.hpp>
 
+#include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/sched/pass_stop.hpp>
 
 namespace weft::detail {
@@ -28,7 +29,7 @@ std::coroutine_handle<> shield_state::begin() noexcept {
     if (!enroll(&parent_->stop())) {
         arm();
     }
-    return child_->handle();
+    return continue_inline(*child_);
 }
 
 void shield_state::on_stop(stop_node& node) noexcept {
@@ -86,8 +87,7 @@ void shield_state::end_at_home() noexcept {
     if (is_armed_) {
         home_->cancel_timer(*this);
     }
-    parent_->stop_marked_ = is_child_gone_;
-    home_->push_ready(*parent_);
+    make_ready_here(*home_, *parent_, unwind_if(is_child_gone_));
 }
 
 }  // namespace weft::detail

@@ -1,5 +1,6 @@
 #include <weft/runtime/scope/stop_on.hpp>
 
+#include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/sched/pass_stop.hpp>
 
 namespace weft::detail {
@@ -28,7 +29,7 @@ std::coroutine_handle<> foreign_stop_state::begin() noexcept {
     if (!enroll(other_)) {
         context_.own_stop.request_stop(other_->reason());
     }
-    return child_->handle();
+    return continue_inline(*child_);
 }
 
 void foreign_stop_state::on_other_stop(stop_node& node) noexcept {

@@ -1,5 +1,6 @@
 #include <weft/runtime/time/sleep.hpp>
 
+#include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/sched/scheduler.hpp>
 
 namespace weft {
@@ -42,8 +43,7 @@ void sleep_operation::on_cancel(detail::pinned_operation& base) noexcept {
 
 void yield_operation::requeue(detail::promise_base& waiter) noexcept {
     detail::worker& here = detail::require_worker("yield");
-    waiter.stop_marked_ = waiter.stop().stop_requested();
-    here.push_yielded(waiter);
+    detail::yield_here(here, waiter, detail::unwind_if(waiter.stop().stop_requested()));
 }
 
 }  // namespace weft

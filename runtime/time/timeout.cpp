@@ -1,5 +1,6 @@
 #include <weft/runtime/time/timeout.hpp>
 
+#include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/sched/pass_stop.hpp>
 
 #include <system_error>
@@ -52,7 +53,7 @@ std::coroutine_handle<> timeout_state::begin() noexcept {
     if (has_timer_) {
         home_->add_timer(*this, surroundings_.deadline);
     }
-    return child_->handle();
+    return continue_inline(*child_);
 }
 
 void timeout_state::fired(worker_timer& timer) noexcept {
@@ -89,9 +90,7 @@ std::coroutine_handle<> timeout_state::child_done(completion& base, promise_base
 void timeout_state::on_request(remote_request& request) noexcept {
     auto& self = static_cast<timeout_state&>(request);
     self.home_->cancel_timer(self);
-    promise_base& parent = *self.parent_;
-    parent.stop_marked_ = self.passes_stop_on();
-    self.home_->push_ready(parent);
+    make_ready_here(*self.home_, *self.parent_, unwind_if(self.passes_stop_on()));
 }
 
 void throw_timed_out() {

@@ -1,5 +1,6 @@
 #include <weft/sync/locks/condition.hpp>
 
+#include <weft/runtime/sched/make_ready.hpp>
 #include <weft/sync/wait/select_site.hpp>
 
 namespace weft::detail {
@@ -138,15 +139,15 @@ std::coroutine_handle<> predicate_wait::look(queued_call& self) noexcept {
     wait.has_mutex = true;
     try {
         if (wait.ask_(wait)) {
-            return promise.handle();
+            return continue_inline(promise);
         }
     } catch (...) {
         wait.error_ = std::current_exception();
-        return promise.handle();
+        return continue_inline(promise);
     }
     wait.rearm(condition_wait::rules);
     wait.notified_alone = false;
-    return wait.begin(promise) ? std::noop_coroutine() : promise.handle();
+    return wait.begin(promise) ? std::noop_coroutine() : continue_inline(promise);
 }
 
 }  // namespace weft::detail

@@ -1,5 +1,6 @@
 #include <weft/sync/locks/once.hpp>
 
+#include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/sched/pass_stop.hpp>
 
 namespace weft::detail {
@@ -113,7 +114,7 @@ std::coroutine_handle<> once_wait::start(promise_base& caller) noexcept {
     if (begin(caller)) {
         return std::noop_coroutine();
     }
-    return runs_ ? run_body() : caller.handle();
+    return runs_ ? run_body() : continue_inline(caller);
 }
 
 /// The wait for another caller is over.
@@ -137,12 +138,12 @@ std::coroutine_handle<> once_wait::run_body() noexcept {
         body.context_ = caller_->context_;
         body.parent_ = caller_;
         body.completion_ = &hook_;
-        return body.handle();
+        return continue_inline(body);
     } catch (...) {
         error_ = std::current_exception();
     }
     core_->finish(false);
-    return caller_->handle();
+    return continue_inline(*caller_);
 }
 
 std::coroutine_handle<> once_wait::body_done(detail::completion& hook,

@@ -1,5 +1,6 @@
 #include <weft/sync/wait/channel_core.hpp>
 
+#include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/sched/scheduler.hpp>
 #include <weft/runtime/sched/thread_event.hpp>
 #include <weft/sync/wait/select_site.hpp>
@@ -50,7 +51,7 @@ void channel_waiter::enlist() noexcept {
 
 void channel_waiter::wake() noexcept {
     if (promise_ != nullptr) {
-        promise_->context_->sched->schedule(*promise_);
+        make_ready(*promise_);
     } else if (site_ != nullptr) {
         site_->wake();
     } else {
@@ -126,7 +127,7 @@ bool channel_wait::end_stopped(promise_base& waiter) noexcept {
     if (!take_stop(waiter, policy_)) {
         return false;
     }
-    schedule_stopped(waiter);
+    make_ready(waiter, wake_as::unwind);
     return true;
 }
 
@@ -142,8 +143,7 @@ void channel_wait::on_stop(stop_node& node) noexcept {
         self.outcome_ = hand_over::stopped;
     }
     promise_base& waiter = *self.promise_;
-    waiter.stop_marked_ = take_stop(waiter, self.policy_);
-    waiter.context_->sched->schedule(waiter);  // the last access
+    make_ready(waiter, unwind_if(take_stop(waiter, self.policy_)));  // the last access
 }
 
 hand_over channel_wait::finish() {

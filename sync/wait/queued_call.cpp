@@ -1,5 +1,6 @@
 #include <weft/sync/wait/queued_call.hpp>
 
+#include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/sched/scheduler.hpp>
 
 namespace weft::detail {
@@ -7,8 +8,7 @@ namespace weft::detail {
 void queued_call::schedule(context const& where) noexcept {
     slot_.context_ = &where;
     slot_.completion_ = this;
-    slot_.stop_marked_ = true;
-    where.sched->schedule(slot_);
+    make_ready(slot_, wake_as::notify);
 }
 
 }  // namespace weft::detail

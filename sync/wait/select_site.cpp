@@ -1,5 +1,6 @@
 #include <weft/sync/wait/select_site.hpp>
 
+#include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/sched/scheduler.hpp>
 #include <weft/sync/wait/select_branch.hpp>
 #include <weft/sync/wait/select_start.hpp>
@@ -217,8 +218,7 @@ bool select_site::end_stopped() noexcept {
     if (!take_stop(*waiter_, when_stopped_)) {
         return false;
     }
-    waiter_->stop_marked_ = true;
-    waiter_->context_->sched->schedule(*waiter_);
+    make_ready(*waiter_, wake_as::unwind);
     return true;
 }
 
@@ -320,7 +320,7 @@ std::uint32_t select_site::start_rest() noexcept {
         if (is_decided()) {
             ++never_started;
         } else {
-            waiter_->context_->sched->schedule(plan_.places[i].foreign().start());
+            make_ready(plan_.places[i].foreign().start());
         }
     }
     return never_started;
@@ -523,8 +523,7 @@ void select_site::on_stop(stop_node& node) noexcept {
 }
 
 void lost_branch::unwind_soon(promise_base& loser) noexcept {
-    loser.stop_marked_ = true;
-    loser.context_->sched->schedule(loser);
+    make_ready(loser, wake_as::unwind);
 }
 
 bool select_site::leave(std::uint32_t parties) noexcept {
@@ -550,9 +549,8 @@ void select_site::resume() noexcept {
     if (!take_back_lent()) {
         return;
     }
-    promise_base& waiter = *waiter_;
-    waiter.stop_marked_ = winner_ == nobody && take_stop(waiter, when_stopped_);
-    waiter.context_->sched->schedule(waiter);  // the last access
+    bool const unwinds = winner_ == nobody && take_stop(*waiter_, when_stopped_);
+    make_ready(*waiter_, unwind_if(unwinds));  // the last access
 }
 
 }  // namespace weft::detail

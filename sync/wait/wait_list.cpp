@@ -1,5 +1,6 @@
 #include <weft/sync/wait/wait_list.hpp>
 
+#include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/sched/scheduler.hpp>
 #include <weft/sync/wait/select_site.hpp>
 
@@ -108,8 +109,7 @@ void waiter::schedule() noexcept {
         site_->wake();
         return;
     }
-    promise_->stop_marked_ = stopped_ && take_stop(*promise_, policy_);
-    promise_->context_->sched->schedule(*promise_);
+    make_ready(*promise_, unwind_if(stopped_ && take_stop(*promise_, policy_)));
 }
 
 void waiter::transfer(wait_rules const& rules) noexcept {

@@ -14,10 +14,10 @@ import gcc12
 import header_budget
 import layers
 import proofs
+import seams
 import self_contained
 import snippets
 import source_tree
-import system_calls
 import tidy
 
 GOOD = {
@@ -187,7 +187,15 @@ CASES = {
          {**include_in('runtime/core/x.hpp', 'cstddef'),
           'examples/hello.cpp': '#include <weft/runtime/core/x.hpp>\n'}, 'public headers only'),
     ],
-    system_calls: [
+    seams: [
+        ('a queue, past the seam', {'sync/x.cpp': 'void f() { context->sched->schedule(p); }\n'},
+         'sync/x.cpp:1: schedule() is called here'),
+        ("a worker's queue, past the seam", {'io/x.cpp': 'void f() { here.push_ready(p); }\n'},
+         'io/x.cpp:1: push_ready() is called here'),
+        ('the seam', {'runtime/sched/make_ready.hpp': 'void f() { here.push_ready(p); }\n'}, None),
+        ('a fork outside a join', {'sync/x.cpp': 'void f() { here.push_fork(p); }\n'},
+         'sync/x.cpp:1: push_fork() is called here'),
+        ('a fork', {'runtime/join/x.cpp': 'void f() { here.push_fork(p); }\n'}, None),
         ('a system call of I/O', {'io/net/x.cpp': 'int x = ::socket(1, 2, 3);\n'},
          'io/net/x.cpp:1: socket() is called here'),
         ('a system call through liburing',

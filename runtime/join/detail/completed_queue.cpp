@@ -1,5 +1,6 @@
 #include <weft/runtime/join/detail/completed_queue.hpp>
 
+#include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/sched/pass_stop.hpp>
 #include <weft/runtime/sched/scheduler.hpp>
 
@@ -16,8 +17,7 @@ void completed_queue::push(node& ended) noexcept {
         taker = std::exchange(taker_, nullptr);
     }
     if (taker != nullptr) {
-        promise_base& promise = *taker->promise_;
-        promise.context_->sched->schedule(promise);
+        make_ready(*taker->promise_);
     }
 }
 
@@ -78,7 +78,7 @@ void completed_wait::on_stop(stop_node& node) noexcept {
         }
         self.queue_->taker_ = nullptr;
     }
-    schedule_stopped(*self.promise_);
+    make_ready(*self.promise_, wake_as::unwind);
 }
 
 }  // namespace weft::detail

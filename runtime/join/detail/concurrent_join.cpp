@@ -1,5 +1,6 @@
 #include <weft/runtime/join/detail/concurrent_join.hpp>
 
+#include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/sched/pass_stop.hpp>
 
 namespace weft::detail {
@@ -21,9 +22,9 @@ std::coroutine_handle<> concurrent_join::start(promise_base& parent, char const*
     for (promise_base* each = first_->sibling_; each != nullptr;) {
         promise_base& child = *each;
         each = each->sibling_;
-        here.push_ready(child);
+        make_ready_here(here, child);
     }
-    return first_->handle();
+    return continue_inline(*first_);
 }
 
 /// There are no children, or the parent is stopped already: they end without a start (S2 of

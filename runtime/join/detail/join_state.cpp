@@ -1,5 +1,6 @@
 #include <weft/runtime/join/detail/join_state.hpp>
 
+#include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/sched/pass_stop.hpp>
 
 #include <new>
@@ -58,7 +59,7 @@ std::coroutine_handle<> join_state::end_child(promise_base& child,
     if ((state_.fetch_sub(1, acq_rel) & count_mask) != 1) {
         return std::noop_coroutine();
     }
-    return passes_stop() ? pass_stop(*parent_) : parent_->handle();
+    return passes_stop() ? pass_stop(*parent_) : continue_inline(*parent_);
 }
 
 bool join_state::claim(promise_base& child) noexcept {
@@ -82,7 +83,7 @@ bool join_state::leave(std::size_t done) noexcept {
         return false;
     }
     if (current_worker() == nullptr) {
-        parent_->stop_marked_ = true;  // unwound from here, it would go on above this call
+        parent_->wake_as_ = wake_as::unwind;  // unwound from here, it would go on above this call
         postpone(*parent_);
     } else {
         pass_stop(*parent_).resume();

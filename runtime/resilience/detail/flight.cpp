@@ -1,5 +1,6 @@
 #include <weft/runtime/resilience/detail/flight.hpp>
 
+#include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/sched/pass_stop.hpp>
 #include <weft/runtime/sched/scheduler.hpp>
 
@@ -75,8 +76,7 @@ void flight::land(outcome how, std::exception_ptr error) noexcept {
         landed.splice_back(waiting_);
     }
     while (flight_wait* const each = landed.pop_front()) {  // keeps I1: not the board any more
-        promise_base& waiter = *each->waiter_;
-        waiter.context_->sched->schedule(waiter);
+        make_ready(*each->waiter_);
     }
 }
 
@@ -151,7 +151,7 @@ bool flight_wait::begin(promise_base& waiter) noexcept {
     }
     // Unless it leaves, the coroutine may run, and this operation be gone.
     if (what == flight::departure::leave) {
-        schedule_stopped(waiter);
+        make_ready(waiter, wake_as::unwind);
     } else if (what == flight::departure::abandon) {
         target.stop_.request_stop();
         target.drop();
@@ -175,7 +175,7 @@ void flight_wait::on_stop(stop_node& node) noexcept {
         }
     }
     if (what == flight::departure::leave) {
-        schedule_stopped(*self.waiter_);
+        make_ready(*self.waiter_, wake_as::unwind);
     } else if (what == flight::departure::abandon) {
         target.stop_.request_stop();
         target.drop();

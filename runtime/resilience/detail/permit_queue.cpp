@@ -1,6 +1,7 @@
 #include <weft/runtime/resilience/detail/permit_queue.hpp>
 
 #include <weft/runtime/coro/ready_budget.hpp>
+#include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/sched/pass_stop.hpp>
 #include <weft/runtime/sched/scheduler.hpp>
 
@@ -17,7 +18,7 @@ bool permit_operation::begin(promise_base& waiter) noexcept {
                "a bulkhead or rate limiter needs a runtime: await it in a task that one runs");
     waiter_ = &waiter;
     if (!enroll(&waiter.stop())) {
-        schedule_stopped(waiter);
+        make_ready(waiter, wake_as::unwind);
         return true;
     }
     permit_queue& queue = *queue_;
@@ -41,7 +42,7 @@ bool permit_operation::begin(promise_base& waiter) noexcept {
         }
     }
     if (stopped) {
-        schedule_stopped(waiter);
+        make_ready(waiter, wake_as::unwind);
         return true;
     }
     return !spend_budget() && give_way(waiter);
@@ -61,7 +62,7 @@ void permit_operation::on_stop(stop_node& node) noexcept {
         }
     }
     if (waiter != nullptr) {
-        schedule_stopped(*waiter);
+        make_ready(*waiter, wake_as::unwind);
     }
 }
 
@@ -80,7 +81,7 @@ void permit_queue::release() noexcept {
         }
     }
     if (next != nullptr) {
-        next->context_->sched->schedule(*next);
+        make_ready(*next);
     }
 }
 

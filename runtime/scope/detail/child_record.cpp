@@ -1,5 +1,6 @@
 #include <weft/runtime/scope/detail/child_record.hpp>
 
+#include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/scope/detail/task_group.hpp>
 #include <weft/runtime/scope/join_handle.hpp>
 
@@ -75,8 +76,6 @@ bool child_record::request_stop(stop_reason const& reason) noexcept {
 /// The child's turn has come for the first time.
 std::coroutine_handle<> child_record::starting(completion& base, promise_base& promise) noexcept {
     auto& self = static_cast<child_record&>(base);
-    promise.outcome_ = outcome::pending;
-    promise.stop_marked_ = false;
     if (self.cell_.has_handle() || self.cell_.was_asked()) {
         self.on_done = &child_of<void>::ended;
     } else {
@@ -86,7 +85,7 @@ std::coroutine_handle<> child_record::starting(completion& base, promise_base& p
         promise.context_ = &group.shared_context();
         promise.completion_ = &group;
     }
-    return promise.handle();
+    return continue_inline(promise);
 }
 
 std::coroutine_handle<> child_record::end(promise_base& finished,

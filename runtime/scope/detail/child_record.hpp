@@ -4,7 +4,7 @@
 ///
 /// Protocol of a child. It has a record (child_record) with a stop state of its own and a cell in
 /// which it meets its join_handle (core/join_cell.hpp). Most handles are dropped at once. So a
-/// child that yields nothing and has no name is queued with its mark set (stop_marked_): before its
+/// child that yields nothing and has no name is queued to be notified (wake_as): before its
 /// first resume the worker calls starting(), which looks whether the record is needed.
 ///   handle dropped, no stop requested through it: the record is freed. The child follows a stop
 ///       state of the group and reports to the group itself: it costs its frame.

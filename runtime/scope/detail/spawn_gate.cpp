@@ -1,5 +1,6 @@
 #include <weft/runtime/scope/detail/spawn_gate.hpp>
 
+#include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/sched/pass_stop.hpp>
 #include <weft/runtime/sched/scheduler.hpp>
 
@@ -44,7 +45,7 @@ void spawn_gate::leave() noexcept {
         }
         waiter = next->waiter_;
     }
-    waiter->context_->sched->schedule(*waiter);  // keeps I1
+    make_ready(*waiter);  // keeps I1
 }
 
 std::coroutine_handle<> gate_wait::begin(promise_base& waiter) noexcept {
@@ -79,7 +80,7 @@ void gate_wait::on_stop(stop_node& node) noexcept {
         }
         self.unlink();
     }
-    schedule_stopped(*self.waiter_);
+    make_ready(*self.waiter_, wake_as::unwind);
 }
 
 }  // namespace weft::detail

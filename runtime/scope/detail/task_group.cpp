@@ -1,5 +1,6 @@
 #include <weft/runtime/scope/detail/task_group.hpp>
 
+#include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/sched/thread_event.hpp>
 #include <weft/runtime/task/exception_group.hpp>
 #include <weft/runtime/time/sleep.hpp>
@@ -68,7 +69,7 @@ void task_group::start_plain(promise_base& promise) noexcept {
     // The shards are those of this scheduler's workers.
     promise.context_ = context_.sched->is_current() ? &shared_context() : &context_;
     promise.completion_ = this;
-    context_.sched->schedule(promise);
+    make_ready(promise);
 }
 
 void task_group::start_counted(child_record& record,
@@ -78,9 +79,8 @@ void task_group::start_counted(child_record& record,
     promise.completion_ = &record;
     if (may_shed) {
         record.on_done = &child_record::starting;
-        promise.stop_marked_ = true;
     }
-    context_.sched->schedule(promise);
+    make_ready(promise, may_shed ? wake_as::notify : wake_as::resume);
 }
 
 context const& task_group::choose_context() noexcept {
@@ -332,7 +332,6 @@ bool task_group::request_stop(stop_reason const& reason, time_span grace) noexce
         promise_base& promise = task_access::promise(wait);
         promise.context_ = &period->own_context;
         promise.completion_ = period;
-        scheduler& home = *context_.sched;
         grace_period* none = nullptr;
         // release: publish the period; pairs with end_grace():observe. The loser (relaxed: it
         // reads nothing) comes after another, or when the last child has ended: then it asks for
@@ -343,7 +342,7 @@ bool task_group::request_stop(stop_reason const& reason, time_span grace) noexce
         }
         (void)task_access::release(wait);
         soft_stop_.request_stop(reason);  // may have come from the surroundings already
-        home.schedule(promise);           // keeps I5: the last access to the group
+        make_ready(promise);              // keeps I5: the last access to the group
     } catch (...) {
         delete period;
         return request_stop(reason);  // there is no memory to wait in

@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
-"""Every system call of I/O stands in io/sys/sys.hpp, and those of the runtime that a simulated
-kernel has to answer in runtime/base/sys.hpp. usage: system_calls.py [ROOT]
+"""What goes through one place only goes through it everywhere. usage: seams.py [ROOT]
+
+Scheduling: only runtime/sched puts what is ready into a queue; everybody else calls the functions of
+make_ready.hpp. I/O: every system call stands in io/sys/sys.hpp, and those of the runtime that a
+simulated kernel has to answer in runtime/base/sys.hpp.
 """
 
 import re
@@ -8,7 +11,16 @@ import sys
 
 import source_tree
 
-SWITCH_POINTS = ('io/sys/sys.hpp', 'runtime/base/sys.hpp')
+SCHEDULERS = re.compile(r'runtime/sched/(make_ready|worker|scheduler)\.[hc]pp')
+ENQUEUES = re.compile(r'(?:\.|->)\s*(schedule|inject|push_ready|push_yielded)\s*\(')
+# Functions of that name which put nothing into a worker's queue.
+OTHER_SCHEDULES = {
+    'sync/locks/condition.cpp': 'waiter::schedule and queued_call::schedule',
+    'sync/locks/once.cpp': 'the same',
+}
+FORKS = re.compile(r'(?:\.|->)\s*(push_fork)\s*\(')
+
+SYSTEM_CALLS = ('io/sys/sys.hpp', 'runtime/base/sys.hpp')
 
 # What io/ may call of the global namespace: it asks the kernel for nothing.
 NO_SYSTEM_CALLS = re.compile(
@@ -22,6 +34,19 @@ OF_RUNTIME = re.compile(
 EXEMPT = {
     'runtime/values/stderr_line.cpp': 'a line on stderr, which no simulated kernel has',
 }
+
+
+def check_queues(source, report):
+    if SCHEDULERS.fullmatch(source.path):
+        return
+    for match in ENQUEUES.finditer(source.code):
+        if source.path not in OTHER_SCHEDULES:
+            report.add(source.path, source.line_of(match.start()),
+                       f'{match.group(1)}() is called here: use runtime/sched/make_ready.hpp')
+    if not source.path.startswith('runtime/join/'):
+        for match in FORKS.finditer(source.code):
+            report.add(source.path, source.line_of(match.start()),
+                       'push_fork() is called here: only fork-joins (runtime/join) do')
 
 
 def check_io(source, report):
@@ -45,7 +70,8 @@ def check_runtime(source, report):
 def check(root):
     report = source_tree.Report()
     for source in source_tree.sources(root, source_tree.LIBRARY):
-        if source.path in SWITCH_POINTS or source.path in EXEMPT:
+        check_queues(source, report)
+        if source.path in SYSTEM_CALLS or source.path in EXEMPT:
             continue
         if source.path.startswith('io/'):
             check_io(source, report)
