@@ -3,8 +3,8 @@
 /// A call in a scheduler's queue, where otherwise a coroutine stands: what a waker leaves to be
 /// done on a worker, with no frame of its own.
 ///
-/// Protocol. The call stands in the queue as a promise that is to be notified (wake_as), with itself
-/// as the completion. So the queues and the loop know nothing of calls.
+/// Protocol. The call stands in the queue as a promise that is to be notified (wake_as), with
+/// itself as the completion. So the queues and the loop know nothing of calls.
 /// I1 The slot is no coroutine: its handle is never made.
 
 #include <weft/runtime/coro/promise.hpp>

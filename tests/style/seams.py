@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What goes through one place only goes through it everywhere. usage: seams.py [ROOT]
 
-Scheduling: only runtime/sched puts what is ready into a queue; everybody else calls the functions of
-make_ready.hpp. I/O: every system call stands in io/sys/sys.hpp, and those of the runtime that a
+Scheduling: only runtime/sched puts what is ready into a queue; everybody else calls the functions
+of make_ready.hpp. I/O: every system call stands in io/sys/sys.hpp, and those of the runtime that a
 simulated kernel has to answer in runtime/base/sys.hpp.
 """
 
