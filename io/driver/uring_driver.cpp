@@ -412,7 +412,9 @@ void uring_driver::on_answer(io_op& op, int result, unsigned flags) noexcept {
                 "an answer for an operation that is not in the kernel");
     io_answer const answer{result, flags};
     bool const is_last = !answer.has(io_answer::more);
-    op.in_kernel -= is_last ? 1 : 0;
+    if (is_last) {
+        --op.in_kernel;
+    }
     if (!op.absorb(answer)) {
         if (is_last) {
             WEFT_ASSERT(!op.cancel_wanted, "a cancelled operation goes on");
