@@ -70,10 +70,7 @@ public:
             return start(taker.promise());
         }
 
-        std::optional<completed<T>> await_resume() {
-            finish();
-            return from_->take();
-        }
+        std::optional<completed<T>> await_resume() { return from_->take(); }
 
     private:
         completions* from_;

@@ -245,7 +245,7 @@ public:
     template <std::derived_from<detail::promise_base> Promise>
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> waiter) noexcept {
-        return wait_.begin(waiter.promise());
+        return wait_.start(waiter.promise());
     }
 
     join_handle<T> await_resume() {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <weft/sync/wait/wait_list.hpp>
+#include <weft/runtime/wait/wait_list.hpp>
 
 #include <cstddef>
 #include <type_traits>

@@ -14,6 +14,8 @@ namespace weft {
 
 namespace detail {
 
+class select_site;
+
 struct condition_wait;
 
 /// What a condition variable is behind its name.

@@ -2,8 +2,8 @@
 
 #include <weft/runtime/task/as_result.hpp>
 #include <weft/runtime/task/task.hpp>
+#include <weft/runtime/wait/wait_list.hpp>
 #include <weft/sync/wait/queued_call.hpp>
-#include <weft/sync/wait/wait_list.hpp>
 
 #include <concepts>
 #include <coroutine>

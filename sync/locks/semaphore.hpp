@@ -1,7 +1,7 @@
 #pragma once
 
 #include <weft/runtime/base/argument.hpp>
-#include <weft/sync/wait/wait_list.hpp>
+#include <weft/runtime/wait/wait_list.hpp>
 
 #include <cstddef>
 #include <utility>

@@ -1,7 +1,7 @@
 #pragma once
 
+#include <weft/runtime/wait/wait_list.hpp>
 #include <weft/sync/locks/lock_guard.hpp>
-#include <weft/sync/wait/wait_list.hpp>
 
 #include <cstddef>
 

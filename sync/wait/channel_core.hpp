@@ -31,7 +31,7 @@
 #include <weft/runtime/sched/pass_stop.hpp>
 #include <weft/runtime/values/error.hpp>
 #include <weft/runtime/values/result.hpp>
-#include <weft/sync/wait/brief_lock.hpp>
+#include <weft/runtime/wait/brief_lock.hpp>
 
 #include <cstddef>
 #include <cstdint>

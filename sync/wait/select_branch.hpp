@@ -7,9 +7,9 @@
 #include <weft/runtime/task/settled.hpp>
 #include <weft/runtime/task/task.hpp>
 #include <weft/runtime/time/sleep.hpp>
+#include <weft/runtime/wait/wait_list.hpp>
 #include <weft/sync/wait/channel_operation.hpp>
 #include <weft/sync/wait/select_site.hpp>
-#include <weft/sync/wait/wait_list.hpp>
 
 #include <concepts>
 #include <coroutine>

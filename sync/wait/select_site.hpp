@@ -43,8 +43,8 @@
 /// I7 What a branch has lent while it waited (the mutex of a condition) is taken back when all have
 ///    ended, and before the coroutine goes on: another branch may need it to end.
 
+#include <weft/runtime/wait/wait_list.hpp>
 #include <weft/sync/wait/channel_core.hpp>
-#include <weft/sync/wait/wait_list.hpp>
 
 #include <coroutine>
 #include <cstddef>
@@ -160,7 +160,7 @@ private:
     try_function try_now_ = nullptr;
 };
 
-class select_site : private stop_node {
+class select_site final : public wait_arbiter, private stop_node {
 public:
     static constexpr std::uint32_t nobody = ~std::uint32_t{0};
     static constexpr std::size_t branches_max = 32;
@@ -217,7 +217,7 @@ public:
 
     /// Decides for a branch whose effect is there already. False when the select is decided, or is
     /// to look again: it is out of the list then.
-    [[nodiscard]] bool decide_in_list(std::uint32_t branch) noexcept;
+    [[nodiscard]] bool decide_in_list(std::uint32_t branch) noexcept override;
 
     /// False when the select is decided, or is to look again. Else commit() or roll_back() follows.
     [[nodiscard]] bool claim_in_list() noexcept;
@@ -225,7 +225,7 @@ public:
     void roll_back() noexcept;
 
     /// After unlocking: the one who decided leaves.
-    void wake() noexcept;
+    void wake() noexcept override;
 
     // --- foreign branches ------------------------------------------------------------
 

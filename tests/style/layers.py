@@ -15,6 +15,7 @@ ROOMS = (
     'runtime/stop',
     'runtime/coro',
     'runtime/sched',
+    'runtime/wait',
     'runtime/task',
     'runtime/time',
     'runtime/scope',
@@ -51,7 +52,8 @@ SIBLINGS = (
 )
 
 # Rooms whose headers are all private. In the others those in detail/ are.
-PRIVATE_ROOMS = ('runtime/base', 'runtime/core', 'runtime/coro', 'runtime/sched', 'sync/wait',
+PRIVATE_ROOMS = ('runtime/base', 'runtime/core', 'runtime/coro', 'runtime/sched',
+                 'runtime/wait', 'sync/wait',
                  'io/sys', 'io/ring', 'io/op', 'io/driver')
 
 # File -> folders and files it is confined to, where that is less than its layer allows.

@@ -1,28 +1,22 @@
 #include <weft/runtime/join/detail/completed_queue.hpp>
 
-#include <weft/runtime/sched/make_ready.hpp>
-#include <weft/runtime/sched/pass_stop.hpp>
-#include <weft/runtime/sched/scheduler.hpp>
-
-#include <utility>
-
 namespace weft::detail {
 
 void completed_queue::push(node& ended) noexcept {
-    completed_wait* taker = nullptr;
+    waiter_list woken;
     {
-        scoped_lock const lock(mutex_);
+        wait_guard const lock(lock_);
         (first_ == nullptr ? first_ : last_->next) = &ended;
         last_ = &ended;
-        taker = std::exchange(taker_, nullptr);
+        if (waiter* const taker = takers_.front(); taker != nullptr) {
+            (void)taker->grant(woken);
+        }
     }
-    if (taker != nullptr) {
-        make_ready(*taker->promise_);
-    }
+    wake_all(woken);
 }
 
 completed_queue::node* completed_queue::take() noexcept {
-    scoped_lock const lock(mutex_);
+    wait_guard const lock(lock_);
     node* const taken = first_;
     if (taken != nullptr) {
         first_ = taken->next;
@@ -32,53 +26,33 @@ completed_queue::node* completed_queue::take() noexcept {
 }
 
 std::size_t completed_queue::left() noexcept {
-    scoped_lock const lock(mutex_);
+    wait_guard const lock(lock_);
     return left_;
 }
 
-bool completed_wait::is_ready() noexcept {
-    scoped_lock const lock(queue_->mutex_);
-    return has_outcome();
-}
+constinit wait_rules const completed_wait::rules("the next completed task", &admit);
 
-completed_wait::entry completed_wait::enter() noexcept {
-    scoped_lock const lock(queue_->mutex_);
-    WEFT_CHECK(queue_->taker_ == nullptr,
-               "two coroutines wait for the next completed task at once");
-    if (has_outcome()) {
-        return entry::ready;  // keeps I3
-    }
-    if (stopped_) {
-        return entry::stopped;
-    }
-    queue_->taker_ = this;
-    return entry::waiting;
+completed_wait::completed_wait(completed_queue& queue) noexcept
+    : waiter(queue.lock_, rules)
+    , queue_(&queue) {}
+
+bool completed_wait::is_ready() noexcept {
+    wait_guard const lock(queue_->lock_);
+    return queue_->has_outcome();
 }
 
 std::coroutine_handle<> completed_wait::start(promise_base& taker) noexcept {
-    promise_ = &taker;
-    if (!enroll(&taker.stop())) {
-        return !budget_is_spent() && is_ready() ? taker.handle() : pass_stop(taker);
-    }
-    entry const entered = enter();
-    if (entered == entry::waiting) {
-        return std::noop_coroutine();  // the frame may be gone already
-    }
-    withdraw();
-    return entered == entry::stopped ? pass_stop(taker) : go_on(taker);
+    return begin(taker) ? std::noop_coroutine() : go_on(taker);
 }
 
-void completed_wait::on_stop(stop_node& node) noexcept {
-    auto& self = static_cast<completed_wait&>(node);
-    {
-        scoped_lock const lock(self.queue_->mutex_);
-        if (self.queue_->taker_ != &self) {
-            self.stopped_ = true;
-            return;
-        }
-        self.queue_->taker_ = nullptr;
+bool completed_wait::admit(waiter& self) noexcept {
+    completed_queue& queue = *static_cast<completed_wait&>(self).queue_;
+    WEFT_CHECK(queue.takers_.empty(), "two coroutines wait for the next completed task at once");
+    if (queue.has_outcome()) {
+        return true;
     }
-    make_ready(*self.promise_, wake_as::unwind);
+    queue.takers_.push_back(self);
+    return false;
 }
 
 }  // namespace weft::detail

@@ -3,17 +3,13 @@
 /// What hands ended children to the one coroutine that asks for them, in the order in which they
 /// ended.
 ///
-/// Protocol. Actors: children that end, on any worker; the taker, one coroutine; whoever stops it.
-///   child ends: lock → append its node → a taker? take it out → unlock → schedule it
-///   take:       lock → a node there, or none to come? go on : enter as taker_; unlock
-///   stop:       lock → still taker_? take it out → unlock → mark and schedule it
-/// I1 A waiting taker is resumed by exactly one party: who took it out of taker_ under the lock.
-/// I2 A stop registration is made before the taker enters, and withdrawn before it goes on or is
-///    destroyed; a callback in between finds taker_ empty, or somebody else's.
-/// I3 A stopped take has taken nothing. A node that is there wins over a stop.
+/// Protocol. Actors: children that end, on any worker; the taker, one coroutine, which waits as a
+/// waiter (runtime/wait/wait_list.hpp).
+///   child ends: append its node; a taker waits? grant it
+///   take:       a node there, or none to come? go on : wait
+/// I1 A stopped take has taken nothing.
 
-#include <weft/runtime/base/mutex.hpp>
-#include <weft/runtime/coro/promise.hpp>
+#include <weft/runtime/wait/wait_list.hpp>
 
 #include <coroutine>
 #include <cstddef>
@@ -46,50 +42,33 @@ public:
 private:
     friend class completed_wait;
 
-    // --- any thread, under mutex_ ------------------------------------------------
-    mutex mutex_;
+    /// Under lock_; the last outcome is that there are no more.
+    [[nodiscard]] bool has_outcome() const noexcept { return first_ != nullptr || left_ == 0; }
+
+    // --- any thread, under lock_ -------------------------------------------------
+    wait_lock lock_;
     node* first_ = nullptr;
     node* last_ = nullptr;
-    completed_wait* taker_ = nullptr;
+    waiter_list takers_;  // one at most
     std::size_t left_;
 };
 
 /// Waits until take() gives a node, or none is left. Lives in the frame of the taker.
-class completed_wait : private stop_node {
+class completed_wait : public waiter {
 public:
-    explicit completed_wait(completed_queue& queue) noexcept
-        : stop_node(&on_stop)
-        , queue_(&queue) {}
-
-    completed_wait(completed_wait const&) = delete;
-    completed_wait& operator=(completed_wait const&) = delete;
-
-    ~completed_wait() { withdraw(); }
+    explicit completed_wait(completed_queue& queue) noexcept;
 
     [[nodiscard]] bool is_ready() noexcept;
 
     /// Gives what runs next.
     [[nodiscard]] std::coroutine_handle<> start(promise_base& taker) noexcept;
 
-    /// After the wait, before anything is taken.
-    void finish() noexcept { withdraw(); }
-
 private:
-    friend class completed_queue;
+    static wait_rules const rules;
 
-    enum class entry : unsigned char { waiting, ready, stopped };
-
-    /// Under the queue's mutex; the last outcome is that there are no more.
-    [[nodiscard]] bool has_outcome() const noexcept {
-        return queue_->first_ != nullptr || queue_->left_ == 0;
-    }
-
-    [[nodiscard]] entry enter() noexcept;
-    static void on_stop(stop_node& node) noexcept;
+    [[nodiscard]] static bool admit(waiter& self) noexcept;
 
     completed_queue* queue_;
-    promise_base* promise_ = nullptr;
-    bool stopped_ = false;  // under the queue's mutex
 };
 
 }  // namespace weft::detail

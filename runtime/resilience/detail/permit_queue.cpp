@@ -1,11 +1,41 @@
 #include <weft/runtime/resilience/detail/permit_queue.hpp>
 
-#include <weft/runtime/coro/ready_budget.hpp>
-#include <weft/runtime/sched/make_ready.hpp>
-#include <weft/runtime/sched/pass_stop.hpp>
-#include <weft/runtime/sched/scheduler.hpp>
-
 namespace weft::detail {
+
+constinit wait_rules const permit_operation::rules("a bulkhead or rate limiter",
+                                                   &admit,
+                                                   &leave_queue);
+
+permit_operation::permit_operation(permit_queue& queue) noexcept
+    : waiter(queue.lock_, rules)
+    , queue_(&queue) {}
+
+bool permit_operation::admit(waiter& self) noexcept {
+    auto& asking = static_cast<permit_operation&>(self);
+    permit_queue& queue = *asking.queue_;
+    permit_counters& counters = queue.counters_;
+    if (counters.taken < queue.permits_) {
+        ++counters.taken;
+        ++counters.granted;
+        return true;
+    }
+    if (counters.waiting >= queue.waiting_most_) {
+        ++counters.refused;
+        asking.is_refused_ = true;
+        return true;
+    }
+    ++counters.waiting;
+    ++counters.waited;
+    queue.waiting_.push_back(self);
+    return false;
+}
+
+/// A stop has taken the waiter out of the queue.
+void permit_operation::leave_queue(waiter& self, waiter_list&) noexcept {
+    permit_counters& counters = static_cast<permit_operation&>(self).queue_->counters_;
+    --counters.waiting;
+    ++counters.stopped;
+}
 
 permit_queue::~permit_queue() {
     WEFT_CHECK(counters_.taken == 0 && waiting_.empty(),
@@ -13,66 +43,12 @@ permit_queue::~permit_queue() {
                "it" WEFT_END_TASKS_FIRST);
 }
 
-bool permit_operation::begin(promise_base& waiter) noexcept {
-    WEFT_CHECK(waiter.context_->sched != nullptr,
-               "a bulkhead or rate limiter needs a runtime: await it in a task that one runs");
-    waiter_ = &waiter;
-    if (!enroll(&waiter.stop())) {
-        make_ready(waiter, wake_as::unwind);
-        return true;
-    }
-    permit_queue& queue = *queue_;
-    bool stopped = false;
-    {
-        scoped_lock const lock(queue.mutex_);
-        permit_counters& counters = queue.counters_;
-        if (stop_came_) {
-            stopped = true;  // keeps I2
-        } else if (counters.taken < queue.permits_) {
-            ++counters.taken;
-            ++counters.granted;
-            granted_ = true;
-        } else if (counters.waiting >= queue.waiting_most_) {
-            ++counters.refused;
-        } else {
-            ++counters.waiting;
-            ++counters.waited;
-            queue.waiting_.push_back(*this);
-            return true;  // keeps I1: no access any more
-        }
-    }
-    if (stopped) {
-        make_ready(waiter, wake_as::unwind);
-        return true;
-    }
-    return !spend_budget() && give_way(waiter);
-}
-
-void permit_operation::on_stop(stop_node& node) noexcept {
-    auto& self = static_cast<permit_operation&>(node);
-    promise_base* waiter = nullptr;
-    {
-        scoped_lock const lock(self.queue_->mutex_);
-        self.stop_came_ = true;
-        if (self.is_linked()) {
-            self.unlink();
-            --self.queue_->counters_.waiting;
-            ++self.queue_->counters_.stopped;
-            waiter = self.waiter_;
-        }
-    }
-    if (waiter != nullptr) {
-        make_ready(*waiter, wake_as::unwind);
-    }
-}
-
 void permit_queue::release() noexcept {
-    promise_base* next = nullptr;
+    waiter_list woken;
     {
-        scoped_lock const lock(mutex_);
-        if (permit_operation* const first = waiting_.pop_front(); first != nullptr) {
-            first->granted_ = true;  // keeps I3: taken stays as it is
-            next = first->waiter_;
+        wait_guard const lock(lock_);
+        if (waiter* const first = waiting_.front(); first != nullptr) {
+            (void)first->grant(woken);  // keeps I1: taken stays as it is
             --counters_.waiting;
             ++counters_.granted;
         } else {
@@ -80,13 +56,11 @@ void permit_queue::release() noexcept {
             --counters_.taken;
         }
     }
-    if (next != nullptr) {
-        make_ready(*next);
-    }
+    wake_all(woken);
 }
 
 permit_counters permit_queue::counters() const noexcept {
-    scoped_lock const lock(mutex_);
+    wait_guard const lock(lock_);
     return counters_;
 }
 

@@ -2,24 +2,14 @@
 
 /// A number of permits, and a bounded queue of coroutines that wait for one.
 ///
-/// Protocol. Actors: a waiter's worker, whoever gives a permit back, whoever requests a stop.
-///   wait:     enroll with the stop state → lock → a permit is free? take it : the queue is full?
-///             refuse : join the queue → unlock
-///   release:  lock → somebody waits? take the first out of the queue : count the permit free →
-///             unlock → schedule who was taken out
-///   stop:     lock → in the queue? take it out → unlock → schedule it as stopped
+/// Protocol. Waiting, and being stopped meanwhile, are those of a waiter (wait_list.hpp).
+///   admit:    a permit is free? take it : the queue is full? refuse : join the queue
+///   release:  somebody waits? grant the permit to the first in the queue : count it as free
 ///
-/// I1 Whoever takes a waiter out of the queue, under the lock, owns its coroutine and schedules it
-///    as the last access to the operation.
-/// I2 A stop that arrives before the waiter has joined the queue leaves `stop_came_` behind, so
-///    that it does not join. The callback is withdrawn before the operation is destroyed, which
-///    waits for one that is running.
-/// I3 A permit that is given back while somebody waits passes to the first in the queue: nobody
-///    overtakes. Success wins: a waiter that has got its permit keeps it, whatever stop comes.
+/// I1 A permit that is given back while somebody waits passes to the first in the queue: nobody
+///    overtakes.
 
-#include <weft/runtime/base/intrusive_list.hpp>
-#include <weft/runtime/base/mutex.hpp>
-#include <weft/runtime/coro/promise.hpp>
+#include <weft/runtime/wait/wait_list.hpp>
 
 #include <concepts>
 #include <coroutine>
@@ -40,39 +30,27 @@ struct permit_counters {
 };
 
 /// Yields true for a permit, false where the queue is full.
-class [[nodiscard]] permit_operation : private stop_node,
-                                       public intrusive_list_hook<permit_operation> {
+class [[nodiscard]] permit_operation : public waiter {
 public:
-    explicit permit_operation(permit_queue& queue) noexcept : stop_node(&on_stop), queue_(&queue) {}
-
-    ~permit_operation() { withdraw(); }
+    explicit permit_operation(permit_queue& queue) noexcept;
 
     [[nodiscard]] bool await_ready() const noexcept { return false; }
 
     template <std::derived_from<promise_base> Promise>
-    [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> waiter) noexcept {
-        return begin(waiter.promise());
+    [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+        return begin(coroutine.promise()) || (!spend_budget() && give_way(coroutine.promise()));
     }
 
-    [[nodiscard]] bool await_resume() noexcept {
-        withdraw();
-        return granted_;
-    }
+    [[nodiscard]] bool await_resume() const noexcept { return !is_refused_; }
 
 private:
-    friend class permit_queue;
+    static wait_rules const rules;
 
-    /// False when the coroutine goes on at once.
-    [[nodiscard]] bool begin(promise_base& waiter) noexcept;
-    static void on_stop(stop_node& node) noexcept;
+    [[nodiscard]] static bool admit(waiter& self) noexcept;
+    static void leave_queue(waiter& self, waiter_list& woken) noexcept;
 
-    // --- constant after begin() ----------------------------------------------------
     permit_queue* queue_;
-    promise_base* waiter_ = nullptr;
-
-    // --- any thread, under the queue's mutex_; the waiter's once it runs --------------
-    bool granted_ = false;
-    bool stop_came_ = false;
+    bool is_refused_ = false;  // under the queue's lock_; the waiter's once it runs
 };
 
 class permit_queue {
@@ -99,9 +77,9 @@ private:
     std::size_t permits_;
     std::size_t waiting_most_;
 
-    // --- any thread, under mutex_ ------------------------------------------------
-    mutable mutex mutex_;
-    intrusive_list<permit_operation> waiting_;
+    // --- any thread, under lock_ -------------------------------------------------
+    mutable wait_lock lock_;
+    waiter_list waiting_;
     permit_counters counters_;
 };
 

@@ -1,21 +1,17 @@
 #include <weft/runtime/scope/detail/spawn_gate.hpp>
 
-#include <weft/runtime/sched/make_ready.hpp>
-#include <weft/runtime/sched/pass_stop.hpp>
-#include <weft/runtime/sched/scheduler.hpp>
-
 namespace weft::detail {
 
 void spawn_gate::set_limit(std::size_t limit) noexcept {
     std::size_t freed = 0;
     {
-        scoped_lock const lock(mutex_);
+        wait_guard const lock(lock_);
         limit_ = limit;
         freed = limit > taken_ ? limit - taken_ : 0;
     }
     for (; freed != 0; --freed) {
         {
-            scoped_lock const lock(mutex_);
+            wait_guard const lock(lock_);
             if (line_.empty() || !has_room()) {
                 return;
             }
@@ -26,7 +22,7 @@ void spawn_gate::set_limit(std::size_t limit) noexcept {
 }
 
 bool spawn_gate::try_enter() noexcept {
-    scoped_lock const lock(mutex_);
+    wait_guard const lock(lock_);
     if (!line_.empty() || !has_room()) {
         return false;
     }
@@ -35,52 +31,35 @@ bool spawn_gate::try_enter() noexcept {
 }
 
 void spawn_gate::leave() noexcept {
-    promise_base* waiter = nullptr;
+    waiter_list woken;
     {
-        scoped_lock const lock(mutex_);
-        gate_wait* const next = taken_ > limit_ ? nullptr : line_.pop_front();
-        if (next == nullptr) {
+        wait_guard const lock(lock_);
+        if (line_.empty() || taken_ > limit_) {
             --taken_;
             return;
         }
-        waiter = next->waiter_;
+        (void)line_.front()->grant(woken);
     }
-    make_ready(*waiter);  // keeps I1
+    wake_all(woken);
 }
 
-std::coroutine_handle<> gate_wait::begin(promise_base& waiter) noexcept {
-    WEFT_CHECK(waiter_ == nullptr, "a spawn is awaited twice");
-    waiter_ = &waiter;
-    if (!enroll(&waiter.stop())) {
-        return pass_stop(waiter);
-    }
-    bool stopped = false;
-    {
-        scoped_lock const lock(gate_->mutex_);
-        if (is_stopped_) {
-            stopped = true;
-        } else if (gate_->line_.empty() && gate_->has_room()) {
-            ++gate_->taken_;
-        } else {
-            gate_->line_.push_back(*this);
-            return std::noop_coroutine();
-        }
-    }
-    return stopped ? pass_stop(waiter) : go_on(waiter);
+constinit wait_rules const gate_wait::rules("a limited spawn", &admit);
+
+gate_wait::gate_wait(spawn_gate& gate) noexcept : waiter(gate.lock_, rules), gate_(&gate) {}
+
+std::coroutine_handle<> gate_wait::start(promise_base& spawning) noexcept {
+    WEFT_CHECK(!std::exchange(was_started_, true), "a spawn is awaited twice");
+    return begin(spawning) ? std::noop_coroutine() : go_on(spawning);
 }
 
-void gate_wait::on_stop(stop_node& node) noexcept {
-    auto& self = static_cast<gate_wait&>(node);
-    spawn_gate& gate = *self.gate_;
-    {
-        scoped_lock const lock(gate.mutex_);
-        self.is_stopped_ = true;
-        if (!self.is_linked()) {
-            return;  // it has its slot, or begin() will see that it is stopped
-        }
-        self.unlink();
+bool gate_wait::admit(waiter& self) noexcept {
+    spawn_gate& gate = *static_cast<gate_wait&>(self).gate_;
+    if (gate.line_.empty() && gate.has_room()) {
+        ++gate.taken_;
+        return true;
     }
-    make_ready(*self.waiter_, wake_as::unwind);
+    gate.line_.push_back(self);
+    return false;
 }
 
 }  // namespace weft::detail

@@ -3,19 +3,13 @@
 /// How many children of a nursery run at once, where that is limited.
 ///
 /// Protocol. A slot is taken before a child starts and given back when its frame is destroyed. Who
-/// finds none waits in line.
-///   enter: enroll with the waiter's stop → lock → stopped meanwhile? refuse : slot free and nobody
-///          in line? take it : stand in line → unlock
-///   leave: lock → somebody in line? the slot is his, take him out : count it → unlock → schedule
-///   stop:  lock → in line? take him out : remember → unlock → schedule him as stopped
-/// I1 Whoever takes a waiter out of the line schedules it, as its last access.
-/// I2 The line is first in, first out; nobody overtakes it while somebody stands in it.
+/// finds none waits in line, as a waiter (runtime/wait/wait_list.hpp).
+///   enter: a slot is free and nobody in line? take it : stand in line
+///   leave: somebody in line? the slot is granted to him : it is free
+/// I1 The line is first in, first out; nobody overtakes it while somebody stands in it.
 
-#include <weft/runtime/base/intrusive_list.hpp>
-#include <weft/runtime/base/mutex.hpp>
-#include <weft/runtime/coro/promise.hpp>
+#include <weft/runtime/wait/wait_list.hpp>
 
-#include <concepts>
 #include <coroutine>
 #include <cstddef>
 #include <utility>
@@ -25,29 +19,20 @@ namespace weft::detail {
 class spawn_gate;
 
 /// A coroutine that waits for a slot.
-class gate_wait : private stop_node, public intrusive_list_hook<gate_wait> {
+class gate_wait : public waiter {
 public:
-    explicit gate_wait(spawn_gate& gate) noexcept : stop_node(&on_stop), gate_(&gate) {}
-
-    gate_wait(gate_wait const&) = delete;
-    gate_wait& operator=(gate_wait const&) = delete;
-
-    ~gate_wait() { withdraw(); }
+    explicit gate_wait(spawn_gate& gate) noexcept;
 
     /// Gives what runs next.
-    [[nodiscard]] std::coroutine_handle<> begin(promise_base& waiter) noexcept;
+    [[nodiscard]] std::coroutine_handle<> start(promise_base& spawning) noexcept;
 
 private:
-    friend class spawn_gate;
+    static wait_rules const rules;
 
-    static void on_stop(stop_node& node) noexcept;
+    [[nodiscard]] static bool admit(waiter& self) noexcept;
 
-    // --- constant after begin() ----------------------------------------------------
     spawn_gate* gate_;
-    promise_base* waiter_ = nullptr;
-
-    // --- any thread, under the gate's mutex_ -----------------------------------------
-    bool is_stopped_ = false;
+    bool was_started_ = false;
 };
 
 class spawn_gate {
@@ -70,11 +55,11 @@ private:
 
     [[nodiscard]] bool has_room() const noexcept { return taken_ < limit_; }
 
-    // --- any thread, under mutex_ ------------------------------------------------
-    mutex mutex_;
+    // --- any thread, under lock_ -------------------------------------------------
+    wait_lock lock_;
     std::size_t limit_ = ~std::size_t{0};
     std::size_t taken_ = 0;
-    intrusive_list<gate_wait> line_;
+    waiter_list line_;
 };
 
 /// A slot that was taken.

@@ -1,8 +1,7 @@
-#include <weft/sync/wait/wait_list.hpp>
+#include <weft/runtime/wait/wait_list.hpp>
 
 #include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/sched/scheduler.hpp>
-#include <weft/sync/wait/select_site.hpp>
 
 #include <cstdio>
 
@@ -81,10 +80,6 @@ void waiter::on_stop(stop_node& node) noexcept {
     self.deliver();
 }
 
-bool waiter::decide_site() noexcept {
-    return site_->decide_in_list(branch_);
-}
-
 void waiter::leave(waiter_list& woken) noexcept {
     if (!is_linked()) {
         return;
@@ -105,8 +100,8 @@ void waiter::deliver() noexcept {
 }
 
 void waiter::schedule() noexcept {
-    if (site_ != nullptr) {
-        site_->wake();
+    if (arbiter_ != nullptr) {
+        arbiter_->wake();
         return;
     }
     make_ready(*promise_, unwind_if(stopped_ && take_stop(*promise_, policy_)));

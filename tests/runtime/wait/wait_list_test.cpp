@@ -1,4 +1,4 @@
-#include <weft/sync/wait/wait_list.hpp>
+#include <weft/runtime/wait/wait_list.hpp>
 
 #include <weft/runtime/pool/thread_pool.hpp>
 #include <weft/runtime/sched/scheduler.hpp>

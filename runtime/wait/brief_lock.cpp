@@ -1,4 +1,4 @@
-#include <weft/sync/wait/brief_lock.hpp>
+#include <weft/runtime/wait/brief_lock.hpp>
 
 #include <sched.h>
 

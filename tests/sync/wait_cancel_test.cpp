@@ -1,11 +1,10 @@
-#include <weft/sync/wait/wait_list.hpp>
-
 #include <weft/runtime/core/frame_pool.hpp>
 #include <weft/runtime/pool/thread_pool.hpp>
 #include <weft/runtime/scope/scope.hpp>
 #include <weft/runtime/scope/stop_on.hpp>
 #include <weft/runtime/time/sleep.hpp>
 #include <weft/runtime/time/timeout.hpp>
+#include <weft/runtime/wait/wait_list.hpp>
 #include <weft/tests/support/any_site.hpp>
 #include <weft/tests/support/counted.hpp>
 #include <weft/tests/support/seed.hpp>

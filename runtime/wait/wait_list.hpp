@@ -1,6 +1,7 @@
 #pragma once
 
-/// How coroutines wait for a primitive of sync/, and how they are woken and stopped.
+/// How coroutines wait for something that others give, and how they are woken and stopped: locks,
+/// permits, slots, whatever a queue hands out.
 ///
 /// A primitive has a lock (held for a few instructions), one or more `waiter_list`s
 /// and, mostly, a state word that its fast paths try without the lock. An operation in a
@@ -20,7 +21,7 @@
 ///   wake_all:  withdraw every waiter from its stop state, then schedule each
 ///   callback:  lock → listed? take it out, leave() : nothing → unlock → schedule it
 ///
-/// A waiter that is a branch of a select (select_site.hpp) has no stop of its own. Who grants it
+/// A waiter that is a branch of a select (wait_arbiter) has no stop of its own. Who grants it
 /// decides the select; when another branch has, it is taken out of its list unseen, and what it was
 /// to have is the next one's.
 ///
@@ -49,7 +50,7 @@
 #include <weft/runtime/coro/ready_budget.hpp>
 #include <weft/runtime/sched/pass_stop.hpp>
 #include <weft/runtime/values/result.hpp>
-#include <weft/sync/wait/brief_lock.hpp>
+#include <weft/runtime/wait/brief_lock.hpp>
 
 #include <concepts>
 #include <coroutine>
@@ -61,8 +62,22 @@
 
 namespace weft::detail {
 
-class select_site;
 class waiter;
+
+/// What a waiter belongs to that is one of several branches, instead of a coroutine of its own
+/// (sync/wait/select_site.hpp).
+class wait_arbiter {
+public:
+    /// Under the lock through which the waiter was found: decides for a branch whose effect is
+    /// there already. False when another has been decided for, or the branch is to look again.
+    [[nodiscard]] virtual bool decide_in_list(std::uint32_t branch) noexcept = 0;
+
+    /// With no lock held: the one who decided leaves.
+    virtual void wake() noexcept = 0;
+
+protected:
+    ~wait_arbiter() = default;
+};
 
 /// The lock of a primitive.
 using wait_lock = brief_lock;
@@ -119,7 +134,7 @@ public:
     /// of its list, and has got nothing.
     [[nodiscard]] bool grant(waiter_list& woken) noexcept {
         unlink();
-        if (site_ != nullptr && !decide_site()) {
+        if (arbiter_ != nullptr && !arbiter_->decide_in_list(branch_)) {
             return false;
         }
         stage_ = stage::granted;
@@ -142,8 +157,8 @@ public:
 
     // --- a branch of a select, instead of begin() -------------------------------------
 
-    void join_site(select_site& site, std::uint32_t branch) noexcept {
-        site_ = &site;
+    void join_site(wait_arbiter& arbiter, std::uint32_t branch) noexcept {
+        arbiter_ = &arbiter;
         branch_ = branch;
     }
 
@@ -181,7 +196,6 @@ private:
 
     enum class stage : std::uint8_t { idle, listed, granted, stopped };
 
-    [[nodiscard]] bool decide_site() noexcept;
     [[nodiscard]] bool end_stopped() noexcept;
     static void on_stop(stop_node& node) noexcept;
 
@@ -189,7 +203,7 @@ private:
     wait_lock* lock_;
     wait_rules const* rules_;
     promise_base* promise_ = nullptr;  // a coroutine waits …
-    select_site* site_ = nullptr;      // … or a select
+    wait_arbiter* arbiter_ = nullptr;  // … or a select
     std::uint32_t branch_ = 0;
     when_stopped policy_ = when_stopped::unwind;
 
@@ -275,7 +289,7 @@ public:
 
     [[nodiscard]] bool try_now() noexcept { return request_.try_now(); }
 
-    [[nodiscard]] waiter& join_site(select_site& site, std::uint32_t branch) noexcept {
+    [[nodiscard]] waiter& join_site(wait_arbiter& site, std::uint32_t branch) noexcept {
         WEFT_ASSERT(!begun_, "an operation is awaited twice");
         begun_ = true;
         wait_type& wait = *::new (static_cast<void*>(&wait_)) wait_type(request_);
@@ -285,8 +299,9 @@ public:
 
     // --- one that lends (select_branch.hpp, lending_branch): before and after the await --------
 
-    [[nodiscard]] void const* lend_to(select_site& site) noexcept
-        requires requires(Request& request) { request.select; }
+    template <class Site>
+    [[nodiscard]] void const* lend_to(Site& site) noexcept
+        requires requires(Request& request) { request.select = &site; }
     {
         request_.select = &site;
         return request_.mutex;
