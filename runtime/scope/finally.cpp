@@ -6,7 +6,8 @@ namespace weft::detail {
 
 task<> clean_up(time_span limit, task<> work, std::source_location asked_at) {
     deadline_request const request{limit, true, asked_at};
-    co_await timeout_operation<void>(request, std::move(work), stop_from::nobody);
+    timeout_guard const guard{request, stop_from::nobody};
+    co_await timeout_operation<void>(guard, std::move(work));
 }
 
 void rethrow_errors(std::exception_ptr body, std::exception_ptr cleanup) {

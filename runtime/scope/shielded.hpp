@@ -14,10 +14,10 @@
 ///    timer is out of the wheel: nobody refers to the shield then.
 /// I2 withdraw() returns after a callback that runs elsewhere, so posted_ is stable after it.
 /// I3 The stop is passed on only when the body was stopped; otherwise its outcome is delivered and
-///    the next await of the surrounding task stops. A body that was stopped is destroyed at its
-///    end.
+///    the next await of the surrounding task stops.
 
 #include <weft/runtime/task/call.hpp>
+#include <weft/runtime/task/detail/guarded_await.hpp>
 #include <weft/runtime/task/task.hpp>
 #include <weft/runtime/time/sleep.hpp>
 
@@ -83,59 +83,23 @@ private:
     end_request end_;
 };
 
+/// What shielded() asks for. A stop of the task unwinds whoever awaits it.
+struct shield_guard {
+    using state = shield_state;
+    static constexpr char const* awaited_twice = "a shielded task is awaited twice";
+
+    time_span limit;
+
+    void make(void* at, promise_base& parent, promise_base& child, when_stopped) const noexcept {
+        ::new (at) shield_state(parent, child, limit);
+    }
+};
+
 }  // namespace detail
 
 /// What `co_await shielded(limit, task)` waits in.
 template <class T>
-class [[nodiscard]] shielded_operation {
-public:
-    shielded_operation(time_span limit, task<T> child) noexcept
-        : limit_(limit)
-        , child_(std::move(child)) {
-        WEFT_CHECK(static_cast<bool>(child_),
-                   "an empty task is awaited: a task can be awaited once");
-    }
-
-    shielded_operation(shielded_operation const&) = delete;
-    shielded_operation& operator=(shielded_operation const&) = delete;
-
-    ~shielded_operation() {
-        if (begun_) {
-            if (state_.is_child_gone()) {
-                (void)detail::task_access::release(child_);
-            }
-            child_ = {};  // first: it still refers to the state
-            state_.~shield_state();
-        }
-    }
-
-    [[nodiscard]] bool await_ready() const noexcept { return false; }
-
-    template <std::derived_from<detail::promise_base> Promise>
-    [[nodiscard]] std::coroutine_handle<> await_suspend(
-        std::coroutine_handle<Promise> parent) noexcept {
-        WEFT_CHECK(!begun_, "a shielded task is awaited twice");
-        ::new (static_cast<void*>(&state_))
-            detail::shield_state(parent.promise(), detail::task_access::promise(child_), limit_);
-        begun_ = true;
-        return state_.begin();
-    }
-
-    T await_resume() {
-        task<T> ended(std::move(child_));  // its frame goes with us
-        return detail::task_access::promise(ended).take();
-    }
-
-private:
-    time_span limit_;
-    task<T> child_;
-
-    union {
-        detail::shield_state state_;
-    };
-
-    bool begun_ = false;
-};
+using shielded_operation = detail::guarded_await<T, detail::shield_guard>;
 
 /// Runs a task and hides a stop of the surrounding task from it, for at most `limit` after the stop
 /// was requested; then the task is stopped after all.
@@ -151,7 +115,7 @@ private:
 /// Example: examples/graceful_shutdown.cpp
 template <detail::plain_value T>
 [[nodiscard]] shielded_operation<T> shielded(time_span limit, task<T> child) noexcept {
-    return shielded_operation<T>(limit, std::move(child));
+    return shielded_operation<T>({limit}, std::move(child));
 }
 
 /// The same for whatever else can be awaited, and for a callable that gives it; see timeout.

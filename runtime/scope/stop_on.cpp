@@ -40,7 +40,7 @@ void foreign_stop_state::on_other_stop(stop_node& node) noexcept {
 std::coroutine_handle<> foreign_stop_state::child_done(completion& base,
                                                        promise_base& child) noexcept {
     auto& self = static_cast<foreign_stop_state&>(base);
-    self.is_child_gone_ = end_if_stopped(child);  // keeps I3
+    self.is_child_gone_ = end_if_stopped(child);  // keeps guarded_await I2
     self.withdraw();                              // keeps I1
     promise_base& parent = *self.parent_;
     bool const is_own_stop = self.is_child_gone_ && parent.stop().stop_requested();

@@ -7,12 +7,11 @@
 /// I1 The callback is withdrawn before the parent goes on; withdraw() waits for one that runs
 ///    elsewhere, so nobody refers to the state then.
 /// I2 Success wins: a child that ends with a value or an error delivers it.
-/// I3 A child that was stopped is destroyed at its end, before anybody goes on.
-/// I4 A child that was stopped while the surrounding task was not, ended by the token.
+/// I3 A child that was stopped while the surrounding task was not, ended by the token.
 
 #include <weft/runtime/sched/pass_stop.hpp>
-#include <weft/runtime/task/as_result.hpp>
 #include <weft/runtime/task/call.hpp>
+#include <weft/runtime/task/detail/guarded_await.hpp>
 #include <weft/runtime/task/task.hpp>
 #include <weft/runtime/values/error.hpp>
 
@@ -38,7 +37,7 @@ public:
     /// Gives what runs next: the child.
     [[nodiscard]] std::coroutine_handle<> begin() noexcept;
 
-    /// After the child's end: it was stopped, and its frame is gone (I3).
+    /// After the child's end: it was stopped, and its frame is gone (guarded_await I2).
     [[nodiscard]] bool is_child_gone() const noexcept { return is_child_gone_; }
 
 private:
@@ -59,81 +58,35 @@ private:
 /// The soft stop of a coroutine's surroundings; its hard one where nobody can ask softly.
 [[nodiscard]] stop_state* soft_stop_of(promise_base& promise) noexcept;
 
+/// What with_stop_token() and until_soft_stop() ask for.
+struct stop_on_guard {
+    using state = foreign_stop_state;
+    static constexpr char const* awaited_twice = "a with_stop_token is awaited twice";
+
+    stop_token token = stop_token();
+    bool soft = false;  // the surroundings' soft stop instead of the token
+
+    void make(void* at,
+              promise_base& parent,
+              promise_base& child,
+              when_stopped policy) const noexcept {
+        ::new (at)
+            foreign_stop_state(parent, child, soft ? soft_stop_of(parent) : token.state(), policy);
+    }
+
+    [[nodiscard]] static std::errc error_of(foreign_stop_state&) noexcept {
+        return std::errc::operation_canceled;
+    }
+
+    [[noreturn]] static void throw_stopped() { throw operation_cancelled(); }
+};
+
 }  // namespace detail
 
 /// What `co_await with_stop_token(token, task)` and until_soft_stop() wait in; the result form
 /// gives a result<T> and hides the stop.
-template <class T, bool Soft, bool ResultForm = false>
-class [[nodiscard]] stop_on_operation {
-public:
-    stop_on_operation(stop_token token, task<T> child) noexcept
-        : token_(token)
-        , child_(std::move(child)) {
-        WEFT_CHECK(static_cast<bool>(child_),
-                   "an empty task is awaited: a task can be awaited once");
-    }
-
-    stop_on_operation(stop_on_operation const&) = delete;
-    stop_on_operation& operator=(stop_on_operation const&) = delete;
-
-    ~stop_on_operation() {
-        if (begun_) {
-            if (state_.is_child_gone()) {
-                (void)detail::task_access::release(child_);
-            }
-            child_ = {};  // first: it still refers to the state
-            state_.~foreign_stop_state();
-        }
-    }
-
-    [[nodiscard]] bool await_ready() const noexcept { return false; }
-
-    template <std::derived_from<detail::promise_base> Promise>
-    [[nodiscard]] std::coroutine_handle<> await_suspend(
-        std::coroutine_handle<Promise> parent) noexcept {
-        WEFT_CHECK(!begun_, "a with_stop_token is awaited twice");
-        using policy = detail::when_stopped;
-        ::new (static_cast<void*>(&state_)) detail::foreign_stop_state(
-            parent.promise(),
-            detail::task_access::promise(child_),
-            Soft ? detail::soft_stop_of(parent.promise()) : token_.state(),
-            ResultForm ? policy::tell : policy::unwind);
-        begun_ = true;
-        return state_.begin();
-    }
-
-    std::conditional_t<ResultForm, result<T>, T> await_resume() {
-        if (state_.is_child_gone()) {
-            if constexpr (ResultForm) {
-                return failure(std::errc::operation_canceled);
-            } else {
-                throw operation_cancelled();
-            }
-        }
-        task<T> ended(std::move(child_));  // its frame goes with us
-        if constexpr (ResultForm) {
-            return detail::result_of(detail::task_access::promise(ended));
-        } else {
-            return detail::task_access::promise(ended).take();
-        }
-    }
-
-    [[nodiscard]] stop_on_operation<T, Soft, true> as_result() && noexcept
-        requires(!ResultForm)
-    {
-        return stop_on_operation<T, Soft, true>(token_, std::move(child_));
-    }
-
-private:
-    stop_token token_;
-    task<T> child_;
-
-    union {
-        detail::foreign_stop_state state_;
-    };
-
-    bool begun_ = false;
-};
+template <class T>
+using stop_on_operation = detail::guarded_await<T, detail::stop_on_guard>;
 
 /// Runs a task that ends when a stop is requested through `token`, as well as by the stop of the
 /// surrounding task. The task is always waited for.
@@ -149,9 +102,8 @@ private:
 ///     `token.stop_requested()` tells.
 /// Example: examples/graceful_shutdown.cpp
 template <detail::plain_value T>
-[[nodiscard]] stop_on_operation<T, false> with_stop_token(stop_token token,
-                                                          task<T> child) noexcept {
-    return stop_on_operation<T, false>(token, std::move(child));
+[[nodiscard]] stop_on_operation<T> with_stop_token(stop_token token, task<T> child) noexcept {
+    return stop_on_operation<T>({.token = token}, std::move(child));
 }
 
 /// The same for whatever else can be awaited, and for a callable that gives it; see timeout.
@@ -163,8 +115,8 @@ template <detail::no_plain_task Work>
 /// Runs a task that ends at the soft stop already: for what should not be begun any more once a
 /// server is asked to finish, as accepting connections. See with_stop_token.
 template <detail::plain_value T>
-[[nodiscard]] stop_on_operation<T, true> until_soft_stop(task<T> child) noexcept {
-    return stop_on_operation<T, true>(stop_token(), std::move(child));
+[[nodiscard]] stop_on_operation<T> until_soft_stop(task<T> child) noexcept {
+    return stop_on_operation<T>({.soft = true}, std::move(child));
 }
 
 template <detail::no_plain_task Work>

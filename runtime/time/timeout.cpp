@@ -76,7 +76,7 @@ bool timeout_state::passes_stop_on() noexcept {
 
 std::coroutine_handle<> timeout_state::child_done(completion& base, promise_base& child) noexcept {
     auto& self = static_cast<timeout_state&>(base);
-    self.is_child_gone_ = end_if_stopped(child);  // keeps I4
+    self.is_child_gone_ = end_if_stopped(child);  // keeps guarded_await I2
     if (self.has_timer_) {
         if (current_worker() != self.home_) {
             self.home_->post(self);  // the last access: the home goes on
@@ -93,7 +93,7 @@ void timeout_state::on_request(remote_request& request) noexcept {
     make_ready_here(*self.home_, *self.parent_, unwind_if(self.passes_stop_on()));
 }
 
-void throw_timed_out() {
+void timeout_guard::throw_stopped() {
     throw std::system_error(std::make_error_code(std::errc::timed_out), "timeout");
 }
 

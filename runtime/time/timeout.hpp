@@ -16,14 +16,12 @@
 /// I3 A child that was stopped ended by the deadline if the timer has fired and the surrounding
 ///    task is not stopped itself; then the await fails with std::errc::timed_out. Otherwise the
 ///    stop is passed on.
-/// I4 A child that was stopped is destroyed at its end, and before anybody goes on: what it held is
-///    free then, and frames nested in one another go one by one.
-/// I5 A deadline that has passed stops the child before it starts: a child that waits for nothing
+/// I4 A deadline that has passed stops the child before it starts: a child that waits for nothing
 ///    still delivers its value (I2).
 
 #include <weft/runtime/sched/pass_stop.hpp>
-#include <weft/runtime/task/as_result.hpp>
 #include <weft/runtime/task/call.hpp>
+#include <weft/runtime/task/detail/guarded_await.hpp>
 #include <weft/runtime/task/task.hpp>
 #include <weft/runtime/time/sleep.hpp>
 
@@ -61,7 +59,7 @@ public:
     /// Gives what runs next: the child.
     [[nodiscard]] std::coroutine_handle<> begin() noexcept;
 
-    /// After the child's end: it was stopped, and its frame is gone (I4).
+    /// After the child's end: it was stopped, and its frame is gone (guarded_await I2).
     [[nodiscard]] bool is_child_gone() const noexcept { return is_child_gone_; }
 
     /// After the child's end: it was stopped by the limit.
@@ -92,88 +90,34 @@ private:
     bool expired_ = false;
 };
 
-[[noreturn]] void throw_timed_out();
+/// What timeout() asks for.
+struct timeout_guard {
+    using state = timeout_state;
+    static constexpr char const* awaited_twice = "a timeout is awaited twice";
+
+    deadline_request limit;
+    stop_from follows = stop_from::parent;
+
+    void make(void* at,
+              promise_base& parent,
+              promise_base& child,
+              when_stopped policy) const noexcept {
+        ::new (at) timeout_state(parent, child, limit, follows, policy);
+    }
+
+    [[nodiscard]] static std::errc error_of(timeout_state& ended) noexcept {
+        return ended.ended_by_limit() ? std::errc::timed_out : std::errc::operation_canceled;
+    }
+
+    [[noreturn]] static void throw_stopped();
+};
 
 }  // namespace detail
 
 /// What `co_await timeout(limit, task)` waits in; the result form gives a result<T> and hides the
 /// stop.
-template <class T, bool ResultForm = false>
-class [[nodiscard]] timeout_operation {
-public:
-    timeout_operation(detail::deadline_request limit,
-                      task<T> child,
-                      detail::stop_from follows = detail::stop_from::parent) noexcept
-        : limit_(limit)
-        , follows_(follows)
-        , child_(std::move(child)) {
-        WEFT_CHECK(static_cast<bool>(child_),
-                   "an empty task is awaited: a task can be awaited once");
-    }
-
-    timeout_operation(timeout_operation const&) = delete;
-    timeout_operation& operator=(timeout_operation const&) = delete;
-
-    ~timeout_operation() {
-        if (begun_) {
-            if (state_.is_child_gone()) {
-                (void)detail::task_access::release(child_);
-            }
-            child_ = {};  // first: it still refers to the state
-            state_.~timeout_state();
-        }
-    }
-
-    [[nodiscard]] bool await_ready() const noexcept { return false; }
-
-    template <std::derived_from<detail::promise_base> Promise>
-    [[nodiscard]] std::coroutine_handle<> await_suspend(
-        std::coroutine_handle<Promise> parent) noexcept {
-        WEFT_CHECK(!begun_, "a timeout is awaited twice");
-        ::new (static_cast<void*>(&state_)) detail::timeout_state(
-            parent.promise(),
-            detail::task_access::promise(child_),
-            limit_,
-            follows_,
-            ResultForm ? detail::when_stopped::tell : detail::when_stopped::unwind);
-        begun_ = true;
-        return state_.begin();
-    }
-
-    std::conditional_t<ResultForm, result<T>, T> await_resume() {
-        if (state_.is_child_gone()) {
-            if constexpr (ResultForm) {
-                return failure(state_.ended_by_limit() ? std::errc::timed_out
-                                                       : std::errc::operation_canceled);
-            } else {
-                detail::throw_timed_out();
-            }
-        }
-        task<T> ended(std::move(child_));  // its frame goes with us
-        if constexpr (ResultForm) {
-            return detail::result_of(detail::task_access::promise(ended));
-        } else {
-            return detail::task_access::promise(ended).take();
-        }
-    }
-
-    [[nodiscard]] timeout_operation<T, true> as_result() && noexcept
-        requires(!ResultForm)
-    {
-        return timeout_operation<T, true>(limit_, std::move(child_), follows_);
-    }
-
-private:
-    detail::deadline_request limit_;
-    detail::stop_from follows_;
-    task<T> child_;
-
-    union {
-        detail::timeout_state state_;
-    };
-
-    bool begun_ = false;
-};
+template <class T>
+using timeout_operation = detail::guarded_await<T, detail::timeout_guard>;
 
 /// Runs a task, and stops it when it has not ended within `limit`. The task is always waited for.
 ///
@@ -195,7 +139,7 @@ template <detail::plain_value T>
     time_span limit,
     task<T> child,
     std::source_location asked_at = std::source_location::current()) noexcept {
-    return timeout_operation<T>({limit, true, asked_at}, std::move(child));
+    return timeout_operation<T>({{limit, true, asked_at}}, std::move(child));
 }
 
 /// The same for an operation, for whatever else can be awaited, and for a callable that gives it:
@@ -214,7 +158,7 @@ template <detail::plain_value T, class Duration>
     std::chrono::time_point<clock, Duration> deadline,
     task<T> child,
     std::source_location asked_at = std::source_location::current()) noexcept {
-    return timeout_operation<T>({deadline.time_since_epoch(), false, asked_at}, std::move(child));
+    return timeout_operation<T>({{deadline.time_since_epoch(), false, asked_at}}, std::move(child));
 }
 
 template <detail::no_plain_task Work, class Duration>
