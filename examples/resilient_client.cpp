@@ -112,8 +112,6 @@ weft::task<> serve_and_use() {
 }  // namespace
 
 int main() {
-    weft::runtime_options one_worker;  // which the server and the client share, and their state
-    one_worker.workers = 1;
-    weft::runtime runtime(one_worker);
+    weft::runtime runtime({.workers = 1});  // shared by the server and the client, and their state
     runtime.block_on(serve_and_use());
 }

@@ -13,11 +13,8 @@ enum class driver_kind {
     epoll,
 };
 
-/// How to build a runtime. The defaults suit a server.
-class runtime_options {
-public:
-    runtime_options() {}
-
+/// How to build a runtime: `weft::runtime rt({.workers = 4});`. The defaults suit a server.
+struct runtime_options {
     /// 0: one per available processor.
     unsigned workers = 0;
 
@@ -30,7 +27,7 @@ public:
     unsigned completion_entries = 0;
 
     /// Hears of the errors of spawned tasks that nobody joins; at first, they go to stderr.
-    error_hook on_unhandled_error;
+    error_hook on_unhandled_error = error_hook();
 };
 
 /// The composition root: a work-stealing pool with one I/O driver per worker.

@@ -24,7 +24,7 @@ weft::task<std::uint64_t> fib(std::uint64_t n) {
 int main(int argc, char** argv) {
     auto const options =
         forkjoin::read_options(argc, argv, forkjoin::fib_size, forkjoin::fib_size_max);
-    weft::thread_pool pool(options.workers);
+    weft::thread_pool pool({.workers = options.workers});
     return forkjoin::measure(
         "weft",
         "fib",

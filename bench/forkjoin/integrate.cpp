@@ -25,7 +25,7 @@ int main(int argc, char** argv) {
     auto const options =
         forkjoin::read_options(argc, argv, forkjoin::integrate_size, forkjoin::integrate_size_max);
     auto const end = static_cast<double>(options.size);
-    weft::thread_pool pool(options.workers);
+    weft::thread_pool pool({.workers = options.workers});
     return forkjoin::measure(
         "weft",
         "integrate",

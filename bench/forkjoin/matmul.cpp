@@ -34,7 +34,7 @@ int main(int argc, char** argv) {
         forkjoin::refuse_size(argv[0], "a power of two, 32 or more");
     }
     forkjoin::multiplication matrices(static_cast<std::size_t>(options.size));
-    weft::thread_pool pool(options.workers);
+    weft::thread_pool pool({.workers = options.workers});
     return forkjoin::measure(
         "weft",
         "matmul",

@@ -36,7 +36,7 @@ weft::task<std::uint64_t> solutions(forkjoin::board queens) {
 int main(int argc, char** argv) {
     auto const options =
         forkjoin::read_options(argc, argv, forkjoin::nqueens_size, forkjoin::nqueens_size_max);
-    weft::thread_pool pool(options.workers);
+    weft::thread_pool pool({.workers = options.workers});
     return forkjoin::measure(
         "weft",
         "nqueens",

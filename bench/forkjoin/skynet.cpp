@@ -36,7 +36,7 @@ int main(int argc, char** argv) {
     if (!forkjoin::is_skynet_size(options.size)) {
         forkjoin::refuse_size(argv[0], "a power of ten");
     }
-    weft::thread_pool pool(options.workers);
+    weft::thread_pool pool({.workers = options.workers});
     return forkjoin::measure(
         "weft",
         "skynet",

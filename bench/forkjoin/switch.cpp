@@ -37,7 +37,7 @@ weft::task<std::uint64_t> switches(unsigned tasks, std::uint64_t times) {
 int main(int argc, char** argv) {
     auto const options = forkjoin::read_options(argc, argv, 10'000'000, std::uint64_t{1} << 40);
     unsigned const tasks = 2 * options.workers;
-    weft::thread_pool pool(options.workers);
+    weft::thread_pool pool({.workers = options.workers});
     return forkjoin::measure(
         "weft",
         "switch",

@@ -185,15 +185,13 @@ int main(int argc, char** argv) {
     forkjoin::json_line line = forkjoin::begin_report("weft", "wake", options);
     moment begin;
     {
-        weft::runtime_options how;
-        how.workers = options.workers;
-        weft::runtime runtime(how);
+        weft::runtime runtime({.workers = options.workers});
         line.add("driver", runtime.uses_uring() ? "uring" : "epoll");
         report(line, "runtime_wake", take_samples(options, [&] {
                    return wake_latency(runtime, begin);
                }));
     }
-    weft::thread_pool pool(options.workers);
+    weft::thread_pool pool({.workers = options.workers});
     report(line, "pool_wake", take_samples(options, [&] { return wake_latency(pool, begin); }));
     if (options.workers > 1) {
         report(

@@ -18,9 +18,7 @@
 int main(int argc, char** argv) {
     auto const options = baseline::read_echo_options(argc, argv, 64);
     baseline::owned_fd const end(baseline::end_signals());  // before there are threads
-    weft::runtime_options how;
-    how.workers = options.threads;
-    weft::runtime runtime(how);
+    weft::runtime runtime({.workers = options.threads});
     weft::tcp_listener listener(weft::address::loopback_v4(options.port));
     baseline::announce(listener.local_address().port());
     runtime.spawn(weft::bench::accept_all(std::move(listener)));

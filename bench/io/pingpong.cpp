@@ -51,14 +51,12 @@ task<> run_client(weft::address where,
 int main(int argc, char** argv) {
     auto const options = baseline::read_pingpong_options(argc, argv);
     baseline::measured_run run;
-    weft::runtime_options how;
-    how.workers = 1;
-    weft::runtime server(how);
+    weft::runtime server({.workers = 1});
     weft::tcp_listener listener(weft::address::loopback_v4(0));
     weft::address const where = listener.local_address();
     server.spawn(weft::bench::accept_all(std::move(listener)));
     {
-        weft::runtime client(how);
+        weft::runtime client({.workers = 1});
         client.spawn(run_client(where, options, run));
         run.measure(options);
     }

@@ -28,10 +28,8 @@ task<std::uint64_t> hash_all(weft::blocking_pool& pool, std::vector<std::string>
 int main(int argc, char** argv) {
     auto const options = baseline::read_blocking_options(argc, argv, 24'000);
     baseline::small_files const files(options.run.size);
-    weft::blocking_pool pool(options.threads);
-    weft::runtime_options how;
-    how.workers = options.run.workers;
-    weft::runtime runtime(how);
+    weft::blocking_pool pool({.threads_max = options.threads});
+    weft::runtime runtime({.workers = options.run.workers});
     return forkjoin::measure(
         "weft",
         "blocking_hash",

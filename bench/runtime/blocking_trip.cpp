@@ -38,10 +38,8 @@ task<std::uint64_t> call_one_by_one(weft::blocking_pool& pool, std::uint64_t cou
 
 int main(int argc, char** argv) {
     auto const options = baseline::read_blocking_options(argc, argv, 100'000);
-    weft::blocking_pool pool(options.threads);
-    weft::runtime_options how;
-    how.workers = options.run.workers;
-    weft::runtime runtime(how);
+    weft::blocking_pool pool({.threads_max = options.threads});
+    weft::runtime runtime({.workers = options.run.workers});
     runtime.block_on(make_threads(pool, options.threads));
     return forkjoin::measure(
         "weft",

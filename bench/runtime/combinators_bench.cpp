@@ -47,7 +47,7 @@ constexpr std::size_t map_limit = 16;
 /// Runs `round`, a coroutine, again and again in one task, and checks what each of them gives.
 template <class Round>
 void run(benchmark::State& state, Round round, std::int64_t expected, std::int64_t items) {
-    weft::thread_pool pool(1);
+    weft::thread_pool pool({.workers = 1});
     auto work = [round]() -> task<std::int64_t> {
         std::int64_t sum = 0;
         for (std::int64_t i = 0; i < rounds_per_iteration; ++i) {
@@ -103,7 +103,7 @@ task<std::int64_t> as_completed_ready() {
 }
 
 void map_thousand(benchmark::State& state) {
-    weft::thread_pool pool(1);
+    weft::thread_pool pool({.workers = 1});
     std::vector<std::int64_t> items(map_size);
     std::iota(items.begin(), items.end(), std::int64_t{0});
     for (auto _ : state) {
@@ -117,7 +117,7 @@ void map_thousand(benchmark::State& state) {
 }
 
 void reduce_thousand(benchmark::State& state) {
-    weft::thread_pool pool(1);
+    weft::thread_pool pool({.workers = 1});
     std::vector<std::int64_t> items(map_size);
     std::iota(items.begin(), items.end(), std::int64_t{0});
     auto const add = [](std::int64_t left, std::int64_t right) { return left + right; };

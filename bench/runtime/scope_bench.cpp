@@ -27,7 +27,7 @@ task<std::int64_t> one() {
 /// Runs `batch` rounds of a coroutine per iteration and checks what it counted.
 template <class Rounds>
 void run(benchmark::State& state, Rounds rounds) {
-    weft::thread_pool pool(1);
+    weft::thread_pool pool({.workers = 1});
     for (auto _ : state) {
         if (pool.block_on(rounds()) != batch) {
             state.SkipWithError("wrong count");
@@ -88,7 +88,7 @@ void scope_limited(benchmark::State& state) {
 
 /// Timed by hand: from the request to the end of the scope, without the spawns.
 void scope_stop(benchmark::State& state) {
-    weft::thread_pool pool(static_cast<unsigned>(state.range(0)));
+    weft::thread_pool pool({.workers = static_cast<unsigned>(state.range(0))});
     for (auto _ : state) {
         weft::clock::time_point requested;
         auto body = [&](nursery& n) -> task<> {

@@ -64,7 +64,7 @@ int main(int argc, char** argv) {
     std::atomic<std::size_t> asleep = 0;
     auto stopped = weft::clock::now();
     {
-        weft::thread_pool pool(workers);
+        weft::thread_pool pool({.workers = workers});
         std::size_t const before = resident_bytes();
         auto const start = weft::clock::now();
         pool.block_on(start_all(count, asleep));

@@ -100,6 +100,6 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "usage: spawn [TASKS] [WORKERS] [ROUNDS]\n");
         return 2;
     }
-    weft::thread_pool pool(workers);
+    weft::thread_pool pool({.workers = workers});
     return measure(pool, count, rounds, false) && measure(pool, count, rounds, true) ? 0 : 1;
 }

@@ -30,7 +30,7 @@ constexpr std::int64_t batch = 10'000;
 /// Runs `batch` rounds of a coroutine per iteration and checks what it counted.
 template <class Rounds>
 void run(benchmark::State& state, Rounds rounds) {
-    weft::thread_pool pool(1);
+    weft::thread_pool pool({.workers = 1});
     for (auto _ : state) {
         if (pool.block_on(rounds()) != batch) {
             state.SkipWithError("wrong count");

@@ -67,7 +67,7 @@ task<std::int64_t> through(Channel& numbers, std::int64_t producers, std::int64_
 }
 
 void throughput(benchmark::State& state) {
-    weft::thread_pool pool(static_cast<unsigned>(state.range(0)));
+    weft::thread_pool pool({.workers = static_cast<unsigned>(state.range(0))});
     std::int64_t const share = batch / state.range(1);
     for (auto _ : state) {
         channel<std::int64_t> numbers(static_cast<std::size_t>(state.range(3)));
@@ -93,7 +93,7 @@ BENCHMARK(throughput)
     ->UseRealTime();
 
 void unbounded(benchmark::State& state) {
-    weft::thread_pool pool(static_cast<unsigned>(state.range(0)));
+    weft::thread_pool pool({.workers = static_cast<unsigned>(state.range(0))});
     for (auto _ : state) {
         weft::unbounded_channel<std::int64_t> numbers;
         std::int64_t const total = pool.block_on(through(numbers, 2, 2));
@@ -146,7 +146,7 @@ task<std::int64_t> select_waiting() {
 
 template <task<std::int64_t> (*Rounds)()>
 void selects(benchmark::State& state) {
-    weft::thread_pool pool(1);
+    weft::thread_pool pool({.workers = 1});
     for (auto _ : state) {
         if (pool.block_on(Rounds()) != batch) {
             state.SkipWithError("wrong count");

@@ -89,7 +89,7 @@ weft::task<std::uint64_t> pass(plan const& how) {
 
 int main(int argc, char** argv) {
     plan const how = read_plan(argc, argv);
-    weft::thread_pool pool(how.run.workers);
+    weft::thread_pool pool({.workers = how.run.workers});
     std::uint64_t const expected = how.run.size * (how.run.size - 1) / 2;
     return forkjoin::measure(
         "weft",

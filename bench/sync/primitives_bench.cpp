@@ -27,7 +27,7 @@ constexpr std::int64_t batch = 100'000;
 /// Runs `batch` operations per iteration and checks what they counted.
 template <class Work>
 void run(benchmark::State& state, unsigned workers, Work work) {
-    weft::thread_pool pool(workers);
+    weft::thread_pool pool({.workers = workers});
     for (auto _ : state) {
         if (pool.block_on(work()) != batch) {
             state.SkipWithError("wrong count");
@@ -186,7 +186,7 @@ void event_ping_pong(benchmark::State& state) {
 constexpr std::int64_t crowd = 10'000;
 
 void event_wakes_many(benchmark::State& state) {
-    weft::thread_pool pool(static_cast<unsigned>(state.range(0)));
+    weft::thread_pool pool({.workers = static_cast<unsigned>(state.range(0))});
     for (auto _ : state) {
         weft::manual_reset_event event;
         weft::latch passed(crowd);

@@ -2,34 +2,26 @@
 
 /// How TCP sockets are set up.
 
+#include <weft/runtime/base/time_span.hpp>
+
 #include <optional>
 
 namespace weft {
 
-/// When the kernel asks a silent peer whether it is still there.
-class keepalive_options {
-public:
-    keepalive_options() noexcept {}
-
-    keepalive_options(unsigned idle, unsigned interval, unsigned probes) noexcept
-        : idle_seconds(idle)
-        , interval_seconds(interval)
-        , probe_count(probes) {}
-
-    unsigned idle_seconds = 60;      ///< silence before the first probe
-    unsigned interval_seconds = 10;  ///< between probes
-    unsigned probe_count = 5;        ///< unanswered probes before the connection breaks
+/// When the kernel asks a silent peer whether it is still there. It counts in seconds: fractions
+/// are rounded up.
+struct keepalive_options {
+    time_span idle = detail::whole_seconds(60);      ///< silence before the first probe
+    time_span interval = detail::whole_seconds(10);  ///< between probes
+    unsigned probe_count = 5;  ///< unanswered probes before the connection breaks
 };
 
 /// Options of a connection.
-class stream_options {
-public:
-    stream_options() noexcept {}
-
+struct stream_options {
     /// Small writes are sent at once instead of being held back for more data (TCP_NODELAY).
     bool no_delay = true;
 
-    std::optional<keepalive_options> keepalive;
+    std::optional<keepalive_options> keepalive = std::nullopt;
 
     /// Bytes; 0 leaves the kernel's own sizing.
     int send_buffer_size = 0;
@@ -37,10 +29,7 @@ public:
 };
 
 /// Options of a listening socket.
-class listen_options {
-public:
-    listen_options() noexcept {}
-
+struct listen_options {
     /// Connections that wait to be accepted; the kernel's limit net.core.somaxconn applies too.
     int backlog = 4096;
 
@@ -54,7 +43,7 @@ public:
     bool v6_only = false;
 
     /// What accepted connections start with.
-    stream_options accepted;
+    stream_options accepted = stream_options();
 };
 
 }  // namespace weft

@@ -251,8 +251,8 @@ result<void> tcp_stream::set_receive_buffer_size(int bytes) noexcept {
     return detail::set_option(native_handle(), SOL_SOCKET, SO_RCVBUF, bytes);
 }
 
-result<void> tcp_stream::set_linger(std::optional<int> seconds) noexcept {
-    ::linger const value{seconds ? 1 : 0, seconds.value_or(0)};
+result<void> tcp_stream::set_linger(std::optional<time_span> limit) noexcept {
+    ::linger const value{limit ? 1 : 0, limit ? detail::seconds_of(*limit) : 0};
     return detail::result_of(
         detail::sys::set_option(native_handle(), SOL_SOCKET, SO_LINGER, &value, sizeof value));
 }

@@ -117,10 +117,11 @@ public:
     result<void> set_send_buffer_size(int bytes) noexcept;
     result<void> set_receive_buffer_size(int bytes) noexcept;
 
-    /// How long close(2) lets unsent data linger; 0 resets the connection. Nothing: the default.
-    /// Closing blocks the worker, with everything on it, for as long as more than 0 lets it.
-    /// A `close` that has to end operations in flight ends the stream before it resets.
-    result<void> set_linger(std::optional<int> seconds) noexcept;
+    /// How long close(2) lets unsent data linger, in whole seconds, rounded up; zero resets the
+    /// connection. Nothing: the default. Closing blocks the worker, with everything on it, for as
+    /// long as more than zero lets it. A `close` that has to end operations in flight ends the
+    /// stream before it resets.
+    result<void> set_linger(std::optional<time_span> limit) noexcept;
 
     [[nodiscard]] result<bool> no_delay() const noexcept;
     [[nodiscard]] result<bool> keepalive() const noexcept;

@@ -17,6 +17,20 @@ concept chrono_duration = requires(T const& length) {
     length.count();
 };
 
+/// Whole seconds for the defaults of headers that do without <chrono>.
+struct whole_seconds {
+    using rep = std::int64_t;
+
+    struct period {
+        static constexpr std::intmax_t num = 1;
+        static constexpr std::intmax_t den = 1;
+    };
+
+    [[nodiscard]] constexpr rep count() const noexcept { return seconds; }
+
+    rep seconds;
+};
+
 /// A period in nanoseconds, as a fraction.
 struct nanosecond_ratio {
     __extension__ using wide = unsigned __int128;

@@ -90,10 +90,10 @@ void forget_shared_pool() noexcept {
 
 }  // namespace
 
-blocking_pool::blocking_pool(unsigned threads_max, unsigned idle_ms)
-    : threads_max_(threads_max)
-    , idle_ms_(idle_ms) {
-    detail::check_argument(threads_max != 0, "a blocking_pool needs a thread");
+blocking_pool::blocking_pool(blocking_pool_options const& options)
+    : threads_max_(options.threads_max)
+    , idle_time_(options.idle.nanoseconds()) {
+    detail::check_argument(threads_max_ != 0, "a blocking_pool needs a thread");
 }
 
 blocking_pool::~blocking_pool() {
@@ -225,7 +225,7 @@ detail::pool_visit* blocking_pool::next(seat& own) noexcept {
 
 /// Under mutex_. Until there is a visit in the seat, or no reason to wait for one any more.
 void blocking_pool::wait_in(seat& own) noexcept {
-    std::uint64_t const deadline = detail::monotonic_ns() + std::uint64_t{idle_ms_} * 1'000'000U;
+    std::uint64_t const deadline = detail::time_after(detail::monotonic_ns(), idle_time_);
     bool in_time = true;
     waiting_.push_front(own);
     ++idle_;

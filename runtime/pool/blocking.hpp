@@ -30,11 +30,14 @@
 #include <weft/runtime/base/intrusive_list.hpp>
 #include <weft/runtime/base/invoke.hpp>
 #include <weft/runtime/base/mutex.hpp>
+#include <weft/runtime/base/time_span.hpp>
+#include <weft/runtime/sched/driver.hpp>
 #include <weft/runtime/scope/this_task.hpp>
 #include <weft/runtime/task/detail/settle.hpp>
 #include <weft/runtime/task/task.hpp>
 #include <weft/runtime/task/task_local.hpp>
 
+#include <chrono>
 #include <concepts>
 #include <coroutine>
 #include <cstddef>
@@ -118,6 +121,12 @@ private:
 
 }  // namespace detail
 
+/// How to build a blocking_pool: `weft::blocking_pool pool({.threads_max = 4});`.
+struct blocking_pool_options {
+    unsigned threads_max = 64;                  ///< at least 1
+    time_span idle = std::chrono::seconds(10);  ///< without a call, before a thread ends
+};
+
 /// Threads for calls that block.
 ///
 /// Threads are made as they are needed, up to a limit, and end when they have had nothing to do for
@@ -136,11 +145,7 @@ private:
 /// Example: examples/task_locals.cpp
 class blocking_pool {
 public:
-    static constexpr unsigned default_threads_max = 64;
-    static constexpr unsigned default_idle_ms = 10'000;
-
-    explicit blocking_pool(unsigned threads_max = default_threads_max,
-                           unsigned idle_ms = default_idle_ms);
+    explicit blocking_pool(blocking_pool_options const& options = blocking_pool_options());
 
     blocking_pool(blocking_pool const&) = delete;
     blocking_pool& operator=(blocking_pool const&) = delete;
@@ -176,7 +181,7 @@ private:
 
     // --- constant after construction -------------------------------------------
     unsigned threads_max_;
-    unsigned idle_ms_;
+    detail::nanoseconds_u64 idle_time_;
 
     // --- any thread, under mutex_ ------------------------------------------------
     detail::mutex mutex_;

@@ -2,8 +2,6 @@
 
 #include <weft/runtime/pool/thread_driver.hpp>
 
-#include <utility>
-
 #include <sched.h>
 
 namespace weft {
@@ -26,9 +24,9 @@ unsigned available_processors() noexcept {
     return count > 0 ? static_cast<unsigned>(count) : 1;
 }
 
-thread_pool::thread_pool(unsigned worker_count, error_hook on_unhandled_error)
-    : runtime_base(worker_count != 0 ? worker_count : available_processors(),
+thread_pool::thread_pool(thread_pool_options const& options)
+    : runtime_base(options.workers != 0 ? options.workers : available_processors(),
                    make_thread_driver,
-                   std::move(on_unhandled_error)) {}
+                   options.on_unhandled_error) {}
 
 }  // namespace weft

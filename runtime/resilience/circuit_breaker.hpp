@@ -12,10 +12,6 @@
 
 namespace weft {
 
-struct circuit_breaker_options : circuit_options {
-    error_predicate counts = &any_error;  ///< which errors are failures of the service
-};
-
 struct circuit_breaker_counters {
     std::uint64_t successes = 0;  ///< values, and errors that do not count
     std::uint64_t failures = 0;

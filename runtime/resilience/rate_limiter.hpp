@@ -25,11 +25,6 @@
 
 namespace weft {
 
-struct rate_limiter_options : rate_options {
-    time_span longest_wait = std::chrono::seconds(1);  ///< zero: nobody waits
-    std::size_t queued = 1'024;                        ///< calls that may wait
-};
-
 struct rate_limiter_counters {
     std::uint64_t admitted = 0;
     std::uint64_t delayed = 0;  ///< admitted calls that had to wait

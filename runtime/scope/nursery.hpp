@@ -75,7 +75,7 @@ private:
 struct stop_options {
     /// Between the soft stop, which asks children to come to an end, and the hard one, which
     /// unwinds those that are left. Zero: both at once.
-    time_span grace;
+    time_span grace = time_span();
 };
 
 template <class T>

@@ -1,14 +1,12 @@
 #include <weft/runtime/testing/test_runtime.hpp>
 
-#include <utility>
-
 namespace weft::test {
 
-runtime::runtime(unsigned worker_count, error_hook on_unhandled_error)
+runtime::runtime(runtime_options const& options)
     : runtime_base(
-          worker_count != 0 ? worker_count : 1,
+          options.workers != 0 ? options.workers : 1,
           [this](unsigned) -> detail::driver* { return new detail::virtual_driver(*this); },
-          std::move(on_unhandled_error)) {}
+          options.on_unhandled_error) {}
 
 runtime::~runtime() {
     // First: otherwise a sleep could end by itself before the stop reaches it.

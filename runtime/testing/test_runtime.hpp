@@ -47,6 +47,15 @@ private:
     detail::virtual_clock* clock_;
 };
 
+/// How to build a test runtime.
+struct runtime_options {
+    /// With one, the order in which tasks run depends on the program alone; 0: one.
+    unsigned workers = 1;
+
+    /// Hears of the errors of spawned tasks that nobody joins; at first, they go to stderr.
+    error_hook on_unhandled_error = error_hook();
+};
+
 /// A runtime whose time is virtual: nobody waits for real, and every run is like the last.
 ///
 /// Time stands still while any task is ready. When all of them wait, it jumps to the next deadline,
@@ -83,7 +92,7 @@ private:
 /// Example: examples/virtual_time.cpp
 class runtime : private detail::virtual_clock, public runtime_base {
 public:
-    explicit runtime(unsigned worker_count = 1, error_hook on_unhandled_error = error_hook());
+    explicit runtime(runtime_options const& options = runtime_options());
     ~runtime();
 
     /// runtime_base::block_on; time moves by itself from the start of the task to its end.

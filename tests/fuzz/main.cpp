@@ -154,11 +154,8 @@ bool can_run(options const& with) {
     if (with.run.where != setting::sockets) {
         return true;
     }
-    weft::runtime_options wanted;
-    wanted.workers = 1;
-    wanted.driver = with.run.driver;
     try {
-        weft::runtime const probe(wanted);
+        weft::runtime const probe({.workers = 1, .driver = with.run.driver});
         return true;
     } catch (std::system_error const& refusal) {
         std::fprintf(stderr, "skipped: %s\n", refusal.what());

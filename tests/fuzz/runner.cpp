@@ -161,7 +161,7 @@ std::vector<ending> run_once(program const& what, unsigned workers, account& boo
         here.runs_in_order = workers == 1 && is_repeatable(what.root);
         stop_source source;
         {
-            test::runtime rt(workers);
+            test::runtime rt({.workers = workers});
             began = rt.now().time_since_epoch() / 1us;
             rt.block_on(whole_in_virtual_time(here, what, source));
         }
@@ -182,12 +182,10 @@ class runner::real_runtime {
 public:
     real_runtime(run_settings const& settings, unsigned workers) {
         if (settings.where == setting::pool) {
-            held_.emplace<std::unique_ptr<thread_pool>>(new thread_pool(workers));
+            held_.emplace<std::unique_ptr<thread_pool>>(new thread_pool({.workers = workers}));
         } else {
-            runtime_options options;
-            options.workers = workers;
-            options.driver = settings.driver;
-            held_.emplace<std::unique_ptr<runtime>>(new runtime(options));
+            held_.emplace<std::unique_ptr<runtime>>(
+                new runtime({.workers = workers, .driver = settings.driver}));
         }
     }
 

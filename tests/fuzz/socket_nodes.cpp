@@ -4,10 +4,13 @@
 #include <weft/sync/select.hpp>
 #include <weft/tests/fuzz/world.hpp>
 
+#include <chrono>
 #include <utility>
 
 namespace weft::fuzz {
 namespace {
+
+using namespace std::chrono_literals;
 
 /// Two ends of one connection.
 class connection {
@@ -83,7 +86,7 @@ task<> write_part(connection& between, instance& self, world& here, bool resets)
     co_await std::move(writing);
     co_await weft::sleep_for(here.span(self.what().b));
     if (resets) {
-        (void)between.far.set_linger(0);
+        (void)between.far.set_linger(0s);
     }
     task<> closing = between.far.close();
     co_await std::move(closing);
@@ -204,7 +207,7 @@ work accept_one(world& here) {
 /// Whether somebody accepts or not: the kernel has room for it.
 work call_one(world& here) {
     tcp_stream called = co_await tcp_stream::connect(here.listener->local_address());
-    (void)called.set_linger(0);
+    (void)called.set_linger(0s);
     co_return here.make(called.is_open() ? 1 : 0);
 }
 

@@ -172,7 +172,7 @@ public:
     once first;
     lazy<parcel, std::function<work()>> computed;
 
-    blocking_pool pool{2};
+    blocking_pool pool{{.threads_max = 2}};
     circuit_breaker breaker;
     bulkhead places;
     std::atomic<int> in_bulkhead{0};

@@ -43,12 +43,10 @@ template <class Body>
 void on_pool(unsigned workers, Body body) {
     char const* const driver = std::getenv("WEFT_DRIVER");
     if (driver != nullptr && std::string_view(driver) == "thread") {
-        weft::thread_pool pool(workers);
+        weft::thread_pool pool({.workers = workers});
         body(static_cast<weft::runtime_base&>(pool));
     } else {
-        weft::runtime_options options;
-        options.workers = workers;
-        weft::runtime runtime(options);
+        weft::runtime runtime({.workers = workers});
         body(static_cast<weft::runtime_base&>(runtime));
     }
 }

@@ -14,10 +14,7 @@ using weft::runtime;
 using weft::runtime_options;
 
 runtime_options three_workers() {
-    runtime_options options;
-    options.workers = 3;
-    options.on_unhandled_error = [](std::exception_ptr const&) {};
-    return options;
+    return {.workers = 3, .on_unhandled_error = [](std::exception_ptr const&) {}};
 }
 
 }  // namespace

@@ -480,7 +480,7 @@ TEST_SUITE("io/runtime/end") {
     TEST_CASE("I/O on a pool that only computes dies with a message that says what is missing") {
         tcp_listener listener(address::loopback_v4(0));
         auto use_wrongly = [&] {
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
             auto work = [&]() -> task<> { (void)co_await listener.accept(); };
             pool.block_on(work());
         };

@@ -49,7 +49,7 @@ weft::task<> leave_one_behind() {
 
 template <int Rounds>
 void left_behind() {
-    weft::thread_pool pool(2);
+    weft::thread_pool pool({.workers = 2});
     pool.block_on(leave_one_behind<Rounds>());
 }
 
@@ -64,7 +64,7 @@ weft::task<> leave_one_behind_twice() {
 }
 
 void left_behind_twice() {
-    weft::thread_pool pool(2);
+    weft::thread_pool pool({.workers = 2});
     pool.block_on(leave_one_behind_twice());
 }
 
@@ -84,7 +84,7 @@ weft::task<> leave_one_behind_for(event& happened) {
 /// came while it watched.
 void watcher_is_held() {
     event happened;
-    weft::thread_pool pool(3);
+    weft::thread_pool pool({.workers = 3});
     pool.spawn(sleep_and_hold(happened));
     pool.block_on(leave_one_behind_for(happened));
 }
@@ -104,7 +104,7 @@ weft::task<> spawn_both_and_hold(event& happened) {
 /// A thief takes the first, which holds it, and wakes a third worker for the second.
 void successor() {
     event happened;
-    weft::thread_pool pool(3);
+    weft::thread_pool pool({.workers = 3});
     pool.block_on(spawn_both_and_hold(happened));
 }
 
@@ -117,7 +117,7 @@ weft::task<> turn_over(model::plain<int>& ended) {
 void end_in_a_nap() {
     model::plain<int> ended{0};
     {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         pool.spawn(turn_over(ended));
     }
     model::expect(ended.read() == 1, "a task did not run");

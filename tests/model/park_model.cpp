@@ -20,7 +20,7 @@ weft::task<int> give(model::plain<int> const& value) {
 
 void block_on(unsigned workers) {
     model::plain<int> value{0};
-    weft::thread_pool pool(workers);
+    weft::thread_pool pool({.workers = workers});
     value.write(1);
     model::expect(pool.block_on(give(value)) == 1, "a value is lost");
 }
@@ -36,7 +36,7 @@ void two_workers() {
 /// Two foreign threads inject at the same time.
 void two_injectors() {
     model::plain<int> value{1};
-    weft::thread_pool pool(1);
+    weft::thread_pool pool({.workers = 1});
     auto injects = [&] { (void)pool.block_on(give(value)); };
     model::thread other(injects);
     (void)pool.block_on(give(value));
@@ -57,7 +57,7 @@ weft::task<> spawn_and_hold() {
 }
 
 void ready_is_shared() {
-    weft::thread_pool pool(2);
+    weft::thread_pool pool({.workers = 2});
     pool.block_on(spawn_and_hold());
 }
 
@@ -73,14 +73,14 @@ weft::task<> fork_and_hold() {
 }
 
 void fork_is_shared() {
-    weft::thread_pool pool(2);
+    weft::thread_pool pool({.workers = 2});
     pool.block_on(fork_and_hold());
 }
 
 /// The work is injected while one worker is held by other work.
 void injected_is_shared() {
     event happened;
-    weft::thread_pool pool(2);
+    weft::thread_pool pool({.workers = 2});
     pool.spawn(hold(happened));
     pool.block_on(signal(happened));
 }
@@ -88,7 +88,7 @@ void injected_is_shared() {
 /// The pool is gone as soon as the task has run; whoever has posted it may still be on the way out.
 void destroyed_during_a_post() {
     event happened;
-    auto pool = std::make_unique<weft::thread_pool>(1);
+    auto pool = std::make_unique<weft::thread_pool>(weft::thread_pool_options{.workers = 1});
     auto posts = [&pool, &happened] { pool->spawn(signal(happened)); };
     model::thread poster(posts);
     happened.wait();

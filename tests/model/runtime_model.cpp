@@ -50,7 +50,7 @@ weft::task<int> join_two() {
 }
 
 void join() {
-    weft::thread_pool pool(2);
+    weft::thread_pool pool({.workers = 2});
     model::expect(pool.block_on(join_two()) == 2, "a child of the join did not run once");
 }
 
@@ -61,7 +61,7 @@ weft::task<int> join_three() {
 }
 
 void join_of_three() {
-    weft::thread_pool pool(2);
+    weft::thread_pool pool({.workers = 2});
     model::expect(pool.block_on(join_three()) == 3, "a child of the join did not run once");
 }
 
@@ -79,7 +79,7 @@ weft::task<bool> join_with_failure() {
 }
 
 void failing_join() {
-    weft::thread_pool pool(2);
+    weft::thread_pool pool({.workers = 2});
     model::expect(pool.block_on(join_with_failure()), "an error of a child is lost");
 }
 
@@ -102,7 +102,7 @@ weft::task<int> scope_of_two() {
 }
 
 void scope() {
-    weft::thread_pool pool(2);
+    weft::thread_pool pool({.workers = 2});
     model::expect(pool.block_on(scope_of_two()) == 2, "a child of the scope did not run once");
 }
 
@@ -124,7 +124,7 @@ weft::task<bool> scope_with_failure() {
 }
 
 void failing_scope() {
-    weft::thread_pool pool(2);
+    weft::thread_pool pool({.workers = 2});
     model::expect(pool.block_on(scope_with_failure()), "an error of a child is lost");
 }
 
@@ -134,7 +134,7 @@ void failing_scope() {
 void stop_against_timer() {
     model::plain<int> ended{0};
     {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         pool.spawn(sleep_long(ended));
         (void)pool.request_stop();
     }
@@ -149,7 +149,7 @@ weft::task<> limited_nap() {
 
 /// Both timers expire at the same tick.
 void timeout_against_end() {
-    weft::thread_pool pool(1);
+    weft::thread_pool pool({.workers = 1});
     pool.block_on(limited_nap());
 }
 
@@ -163,7 +163,7 @@ weft::task<> limited_join() {
 
 /// The deadline stops children on both workers.
 void timeout_of_join() {
-    weft::thread_pool pool(2);
+    weft::thread_pool pool({.workers = 2});
     pool.block_on(limited_join());
 }
 
@@ -172,7 +172,7 @@ void timeout_of_join() {
 void shutdown_with_tasks() {
     model::plain<int> values[2];
     {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         pool.spawn(write(values[0]));
         pool.spawn(write(values[1]));
     }
@@ -182,7 +182,7 @@ void shutdown_with_tasks() {
 /// Nobody waits for the tasks but by counting them.
 void count_tasks() {
     model::plain<int> value{0};
-    weft::thread_pool pool(1);
+    weft::thread_pool pool({.workers = 1});
     pool.spawn(write(value));
     while (pool.task_count() != 0) {
         model::yield();
@@ -191,7 +191,7 @@ void count_tasks() {
 }
 
 void shutdown_of_idle_pool() {
-    weft::thread_pool const pool(2);
+    weft::thread_pool const pool({.workers = 2});
 }
 
 // --- virtual time -------------------------------------------------------------------
@@ -204,7 +204,7 @@ weft::task<> sleep_and_write(model::plain<int>& value) {
 /// Time moves when both workers wait, and not before; who sleeps is woken by it.
 void virtual_sleep() {
     model::plain<int> value{0};
-    weft::test::runtime paused(2);
+    weft::test::runtime paused({.workers = 2});
     paused.block_on(sleep_and_write(value));
     model::expect(value.read() == 1, "a sleep in virtual time does not end");
 }
@@ -212,7 +212,7 @@ void virtual_sleep() {
 /// A foreign thread moves the time on: what is due has run when it returns.
 void advance() {
     model::plain<int> value{0};
-    weft::test::runtime paused(1);
+    weft::test::runtime paused({.workers = 1});
     paused.spawn(sleep_and_write(value));
     paused.advance(2ms);
     model::expect(value.read() == 1, "time has moved past a sleep that has not ended");
@@ -221,7 +221,7 @@ void advance() {
 /// Who sees that the time has moved sees what was written before it did.
 void advance_is_seen() {
     model::plain<int> value{0};
-    weft::test::runtime paused(1);
+    weft::test::runtime paused({.workers = 1});
     auto const start = paused.now();
     auto looks = [&] {
         if (paused.now() - start >= 1ms) {

@@ -74,7 +74,7 @@ weft::task<> make_call(weft::blocking_pool& pool, model::plain<int>& called) {
 
 void one_call() {
     model::plain<int> called{0};
-    weft::blocking_pool pool(1);
+    weft::blocking_pool pool({.threads_max = 1});
     model::crew workers(1);
     model::job caller(workers, make_call(pool, called));
     workers.run();
@@ -85,7 +85,7 @@ void one_call() {
 void two_calls() {
     model::plain<int> one{0};
     model::plain<int> other{0};
-    weft::blocking_pool pool(1, 1);
+    weft::blocking_pool pool({.threads_max = 1, .idle = 1ms});
     model::crew workers(1);
     model::job caller(workers, make_call(pool, one));
     model::job second(workers, make_call(pool, other));
@@ -97,7 +97,7 @@ void two_calls() {
 void stopped_call() {
     model::plain<int> called{0};
     {
-        weft::blocking_pool pool(1);
+        weft::blocking_pool pool({.threads_max = 1});
         model::crew workers(1);
         model::job caller(workers, make_call(pool, called));
         auto stops = [&] { caller.request_stop(); };
@@ -131,7 +131,7 @@ void stopped_behind_a_call() {
     model::plain<int> called{0};
     weft::detail::thread_event released;
     {
-        weft::blocking_pool pool(1);
+        weft::blocking_pool pool({.threads_max = 1});
         model::crew workers(1);
         model::job holder(workers, hold_thread(pool, released));
         model::job caller(workers, call_and_release(pool, released, called));

@@ -102,7 +102,7 @@ int batched_spans_sum(weft::thread_pool& pool, numbers& range, std::size_t size)
 /// `sum_of(pool, range, limit)` works through a range with a limit.
 template <class Range, class SumOf>
 void check_limits(SumOf sum_of) {
-    weft::thread_pool pool(2);
+    weft::thread_pool pool({.workers = 2});
     Range none;
     Range several{1, 2, 3, 4};
     for (std::size_t const limit : {std::size_t{0}, std::size_t{1}, std::size_t{3}, size_max}) {
@@ -139,7 +139,7 @@ TEST_SUITE("runtime/limits") {
     }
 
     TEST_CASE("a limit far above the number of items makes no more lanes than there are items") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         unsized_numbers five{1, 2, 3, 4, 5};
         auto frames_beside = [](int) -> task<std::size_t> {
             co_return weft::detail::frame_pool::live_frames();
@@ -153,7 +153,7 @@ TEST_SUITE("runtime/limits") {
     }
 
     TEST_CASE("a nursery that is limited to no children starts them when the limit is raised") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         std::atomic<int> ran = 0;
         auto child = [&]() -> task<> {
             ++ran;
@@ -184,15 +184,15 @@ TEST_SUITE("runtime/limits") {
     }
 
     TEST_CASE("a runtime has no more workers than it can have") {
-        CHECK_THROWS_AS(weft::thread_pool{unsigned_max}, std::invalid_argument);
+        CHECK_THROWS_AS(weft::thread_pool({.workers = unsigned_max}), std::invalid_argument);
     }
 
     TEST_CASE("a blocking pool has a thread, and makes no more than there are calls") {
-        CHECK_THROWS_AS(weft::blocking_pool{0}, std::invalid_argument);
-        weft::thread_pool pool(1);
-        weft::blocking_pool one(1, 0);
+        CHECK_THROWS_AS(weft::blocking_pool({.threads_max = 0}), std::invalid_argument);
+        weft::thread_pool pool({.workers = 1});
+        weft::blocking_pool one({.threads_max = 1, .idle = 0ms});
         CHECK(pool.block_on(weft::blocking(one, [] { return 1; })) == 1);
-        weft::blocking_pool wide(unsigned_max, unsigned_max);
+        weft::blocking_pool wide({.threads_max = unsigned_max, .idle = std::chrono::hours::max()});
         CHECK(pool.block_on(weft::blocking(wide, [] { return 2; })) == 2);
         CHECK(wide.count().threads == 1);
     }
@@ -222,7 +222,7 @@ TEST_SUITE("runtime/limits") {
     }
 
     TEST_CASE("the largest options let calls run, and take memory for what there is") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<int> { co_return 1; };
         weft::bulkhead bulkhead({.concurrent = size_max, .queued = size_max});
         CHECK(pool.block_on(bulkhead.run(work)) == 1);

@@ -126,11 +126,7 @@ private:
         weft::detail::thread_event answered;
     };
 
-    static weft::runtime_options two_workers() {
-        weft::runtime_options options;
-        options.workers = 2;
-        return options;
-    }
+    static weft::runtime_options two_workers() { return {.workers = 2}; }
 };
 
 /// A connection on which nobody sends or receives, and which holds no more. One task may read and
@@ -180,10 +176,7 @@ private:
 
         void block_until_busy() {
             holder = std::thread([this] {
-                weft::runtime_options options;
-                options.workers = 1;
-                options.driver = weft::driver_kind::epoll;
-                weft::runtime runtime(options);
+                weft::runtime runtime({.workers = 1, .driver = weft::driver_kind::epoll});
                 runtime.block_on(weft::blocking(pool, [this] {
                     is_busy = true;
                     is_busy.notify_all();
@@ -193,7 +186,7 @@ private:
             is_busy.wait(false);
         }
 
-        weft::blocking_pool pool{1};
+        weft::blocking_pool pool{{.threads_max = 1}};
         std::atomic<bool> is_busy{false};
         std::atomic<bool> let_go{false};
         std::thread holder;

@@ -48,9 +48,7 @@ int number_from_environment(char const* variable, int otherwise) {
 }
 
 weft::runtime_options two_workers() {
-    weft::runtime_options options;
-    options.workers = 2;
-    return options;
+    return {.workers = 2};
 }
 
 /// A task that waits again and again, in ways that chance decides, and is stopped each time, unless

@@ -362,7 +362,7 @@ void run_traffic(std::vector<std::size_t> const& capacities,
     auto const seed = fresh_seed();
     CAPTURE(seed);
     MESSAGE("WEFT_SEED=", seed);
-    thread_pool pool(2);
+    thread_pool pool({.workers = 2});
     for (std::size_t const capacity : capacities) {
         for (int senders = 1; senders <= 4; ++senders) {
             for (int receivers = 1; receivers <= 4; ++receivers) {

@@ -21,9 +21,7 @@
 namespace weft::test {
 
 inline runtime_options with_workers(unsigned workers) {
-    runtime_options options;
-    options.workers = workers;
-    return options;
+    return {.workers = workers};
 }
 
 /// Runs the task that `body(runtime)` gives on a runtime of one worker, then on one of two.

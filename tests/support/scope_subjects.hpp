@@ -182,7 +182,7 @@ inline task<> waits_for_place(cast) {
 
 /// One call blocks its thread until it sees the stop, the other waits for that thread.
 inline task<> waits_for_thread(cast) {
-    blocking_pool pool(1);
+    blocking_pool pool({.threads_max = 1});
     auto hold = [](stop_token token) {
         while (!token.stop_requested()) {
             std::this_thread::yield();

@@ -58,7 +58,7 @@ TEST_SUITE("sync/allocation") {
     TEST_CASE_TEMPLATE("an operation that waits, and the one that wakes it, take no memory",
                        Turn,
                        WEFT_SYNC_TURNS) {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         Turn turn;
         CHECK(pool.block_on(allocations_of(turn, 1'000)) == 0);
     }

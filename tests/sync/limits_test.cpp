@@ -30,7 +30,7 @@ constexpr std::size_t size_max = std::numeric_limits<std::size_t>::max();
 
 TEST_SUITE("sync/limits") {
     TEST_CASE("recv_many takes what is there under every limit, and room for no more than fits") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         for (std::size_t const limit : {std::size_t{0},
                                         std::size_t{1},
                                         std::size_t{3},
@@ -51,7 +51,7 @@ TEST_SUITE("sync/limits") {
     }
 
     TEST_CASE("a vector that recv_many fills bit by bit grows like one that is pushed to") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::channel<std::size_t> numbers(1);
         std::vector<std::size_t> target;
         std::size_t growths = 0;
@@ -103,7 +103,7 @@ TEST_SUITE("sync/limits") {
     }
 
     TEST_CASE("a count of 0 waits for nobody") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<> {
             weft::semaphore none(0, 0);
             co_await none.acquire(0);

@@ -284,7 +284,7 @@ TEST_SUITE("sync/ready_budget") {
                        broadcast_turns,
                        watch_turns,
                        select_turns) {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         Turns site;
         std::atomic<bool> ran = false;
         std::atomic<bool> slept = false;
@@ -337,7 +337,7 @@ TEST_SUITE("sync/ready_budget") {
                        broadcast_turns,
                        watch_turns,
                        select_turns) {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         Turns site;
         std::atomic<bool> never = false;
         std::atomic<int> turns = 0;

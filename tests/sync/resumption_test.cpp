@@ -110,8 +110,8 @@ TEST_SUITE("sync/resumption") {
                        once_waiter_turn<true>,
                        once_waiter_turn<false>,
                        predicate_turn) {
-        weft::thread_pool home(1);
-        weft::thread_pool abroad(1);
+        weft::thread_pool home({.workers = 1});
+        weft::thread_pool abroad({.workers = 1});
         Turn turn;
         bool waiter_strayed = true;
         bool waker_strayed = true;

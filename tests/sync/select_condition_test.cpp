@@ -36,7 +36,7 @@ static_assert(weft::selectable<weft::lazy<int>::value_operation>);
 
 TEST_SUITE("sync/select_condition") {
     TEST_CASE("a wait of a condition wins with the mutex, and loses with it too") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::mutex lock;
         weft::condition_variable changed;
         channel<int> values(0);
@@ -89,7 +89,7 @@ TEST_SUITE("sync/select_condition") {
     }
 
     TEST_CASE("a notification that a losing branch was woken with goes to the next") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::mutex lock;
         weft::condition_variable changed;
         channel<int> values(0);
@@ -136,7 +136,7 @@ TEST_SUITE("sync/select_condition") {
     }
 
     TEST_CASE("a branch that loses may need the mutex that the wait which wins gives up") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::mutex lock;
         weft::condition_variable changed;
         std::size_t winner = 2;
@@ -165,7 +165,7 @@ TEST_SUITE("sync/select_condition") {
     }
 
     TEST_CASE("a branch that loses may need the mutex that a wait which loses gives up") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::mutex lock;
         weft::condition_variable changed;
         channel<int> values(0);
@@ -217,7 +217,7 @@ TEST_SUITE("sync/select_condition") {
 
     TEST_CASE("two waits with one guard abort with the reason") {
         auto const seen = weft::test::death_of([] {
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
             weft::mutex lock;
             weft::condition_variable one;
             weft::condition_variable other;
@@ -231,7 +231,7 @@ TEST_SUITE("sync/select_condition") {
     }
 
     TEST_CASE("a once and a lazy value are branches; what a losing one has computed stays") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::once once;
         weft::lazy<int> lazy([]() -> task<int> {
             co_await weft::yield();

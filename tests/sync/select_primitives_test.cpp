@@ -170,7 +170,7 @@ struct contended_place {
 
 TEST_SUITE("sync/select_primitives") {
     TEST_CASE("a branch that needs no waiting wins, and its task has what it wanted") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::mutex lock;
         weft::semaphore permits(3);
         channel<int> quiet(0);
@@ -209,7 +209,7 @@ TEST_SUITE("sync/select_primitives") {
     }
 
     TEST_CASE("a waiting select goes on with the first that is let through, and with that alone") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         for (std::size_t which = 0; which < obstacles::count; ++which) {
             CAPTURE(which);
             obstacles place;
@@ -236,7 +236,7 @@ TEST_SUITE("sync/select_primitives") {
     }
 
     TEST_CASE("what a decided select is offered stays, though the select has not gone on yet") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         for (std::size_t which = 0; which < obstacles::count; ++which) {
             CAPTURE(which);
             obstacles place;
@@ -258,7 +258,7 @@ TEST_SUITE("sync/select_primitives") {
     }
 
     TEST_CASE("what a decided select is offered goes to the next in the queue") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::mutex lock;
         weft::shared_mutex shared;
         weft::semaphore permits(0);
@@ -319,7 +319,7 @@ TEST_SUITE("sync/select_primitives") {
     }
 
     TEST_CASE("who waits behind a losing branch and needs less is let in when it leaves") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::semaphore permits(2);
         weft::shared_mutex shared;
         channel<int> quiet(0);
@@ -356,7 +356,7 @@ TEST_SUITE("sync/select_primitives") {
     }
 
     TEST_CASE("a losing task may wait behind a branch of its own select") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::semaphore permits(1);
         channel<int> never(0);
         channel<int> quiet(0);
@@ -387,7 +387,7 @@ TEST_SUITE("sync/select_primitives") {
     }
 
     TEST_CASE("who is woken together with a select may destroy what both waited for") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto const event = std::make_unique<std::optional<weft::manual_reset_event>>(std::in_place);
         channel<int> quiet(0);
         bool won = false;
@@ -415,7 +415,7 @@ TEST_SUITE("sync/select_primitives") {
     }
 
     TEST_CASE("one primitive may be several branches of a select; one of them takes effect") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::mutex lock;
         weft::shared_mutex shared;
         weft::semaphore permits(0);
@@ -456,7 +456,7 @@ TEST_SUITE("sync/select_primitives") {
     }
 
     TEST_CASE("with bias the first of several that are free is taken, without it every one") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::semaphore a(100);
         weft::semaphore b(100);
         auto work = [&]() -> task<> {
@@ -494,7 +494,7 @@ TEST_SUITE("sync/select_primitives") {
     }
 
     TEST_CASE("a branch that asked for a result has its value in one") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::mutex lock;
         channel<int> quiet(0);
         auto work = [&]() -> task<> {
@@ -514,7 +514,7 @@ TEST_SUITE("sync/select_primitives") {
         CAPTURE(seed);
         for (unsigned const workers : {1U, 2U, 4U}) {
             CAPTURE(workers);
-            weft::thread_pool pool(workers);
+            weft::thread_pool pool({.workers = workers});
             contended_place place;
             std::atomic<std::uint64_t> stopped = 0;
             std::uint64_t sent = 0;

@@ -51,7 +51,7 @@ static_assert(!std::is_move_constructible_v<sleep_or_sleep>);
 
 TEST_SUITE("sync/select") {
     TEST_CASE("the branch that can complete does, and the others have done nothing") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         channel<int> a(1);
         channel<int> b(1);
         channel<std::string> full(1);
@@ -70,7 +70,7 @@ TEST_SUITE("sync/select") {
     }
 
     TEST_CASE("a waiting select takes the first value that arrives and leaves the other channels") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         channel<int> a(0);
         channel<int> b(0);
         std::size_t winner = 99;
@@ -98,7 +98,7 @@ TEST_SUITE("sync/select") {
 
     TEST_CASE("a select that sends gives its value to a receiver and keeps the others") {
         object_count objects;
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         channel<counted> a(0);
         channel<counted> b(0);
         counted x(objects, 1);
@@ -126,7 +126,7 @@ TEST_SUITE("sync/select") {
     }
 
     TEST_CASE("two selects meet on a rendezvous, either of them first") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         channel<int> a(0);
         channel<int> b(0);
         channel<int> never(0);
@@ -158,7 +158,7 @@ TEST_SUITE("sync/select") {
     }
 
     TEST_CASE("a select may send to and receive from the same channel without meeting itself") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         channel<int> same(0);
         std::size_t winner = 99;
         auto selector = [&]() -> task<> {
@@ -178,7 +178,7 @@ TEST_SUITE("sync/select") {
     }
 
     TEST_CASE("one channel may be several branches of a select; one of them takes effect") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         channel<int> same(1);
         int received = 0;
         auto receives = [&]() -> task<> {
@@ -214,7 +214,7 @@ TEST_SUITE("sync/select") {
     TEST_CASE(
         "with bias the first branch that can complete is taken, without it every one in "
         "turn") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         channel<int> a(100);
         channel<int> b(100);
         auto work = [&]() -> task<> {
@@ -240,7 +240,7 @@ TEST_SUITE("sync/select") {
     }
 
     TEST_CASE("a closed channel completes its branch: recv with nothing, send with the error") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         channel<int> open(0);
         channel<int> closed(0);
         closed.close();
@@ -262,7 +262,7 @@ TEST_SUITE("sync/select") {
     }
 
     TEST_CASE("closing a channel wakes a waiting select") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         channel<int> a(0);
         channel<int> b(0);
         bool woken = false;
@@ -283,7 +283,7 @@ TEST_SUITE("sync/select") {
     }
 
     TEST_CASE("a sleep wins when no channel has anything, and loses without delay when one has") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         channel<int> quiet(0);
         channel<int> busy(1);
         auto work = [&]() -> task<> {
@@ -304,7 +304,7 @@ TEST_SUITE("sync/select") {
     }
 
     TEST_CASE("a task that wins yields its value; one that loses is stopped and waited for") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         channel<int> quiet(0);
         object_count objects;
         auto holds = [&](weft::clock::duration nap) -> task<> {
@@ -321,7 +321,7 @@ TEST_SUITE("sync/select") {
     }
 
     TEST_CASE("a join is a branch: it gives a pointer to the value, and can be lost and repeated") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         channel<int> quiet(0);
         channel<int> ready(1);
         auto work = [&]() -> task<> {
@@ -342,7 +342,7 @@ TEST_SUITE("sync/select") {
     }
 
     TEST_CASE("an exception of the branch that wins is thrown by the select") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         channel<int> quiet(0);
         auto fails = []() -> task<int> {
             co_await weft::yield();
@@ -361,7 +361,7 @@ TEST_SUITE("sync/select") {
     }
 
     TEST_CASE("with bias a task is not started when a branch before it can complete at once") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         channel<int> ready(1);
         bool started = false;
         auto branch = [&]() -> task<> {
@@ -378,7 +378,7 @@ TEST_SUITE("sync/select") {
     }
 
     TEST_CASE("a stop ends a select in every branch; the result form tells of it") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         channel<int> a(0);
         channel<int> b(0);
         bool went_on = false;
@@ -411,7 +411,7 @@ TEST_SUITE("sync/select") {
     }
 
     TEST_CASE("a select in a task that was stopped before takes nothing, even where it could") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         channel<int> ready(1);
         bool went_on = false;
         auto work = [&]() -> task<> {
@@ -429,7 +429,7 @@ TEST_SUITE("sync/select") {
     }
 
     TEST_CASE("a select of variables can be stored, and awaited as one") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         channel<int> values(2);
         channel<int> quiet(0);
         auto work = [&]() -> task<> {
@@ -451,7 +451,7 @@ TEST_SUITE("sync/select") {
     }
 
     TEST_CASE("with bias a task that ends at once wins, before a channel that is ready") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         channel<int> ready(1);
         bool naps = false;
         auto ends = []() -> task<int> { co_return 4; };
@@ -486,7 +486,7 @@ TEST_SUITE("sync/select") {
     }
 
     TEST_CASE("a select in a branch of a select runs to its end, however deep") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
 
         struct nest {
             static task<int> of(int depth) {

@@ -85,7 +85,7 @@ template <class Body>
 void on_pools(Body body) {
     for (unsigned const workers : {1U, 2U}) {
         CAPTURE(workers);
-        weft::thread_pool pool(workers);
+        weft::thread_pool pool({.workers = workers});
         place at;
         pool.block_on(body(at));
         CHECK(at.is_free());

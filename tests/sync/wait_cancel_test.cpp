@@ -159,7 +159,7 @@ task<> race(site_kind const& kind,
 // --- what each site goes through -----------------------------------------------------
 
 void check_stop_before(site_kind const& kind) {
-    weft::thread_pool pool(1);
+    weft::thread_pool pool({.workers = 1});
     auto const owned = kind.make();
     any_site& site = *owned;
     object_count objects;
@@ -179,7 +179,7 @@ void check_nothing_to_wait_for(site_kind const& kind) {
     if (!kind.keeps) {
         return;
     }
-    weft::thread_pool pool(1);
+    weft::thread_pool pool({.workers = 1});
     auto const owned = kind.make();
     any_site& site = *owned;
     std::atomic<int> begun = 0;
@@ -194,7 +194,7 @@ void check_nothing_to_wait_for(site_kind const& kind) {
 }
 
 void check_stop_while_waiting(site_kind const& kind) {
-    weft::thread_pool pool(1);
+    weft::thread_pool pool({.workers = 1});
     auto const owned = kind.make();
     any_site& site = *owned;
     object_count objects;
@@ -211,7 +211,7 @@ void check_stop_while_waiting(site_kind const& kind) {
 }
 
 void check_stop_as_code(site_kind const& kind) {
-    weft::thread_pool pool(1);
+    weft::thread_pool pool({.workers = 1});
     auto const owned = kind.make();
     any_site& site = *owned;
     std::error_code pending;
@@ -246,7 +246,7 @@ void check_stop_as_code(site_kind const& kind) {
 }
 
 void check_success_as_code(site_kind const& kind) {
-    weft::thread_pool pool(1);
+    weft::thread_pool pool({.workers = 1});
     auto const owned = kind.make();
     any_site& site = *owned;
     std::error_code code = std::make_error_code(std::errc::io_error);
@@ -265,7 +265,7 @@ void check_success_as_code(site_kind const& kind) {
 }
 
 void check_deadline(site_kind const& kind) {
-    weft::thread_pool pool(1);
+    weft::thread_pool pool({.workers = 1});
     auto const owned = kind.make();
     any_site& site = *owned;
     auto work = [&]() -> task<std::error_code> {
@@ -280,7 +280,7 @@ void check_deadline(site_kind const& kind) {
 
 void check_stop_of_many(site_kind const& kind) {
     for (unsigned workers : {1U, 2U}) {
-        weft::thread_pool pool(workers);
+        weft::thread_pool pool({.workers = workers});
         auto const count = kind.most_waiters;
         auto const owned = kind.make();
         any_site& site = *owned;
@@ -290,7 +290,7 @@ void check_stop_of_many(site_kind const& kind) {
         CHECK(site.passed() == 0);
         CHECK(objects.alive == 0);
         CHECK_FALSE(site.take_back());
-        weft::thread_pool one_worker(1);
+        weft::thread_pool one_worker({.workers = 1});
         one_worker.block_on(check_usable(kind, site));
     }
 }
@@ -300,7 +300,7 @@ void check_race(site_kind const& kind) {
     constexpr int rounds = 10'000;
     auto const seed = fresh_seed();
     CAPTURE(seed);
-    weft::thread_pool pool(2);
+    weft::thread_pool pool({.workers = 2});
     object_count objects;
     race_account account;
     auto work = [&]() -> task<> {
@@ -326,7 +326,7 @@ void check_end_of_runtime(site_kind const& kind) {
     std::atomic<int> begun = 0;
     auto const count = kind.most_waiters;
     {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         for (int i = 0; i < count; ++i) {
             pool.spawn(wait_with(site, objects, begun));
         }

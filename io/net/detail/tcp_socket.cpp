@@ -3,6 +3,10 @@
 #include <weft/io/op/io_error.hpp>
 #include <weft/io/sys/sys.hpp>
 
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -47,17 +51,24 @@ result<int> option(int fd, int level, int name) noexcept {
     return value;
 }
 
+int seconds_of(time_span length) noexcept {
+    constexpr std::uint64_t in_second = 1'000'000'000;
+    std::uint64_t const seconds = (length.nanoseconds() + in_second - 1) / in_second;
+    constexpr std::uint64_t most = std::numeric_limits<int>::max();
+    return static_cast<int>(std::min(seconds, most));
+}
+
 result<void> set_keepalive(int fd, std::optional<keepalive_options> const& options) noexcept {
     if (!options) {
         return set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 0);
     }
-    auto const set = [fd](int name, unsigned value) noexcept {
-        return set_option(fd, IPPROTO_TCP, name, static_cast<int>(value));
+    auto const set = [fd](int name, int value) noexcept {
+        return set_option(fd, IPPROTO_TCP, name, value);
     };
     return set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1)
-        .and_then([&] { return set(TCP_KEEPIDLE, options->idle_seconds); })
-        .and_then([&] { return set(TCP_KEEPINTVL, options->interval_seconds); })
-        .and_then([&] { return set(TCP_KEEPCNT, options->probe_count); });
+        .and_then([&] { return set(TCP_KEEPIDLE, seconds_of(options->idle)); })
+        .and_then([&] { return set(TCP_KEEPINTVL, seconds_of(options->interval)); })
+        .and_then([&] { return set(TCP_KEEPCNT, static_cast<int>(options->probe_count)); });
 }
 
 result<void> apply(int fd, stream_options const& options) noexcept {

@@ -34,6 +34,8 @@ struct tcp_socket {
 [[nodiscard]] result<int> option(int fd, int level, int name) noexcept;
 [[nodiscard]] result<void> set_keepalive(int fd,
                                          std::optional<keepalive_options> const& options) noexcept;
+/// As socket options count it: rounded up, and cut to what an int holds.
+[[nodiscard]] int seconds_of(time_span length) noexcept;
 [[nodiscard]] result<void> apply(int fd, stream_options const& options) noexcept;
 
 }  // namespace weft::detail

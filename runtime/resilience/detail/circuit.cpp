@@ -7,7 +7,7 @@
 
 namespace weft::detail {
 
-outcome_window::outcome_window(circuit_options const& options)
+outcome_window::outcome_window(circuit_breaker_options const& options)
     : step_((options.window_time.nanoseconds() + steps - 1) / steps)
     , cells_most_(options.window_calls)
     , cells_(by_time() ? steps : 1) {}
@@ -66,7 +66,7 @@ void outcome_window::clear() noexcept {
     next_ = 0;
 }
 
-circuit::circuit(circuit_options const& options) : options_(options), window_(options) {
+circuit::circuit(circuit_breaker_options const& options) : options_(options), window_(options) {
     check_argument(options.window_calls >= 1 && options.probes >= 1,
                    "a circuit needs a window of at least one call and at least one probe");
     check_argument(options.failure_rate > 0, "a circuit needs a failure rate above 0");

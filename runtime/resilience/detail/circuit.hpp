@@ -16,6 +16,7 @@
 ///
 /// Not thread safe.
 
+#include <weft/runtime/resilience/policy.hpp>
 #include <weft/runtime/time/sleep.hpp>
 
 #include <cstdint>
@@ -25,16 +26,18 @@ namespace weft {
 
 enum class circuit_state : std::uint8_t { closed, open, half_open, isolated };
 
-/// The circuit opens when either limit is reached in the window, which holds the last
-/// `window_calls` calls or, where `window_time` is not zero, the calls that ended within it.
-struct circuit_options {
+/// How to build a circuit_breaker. The circuit opens when either limit is reached in the window,
+/// which holds the last `window_calls` calls or, where `window_time` is not zero, the calls that
+/// ended within it.
+struct circuit_breaker_options {
     unsigned window_calls = 100;
-    time_span window_time;
+    time_span window_time = time_span();
     double failure_rate = 0.5;    ///< share of failures, once there are `minimum_calls`
     unsigned minimum_calls = 10;  ///< in the window, before the rate counts
     unsigned failures = 0;        ///< number of failures; 0: no limit
     time_span open_for = std::chrono::seconds(5);
     unsigned probes = 1;  ///< calls at once when half open, and successes that close it
+    error_predicate counts = &any_error;  ///< which errors are failures of the service
 };
 
 namespace detail {
@@ -42,7 +45,7 @@ namespace detail {
 /// Successes and failures of the last calls, or of the last stretch of time in ten steps.
 class outcome_window {
 public:
-    explicit outcome_window(circuit_options const& options);
+    explicit outcome_window(circuit_breaker_options const& options);
 
     void add(bool failed, clock::time_point now) noexcept;
     void clear() noexcept;
@@ -84,7 +87,7 @@ public:
         bool is_probe = false;
     };
 
-    explicit circuit(circuit_options const& options);
+    explicit circuit(circuit_breaker_options const& options);
 
     /// True when a call may start; `pass` is then to be given back once, to one of the next three.
     [[nodiscard]] bool enter(clock::time_point now, ticket& pass) noexcept;
@@ -112,7 +115,7 @@ private:
     void transition_to(circuit_state next) noexcept;
     [[nodiscard]] bool is_too_bad() const noexcept;
 
-    circuit_options options_;
+    circuit_breaker_options options_;
     outcome_window window_;
     circuit_state state_ = circuit_state::closed;
     std::uint64_t era_ = 0;

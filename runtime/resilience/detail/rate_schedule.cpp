@@ -15,7 +15,7 @@ nanoseconds_u64 to_nanoseconds(clock::time_point time) noexcept {
 
 }  // namespace
 
-rate_schedule::rate_schedule(rate_options const& options)
+rate_schedule::rate_schedule(rate_limiter_options const& options)
     : kind_(options.kind)
     , limit_(options.limit)
     , period_(options.period.nanoseconds()) {

@@ -22,18 +22,23 @@ namespace weft {
 
 enum class rate_kind : std::uint8_t { token_bucket, sliding_window };
 
-struct rate_options {
+/// How to build a rate_limiter.
+struct rate_limiter_options {
     rate_kind kind = rate_kind::token_bucket;
     unsigned limit = 100;  ///< calls per period; at least 1
     time_span period = std::chrono::seconds(1);
     unsigned burst = 0;  ///< token bucket: calls at once after a pause; 0: as `limit`
+
+    // --- not the schedule's ----------------------------------------------------
+    time_span longest_wait = std::chrono::seconds(1);  ///< zero: nobody waits
+    std::size_t queued = 1'024;                        ///< calls that may wait
 };
 
 namespace detail {
 
 class rate_schedule {
 public:
-    explicit rate_schedule(rate_options const& options);
+    explicit rate_schedule(rate_limiter_options const& options);
 
     /// The earliest start, not before `now`, of a call before which `ahead` others are to start,
     /// each as early as it may.

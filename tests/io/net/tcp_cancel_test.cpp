@@ -36,9 +36,7 @@ using weft::task;
 using weft::detail::frame_pool;
 
 weft::runtime_options with_workers(unsigned count) {
-    weft::runtime_options options;
-    options.workers = count;
-    return options;
+    return {.workers = count};
 }
 
 /// Operations and timers that the calling worker has not finished.

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -20,6 +21,7 @@
 
 namespace {
 
+using namespace std::chrono_literals;
 using namespace weft::test;
 using weft::address;
 using weft::as_result;
@@ -408,7 +410,7 @@ TEST_SUITE("io/tcp/close") {
     TEST_CASE("a reset by linger 0 is what the peer sees of a close") {
         on_one_and_two_workers([](auto&) -> task<> {
             stream_pair pair = co_await connected_pair();
-            CHECK(pair.near.set_linger(0));
+            CHECK(pair.near.set_linger(0s));
             co_await pair.near.close();
             std::array<char, 4> into{};
             auto const ended = co_await (pair.far.read_some(into) | as_result);

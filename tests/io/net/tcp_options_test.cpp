@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <chrono>
 #include <optional>
 #include <string>
 
@@ -17,6 +18,7 @@
 
 namespace {
 
+using namespace std::chrono_literals;
 using namespace weft::test;
 using weft::address;
 using weft::keepalive_options;
@@ -130,7 +132,8 @@ TEST_SUITE("io/tcp/listen") {
 
     TEST_CASE("a buffer size that the kernel rejects is an error of listening") {
         listen_options options;
-        options.accepted.keepalive = keepalive_options(0, 1, 1);
+        options.accepted.keepalive =
+            keepalive_options{.idle = 0s, .interval = 1s, .probe_count = 1};
         auto const refused = tcp_listener::listen(address::loopback_v4(0), options);
         CHECK(refused.error() == std::errc::invalid_argument);
         CHECK(listen_error(address::loopback_v4(0), options).code() == refused.error());
@@ -169,7 +172,8 @@ TEST_SUITE("io/tcp/options") {
         on_one_and_two_workers([](auto&) -> task<> {
             stream_pair pair = co_await connected_pair();
             CHECK_FALSE(pair.near.keepalive().value());
-            CHECK(pair.near.set_keepalive(keepalive_options(31, 7, 3)));
+            CHECK(pair.near.set_keepalive(
+                keepalive_options{.idle = 31s, .interval = 7s, .probe_count = 3}));
             int const fd = pair.near.native_handle();
             CHECK(pair.near.keepalive().value());
             CHECK(kernel_option(fd, IPPROTO_TCP, TCP_KEEPIDLE) == 31);
@@ -177,11 +181,13 @@ TEST_SUITE("io/tcp/options") {
             CHECK(kernel_option(fd, IPPROTO_TCP, TCP_KEEPCNT) == 3);
             CHECK(pair.near.set_keepalive(std::nullopt));
             CHECK_FALSE(pair.near.keepalive().value());
-            CHECK(pair.near.set_keepalive(keepalive_options(0, 1, 1)).error() ==
-                  std::errc::invalid_argument);
+            CHECK(
+                pair.near
+                    .set_keepalive(keepalive_options{.idle = 0s, .interval = 1s, .probe_count = 1})
+                    .error() == std::errc::invalid_argument);
 
             stream_options options;
-            options.keepalive = keepalive_options(40, 8, 2);
+            options.keepalive = keepalive_options{.idle = 40s, .interval = 8s, .probe_count = 2};
             stream_pair const kept = co_await connected_pair(options);
             CHECK(kept.near.keepalive().value());
             CHECK(kept.far.keepalive().value());
@@ -212,7 +218,7 @@ TEST_SUITE("io/tcp/options") {
             ::linger seen{};
             ::socklen_t length = sizeof seen;
             int const fd = pair.near.native_handle();
-            CHECK(pair.near.set_linger(3));
+            CHECK(pair.near.set_linger(3s));
             CHECK(::getsockopt(fd, SOL_SOCKET, SO_LINGER, &seen, &length) == 0);
             CHECK(seen.l_onoff == 1);
             CHECK(seen.l_linger == 3);
@@ -237,7 +243,7 @@ TEST_SUITE("io/tcp/options") {
             CHECK_FALSE(closed.set_receive_buffer_size(1000).has_value());
             CHECK_FALSE(closed.send_buffer_size().has_value());
             CHECK_FALSE(closed.receive_buffer_size().has_value());
-            CHECK_FALSE(closed.set_linger(0).has_value());
+            CHECK_FALSE(closed.set_linger(0s).has_value());
             CHECK(closed.shutdown_write().error() == weft::errc::closed);
             CHECK_FALSE(closed.local_address().has_value());
             CHECK(closed.peer_address() == pair.far.local_address().value());
@@ -248,7 +254,7 @@ TEST_SUITE("io/tcp/options") {
         on_one_and_two_workers([](auto&) -> task<> {
             tcp_listener const listener(address::loopback_v4(0));
             stream_options options;
-            options.keepalive = keepalive_options(0, 1, 1);
+            options.keepalive = keepalive_options{.idle = 0s, .interval = 1s, .probe_count = 1};
             std::size_t const before = fd_count();
             auto const refused =
                 co_await (tcp_stream::connect(listener.local_address(), options) | weft::as_result);

@@ -11,12 +11,14 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <string>
 #include <vector>
 
 namespace {
 
+using namespace std::chrono_literals;
 using namespace weft::test;
 using weft::address;
 using weft::as_result;
@@ -443,7 +445,7 @@ TEST_SUITE("io/tcp/end") {
             };
             auto resetter = [](tcp_stream& end) -> task<> {
                 co_await let_others_run();
-                CHECK(end.set_linger(0));
+                CHECK(end.set_linger(0s));
                 end = tcp_stream();
             };
             co_await weft::when_all(reader(pair.far), resetter(pair.near));
@@ -453,7 +455,7 @@ TEST_SUITE("io/tcp/end") {
     TEST_CASE("a read after a reset names the peer and the reason") {
         on_one_and_two_workers([](auto&) -> task<> {
             stream_pair pair = co_await connected_pair();
-            CHECK(pair.near.set_linger(0));
+            CHECK(pair.near.set_linger(0s));
             pair.near = tcp_stream();
             std::system_error const thrown = co_await error_of(read_plainly(pair.far));
             CHECK(thrown.code() == std::errc::connection_reset);
@@ -464,7 +466,7 @@ TEST_SUITE("io/tcp/end") {
     TEST_CASE("a reset is no end of the stream, whoever met it first and however often one asks") {
         on_one_and_two_workers([](auto&) -> task<> {
             stream_pair read_first = co_await connected_pair();
-            CHECK(read_first.near.set_linger(0));
+            CHECK(read_first.near.set_linger(0s));
             read_first.near = tcp_stream();
             std::array<char, 4> into{};
             for (int i = 0; i < 3; ++i) {
@@ -475,7 +477,7 @@ TEST_SUITE("io/tcp/end") {
             CHECK(exactly.error() == std::errc::connection_reset);
 
             stream_pair written_first = co_await connected_pair();
-            CHECK(written_first.near.set_linger(0));
+            CHECK(written_first.near.set_linger(0s));
             written_first.near = tcp_stream();
             auto const sent = co_await (written_first.far.write_all("x") | as_result);
             CHECK(sent.error() == std::errc::connection_reset);

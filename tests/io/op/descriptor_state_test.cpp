@@ -186,7 +186,7 @@ TEST_SUITE("io/descriptor_state") {
     }
 
     TEST_CASE("closing an idle socket waits for nothing and does not shut it down") {
-        thread_pool pool(1);
+        thread_pool pool({.workers = 1});
         two_sockets const pair;
         auto work = [&]() -> task<> {
             co_await drain(*pair.near);
@@ -200,7 +200,7 @@ TEST_SUITE("io/descriptor_state") {
     }
 
     TEST_CASE("closing a socket in use shuts it down and waits for the last operation") {
-        thread_pool pool(1);
+        thread_pool pool({.workers = 1});
         two_sockets const pair;
         std::atomic<bool> drained = false;
         auto work = [&]() -> task<> {
@@ -229,7 +229,7 @@ TEST_SUITE("io/descriptor_state") {
     TEST_CASE("of many closes one closes, the others wait for it, and the first out may destroy") {
         constexpr int count = 3;
         for (unsigned const workers : {1U, 2U}) {
-            thread_pool pool(workers);
+            thread_pool pool({.workers = workers});
             for (int round = 0; round < 200; ++round) {
                 two_sockets pair;
                 std::atomic<int> begun = 0;
@@ -267,7 +267,7 @@ TEST_SUITE("io/descriptor_state") {
     }
 
     TEST_CASE("nothing enters a socket that is closing") {
-        thread_pool pool(1);
+        thread_pool pool({.workers = 1});
         two_sockets const pair;
         std::atomic<bool> drained = false;
         pool.block_on(close_now(*pair.near, drained));
@@ -278,7 +278,7 @@ TEST_SUITE("io/descriptor_state") {
 
     TEST_CASE(
         "an operation that comes after the close has drained does not wake the closer again") {
-        thread_pool pool(1);
+        thread_pool pool({.workers = 1});
         two_sockets const pair;
         gate held;
         std::atomic<bool> woken_by_test = false;
@@ -307,7 +307,7 @@ TEST_SUITE("io/descriptor_state") {
 
     TEST_CASE("a socket that is destroyed while it is being closed ends the process") {
         auto destroy_early = [] {
-            thread_pool pool(1);
+            thread_pool pool({.workers = 1});
             two_sockets pair;
             auto work = [&]() -> task<> {
                 co_await drain(*pair.near);
@@ -320,7 +320,7 @@ TEST_SUITE("io/descriptor_state") {
 
     TEST_CASE("the closer is woken once, when the last of many threads is out") {
         constexpr int rounds = 200;
-        thread_pool pool(1);
+        thread_pool pool({.workers = 1});
         for (int round = 0; round < rounds; ++round) {
             two_sockets const pair;
             std::atomic<int> inside = 0;

@@ -260,7 +260,7 @@ task<> turn_until(Turns& site, std::atomic<bool>& ended, std::atomic<int>& turns
 
 template <class Turns>
 void starves_nobody() {
-    weft::thread_pool pool(1);
+    weft::thread_pool pool({.workers = 1});
     Turns site;
     std::atomic<bool> slept = false;
     std::atomic<int> turns = 0;
@@ -286,7 +286,7 @@ void starves_nobody() {
 
 template <class Turns>
 void ends_under_stop() {
-    weft::thread_pool pool(1);
+    weft::thread_pool pool({.workers = 1});
     Turns site;
     std::atomic<bool> never = false;
     std::atomic<int> turns = 0;

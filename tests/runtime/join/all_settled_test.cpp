@@ -66,7 +66,7 @@ bool ended_as_told(outcomes const& ended, std::vector<child_script> const& scrip
 
 TEST_SUITE("runtime/all_settled") {
     TEST_CASE("each outcome stands at the place of its task") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto work = []() -> task<bool> {
             int target = 3;
             auto [a, b, c, d] =
@@ -78,7 +78,7 @@ TEST_SUITE("runtime/all_settled") {
     }
 
     TEST_CASE("every combination of endings is told as it was, in every order") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::test::for_every_ending_in_every_order([&](std::vector<child_script> const& scripts) {
             object_count objects;
             weft::test::stoppable runner;
@@ -95,7 +95,7 @@ TEST_SUITE("runtime/all_settled") {
     }
 
     TEST_CASE("a stop unwinds the parent only if it kept a child from its end") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::test::for_every_ending_in_every_order([&](std::vector<child_script> const& scripts) {
             object_count objects;
             weft::test::stoppable runner;
@@ -114,7 +114,7 @@ TEST_SUITE("runtime/all_settled") {
     }
 
     TEST_CASE("an empty range is complete at once") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<bool> {
             auto const ended = co_await all_settled(std::vector<task<int>>());
             co_return ended.empty();
@@ -123,7 +123,7 @@ TEST_SUITE("runtime/all_settled") {
     }
 
     TEST_CASE("no child starts when the parent is stopped already") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::test::stoppable runner;
         int started = 0;
         auto child = [&]() -> task<> {
@@ -137,7 +137,7 @@ TEST_SUITE("runtime/all_settled") {
     }
 
     TEST_CASE("a child that ignores the stop is waited for and keeps its value") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         object_count objects;
         std::vector<child_script> const scripts = {{ending::value, 200, true},
                                                    {ending::stopped, 0, false}};
@@ -154,7 +154,7 @@ TEST_SUITE("runtime/all_settled") {
     }
 
     TEST_CASE("what a child holds is gone when it ends, not when its siblings do") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         object_count objects;
         auto takes = [](counted) -> task<> { co_return; };
         auto waits_until_gone = [&objects]() -> task<> {
@@ -178,7 +178,7 @@ TEST_SUITE("runtime/all_settled") {
         };
 
         auto child = []() -> task<thrower> { co_return {}; };
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = [&]() -> task<int> {
             std::vector<task<thrower>> children;
             children.push_back(child());
@@ -191,7 +191,7 @@ TEST_SUITE("runtime/all_settled") {
     TEST_CASE("stops that race the children's ends leave nothing behind") {
         for (unsigned const workers : {1U, 2U}) {
             CAPTURE(workers);
-            weft::thread_pool pool(workers);
+            weft::thread_pool pool({.workers = workers});
             weft::test::race_against_stop(
                 pool, 5'000, [](std::vector<task<counted>> children) -> task<> {
                     co_await all_settled(std::move(children));
@@ -201,7 +201,7 @@ TEST_SUITE("runtime/all_settled") {
     }
 
     TEST_CASE("a thousand children are told in order") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto work = []() -> task<bool> {
             std::vector<task<int>> children;
             for (int i = 0; i < 1'000; ++i) {

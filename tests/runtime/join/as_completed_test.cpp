@@ -112,7 +112,7 @@ bool ended_as(weft::completed<counted> const& each, ending how) {
 
 TEST_SUITE("runtime/as_completed") {
     TEST_CASE("outcomes come in the order in which the tasks end, whatever their order") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<std::vector<std::size_t>> {
             auto order = co_await as_completed(values(4), indices);
             co_return order;
@@ -121,7 +121,7 @@ TEST_SUITE("runtime/as_completed") {
     }
 
     TEST_CASE("every combination of endings is given once, in every order") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::test::for_every_ending_in_every_order([&](std::vector<child_script> const& scripts) {
             object_count objects;
             bool told_right = true;
@@ -174,7 +174,7 @@ TEST_SUITE("runtime/as_completed") {
     }
 
     TEST_CASE("tasks of different types come as alternatives of a variant") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         using either = std::variant<int, std::string, weft::unit>;
         auto text = []() -> task<std::string> {
             co_await weft::yield();
@@ -198,7 +198,7 @@ TEST_SUITE("runtime/as_completed") {
     }
 
     TEST_CASE("a stop reaches the body in next although every child ignores it") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         object_count objects;
         weft::test::stoppable runner;
         int objects_left_when_stopped = -1;
@@ -225,7 +225,7 @@ TEST_SUITE("runtime/as_completed") {
 
     TEST_CASE("a child's frame is gone before its outcome is given") {
         constexpr int rounds = 200;
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         int told_early = 0;
         for (int i = 0; i < rounds; ++i) {
             std::atomic<bool> gone{false};
@@ -242,7 +242,7 @@ TEST_SUITE("runtime/as_completed") {
     }
 
     TEST_CASE("leaving early stops and awaits the rest, and drops what was not taken") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         object_count objects;
         std::vector<child_script> const scripts = {{ending::stopped, 0, false},
                                                    {ending::value, 0, false},
@@ -262,7 +262,7 @@ TEST_SUITE("runtime/as_completed") {
     }
 
     TEST_CASE("an error of the body stops the rest and is rethrown") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto throws = [](weft::completions<int>& results) -> task<> {
             auto const each = co_await results.next();
             if (each.has_value()) {
@@ -279,7 +279,7 @@ TEST_SUITE("runtime/as_completed") {
     }
 
     TEST_CASE("a body that throws at the call starts nothing") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         bool started = false;
         auto child = [&]() -> task<> {
             started = true;
@@ -304,7 +304,7 @@ TEST_SUITE("runtime/as_completed") {
     }
 
     TEST_CASE("a body that waits for something else gets every outcome later") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto late = [](weft::completions<int>& results) -> task<int> {
             int sum = 0;
             for (int i = 0; i < 30; ++i) {
@@ -323,7 +323,7 @@ TEST_SUITE("runtime/as_completed") {
     }
 
     TEST_CASE("a timeout around next ends the wait and takes nothing") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto body = [](weft::completions<int>& results) -> task<int> {
             auto next = [&results]() -> task<int> {
                 auto const each = co_await results.next();
@@ -350,7 +350,7 @@ TEST_SUITE("runtime/as_completed") {
     }
 
     TEST_CASE("a stop of the parent unwinds the body and every child") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         for (int const turns : {0, 7}) {
             weft::test::stoppable runner;
             bool went_on = false;
@@ -367,7 +367,7 @@ TEST_SUITE("runtime/as_completed") {
     }
 
     TEST_CASE("as_result of a stopped one is operation_canceled, and the parent goes on") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::test::stoppable runner;
         bool told = false;
         auto work = [&]() -> task<> {
@@ -397,7 +397,7 @@ TEST_SUITE("runtime/as_completed") {
         };
         for (unsigned const workers : {1U, 2U}) {
             CAPTURE(workers);
-            weft::thread_pool pool(workers);
+            weft::thread_pool pool({.workers = workers});
             weft::test::race_against_stop(
                 pool, 5'000, [&](std::vector<task<counted>> children) -> task<> {
                     auto all = as_completed(std::move(children), body);
@@ -408,7 +408,7 @@ TEST_SUITE("runtime/as_completed") {
     }
 
     TEST_CASE("a foreign thread asks for the stop, and the join may end before it is through") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto work = []() -> task<int> {
             auto endless = weft::spawn(sleeps());
             auto waits = [&endless]() -> task<int> { co_return co_await endless; };

@@ -60,7 +60,7 @@ task<> gather_two() {
 TEST_SUITE("runtime/concurrent_join") {
     TEST_CASE("the forms for a few tasks take no memory besides the frames of the tasks") {
         constexpr int rounds = 1'000;
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         CHECK(pool.block_on(allocations_of(&race_two, rounds)) == 0);
         CHECK(pool.block_on(allocations_of(&first_success_of_two, rounds)) == 0);
         CHECK(pool.block_on(allocations_of(&gather_two, rounds)) == 0);
@@ -70,7 +70,7 @@ TEST_SUITE("runtime/concurrent_join") {
         auto const seed = weft::test::fresh_seed();
         CAPTURE(seed);
         weft::test::random_numbers random(seed);
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         object_count objects;
         auto child = [&objects](int number, int turns) -> task<counted> {
             for (int i = 0; i < turns; ++i) {

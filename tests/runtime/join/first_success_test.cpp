@@ -75,7 +75,7 @@ bool any_is(std::vector<child_script> const& scripts, ending how) {
 
 TEST_SUITE("runtime/first_success") {
     TEST_CASE("failures are passed over while another child may succeed") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<bool> {
             int const same = co_await first_success(
                 fails_with(std::errc::io_error), value_after(2, 5), sleeps());
@@ -86,7 +86,7 @@ TEST_SUITE("runtime/first_success") {
     }
 
     TEST_CASE("the first value decides, among every combination of endings in every order") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::test::for_every_ending_in_every_order([&](std::vector<child_script> const& scripts) {
             if (scripts.empty()) {
                 return;
@@ -107,7 +107,7 @@ TEST_SUITE("runtime/first_success") {
     }
 
     TEST_CASE("a single failure is rethrown as it is") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<int> {
             int const first = co_await first_success(fails_with(std::errc::io_error));
             co_return first;
@@ -116,7 +116,7 @@ TEST_SUITE("runtime/first_success") {
     }
 
     TEST_CASE("several failures are thrown together, in argument order") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         object_count objects;
         auto work = [&]() -> task<std::vector<int>> {
             std::vector<child_script> const scripts = {
@@ -136,7 +136,7 @@ TEST_SUITE("runtime/first_success") {
     }
 
     TEST_CASE("as_result of nothing but failures is the first one's code, in argument order") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto late = []() -> task<int> {
             co_await weft::yield();
             throw std::system_error(std::make_error_code(std::errc::io_error));
@@ -152,7 +152,7 @@ TEST_SUITE("runtime/first_success") {
     }
 
     TEST_CASE("as_result of one that a stop kept from its end is operation_canceled") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::test::stoppable runner;
         bool told = false;
         auto work = [&]() -> task<> {
@@ -165,7 +165,7 @@ TEST_SUITE("runtime/first_success") {
     }
 
     TEST_CASE("the first success of no tasks is an invalid argument") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<bool> {
             auto const none = co_await (first_success(std::vector<task<int>>()) | weft::as_result);
             co_return none.error() == std::errc::invalid_argument;
@@ -174,7 +174,7 @@ TEST_SUITE("runtime/first_success") {
     }
 
     TEST_CASE("a child that succeeds in spite of the parent's stop still wins") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         object_count objects;
         weft::test::stoppable runner;
         outcome ended;
@@ -188,7 +188,7 @@ TEST_SUITE("runtime/first_success") {
     TEST_CASE("stops that race the children's ends leave nothing behind") {
         for (unsigned const workers : {1U, 2U}) {
             CAPTURE(workers);
-            weft::thread_pool pool(workers);
+            weft::thread_pool pool({.workers = workers});
             weft::test::race_against_stop(
                 pool, 5'000, [](std::vector<task<counted>> children) -> task<> {
                     (void)co_await first_success(std::move(children));

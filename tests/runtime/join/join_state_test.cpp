@@ -90,7 +90,7 @@ TEST_SUITE("runtime/join_state") {
             for (int const turns : {0, 3}) {
                 CAPTURE(workers);
                 CAPTURE(turns);
-                weft::thread_pool pool(workers);
+                weft::thread_pool pool({.workers = workers});
                 std::vector<int> values(count);
                 int const before = refusals;
                 pool.block_on(work(many(count, turns), values));

@@ -303,7 +303,7 @@ TEST_SUITE("runtime/when_all_lifetime") {
                        tracked<1000>,
                        delicate) {
         for (unsigned workers : {1U, 2U}) {
-            weft::thread_pool pool(workers);
+            weft::thread_pool pool({.workers = workers});
             for (ending how : {ending::value, ending::error, ending::stopped}) {
                 for (int yields : {0, 1, 3}) {
                     int seen = 0;
@@ -320,7 +320,7 @@ TEST_SUITE("runtime/when_all_lifetime") {
 
     TEST_CASE("a value is gone when a local of its child throws after the co_return") {
         for (unsigned workers : {1U, 2U}) {
-            weft::thread_pool pool(workers);
+            weft::thread_pool pool({.workers = workers});
             for (int yields : {0, 1}) {
                 CHECK(pool.block_on(joins_late_failure<tracked<10>>(yields, true)) == 7);
                 CHECK(pool.block_on(joins_late_failure<tracked<11>>(yields, true)) == 7);
@@ -341,7 +341,7 @@ TEST_SUITE("runtime/when_all_lifetime") {
     }
 
     TEST_CASE("a value whose move throws is an error of its child, waiting or not") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto work = [](int yields) -> task<int> {
             auto [a, b] = co_await when_all(makes_delicate(1, 0), makes_delicate(-1, yields));
             co_return a.value + b.value;
@@ -360,7 +360,7 @@ TEST_SUITE("runtime/when_all_lifetime") {
     }
 
     TEST_CASE("a row of bools joins") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto work = [](int yields) -> task<bool> {
             std::vector<task<bool>> children;
             children.push_back(is_positive(1, 0));
@@ -374,7 +374,7 @@ TEST_SUITE("runtime/when_all_lifetime") {
     }
 
     TEST_CASE("as a result a join gives its values, the first failure's code, or the stop") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto values = []() -> task<bool> {
             auto const both = co_await (when_all(value(1), after_yields(2, 2)) | weft::as_result);
             std::vector<task<int>> row;
@@ -427,7 +427,7 @@ TEST_SUITE("runtime/when_all_lifetime") {
     TEST_CASE("coroutines that change workers between nested joins join once each") {
         for (unsigned workers : {1U, 2U, 4U}) {
             std::atomic<int> clashes = 0;
-            weft::thread_pool pool(workers);
+            weft::thread_pool pool({.workers = workers});
             // 2 f(n - 1) + 2, from f(0) = 1
             CHECK(pool.block_on(moves_and_joins(9, clashes)) == 3 * 512 - 2);
             CHECK(clashes == 0);

@@ -162,7 +162,7 @@ TEST_SUITE("runtime/when_all") {
             co_return a == 1 && b == weft::unit{} && c == 3;
         };
         CHECK(weft::sync_wait(work()));
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         CHECK(pool.block_on(work()));
     }
 
@@ -175,7 +175,7 @@ TEST_SUITE("runtime/when_all") {
             auto values = co_await when_all(std::move(children));
             co_return values;
         };
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         for (int count : {0, 1, 2, 3, 300}) {
             auto const values = pool.block_on(work(count));
             REQUIRE(values.size() == static_cast<std::size_t>(count));
@@ -187,13 +187,13 @@ TEST_SUITE("runtime/when_all") {
 
     TEST_CASE("recursive joins give the same answer on any number of workers") {
         for (unsigned workers : {1U, 2U, 4U}) {
-            weft::thread_pool pool(workers);
+            weft::thread_pool pool({.workers = workers});
             CHECK(pool.block_on(fib(22)) == 17711);
         }
     }
 
     TEST_CASE("the first error in argument order is rethrown after every child has ended") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto work = []() -> task<int> {
             auto [a, b, c] = co_await when_all(value(1), fails("second"), fails("third"));
             co_return a + b + c;
@@ -205,7 +205,7 @@ TEST_SUITE("runtime/when_all") {
 
     TEST_CASE("a failing child stops its siblings and they are waited for") {
         std::atomic<int> finished = 0;
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto work = [&]() -> task<> {
             (void)co_await when_all(
                 sleeps_for_ever(finished), fails("broken"), sleeps_for_ever(finished));
@@ -236,7 +236,7 @@ TEST_SUITE("runtime/when_all") {
             co_await weft::timeout(24h, [](auto& all) -> task<> { co_await all; }(both));
         };
         for (int round = 0; round < 20; ++round) {
-            weft::thread_pool pool(2);
+            weft::thread_pool pool({.workers = 2});
             auto stop = [&]() -> task<> {
                 co_await weft::yield();
                 pool.request_stop();
@@ -248,7 +248,7 @@ TEST_SUITE("runtime/when_all") {
     }
 
     TEST_CASE("children that wait interleave and still join once") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto work = []() -> task<long> {
             long total = 0;
             for (int round = 0; round < 500; ++round) {
@@ -268,7 +268,7 @@ TEST_SUITE("runtime/when_all") {
                        std::integral_constant<std::size_t, 1000>) {
         constexpr std::size_t bytes = Bytes::value;
         for (unsigned workers : {1U, 3U}) {
-            weft::thread_pool pool(workers);
+            weft::thread_pool pool({.workers = workers});
             for (int round = 0; round < 60; ++round) {
                 if (round % 2 == 0) {
                     CHECK(pool.block_on(joins_tracked<bytes>(round)) == 7);
@@ -299,7 +299,7 @@ TEST_SUITE("runtime/when_all") {
             co_return &reference == &object&& big.value == 7 &&
                 reinterpret_cast<std::uintptr_t>(&big) % alignof(wide) == 0;
         };
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         CHECK(pool.block_on(work()));
     }
 
@@ -308,7 +308,7 @@ TEST_SUITE("runtime/when_all") {
         CHECK(weft::sync_wait(nested_joins(depth)) == depth);
         CHECK(weft::sync_wait(nested_joins_last(depth)) == depth);
         for (unsigned workers : {1U, 2U}) {
-            weft::thread_pool pool(workers);
+            weft::thread_pool pool({.workers = workers});
             CHECK(pool.block_on(nested_joins(depth)) == depth);
             CHECK(pool.block_on(nested_joins_last(depth)) == depth);
         }
@@ -317,7 +317,7 @@ TEST_SUITE("runtime/when_all") {
     TEST_CASE("a failure stops every leaf below its siblings, on all workers") {
         std::atomic<int> finished = 0;
         for (unsigned workers : {1U, 2U, 4U}) {
-            weft::thread_pool pool(workers);
+            weft::thread_pool pool({.workers = workers});
             for (int round = 0; round < 30; ++round) {
                 auto work = [&]() -> task<int> {
                     auto [a, b] =
@@ -346,7 +346,7 @@ TEST_SUITE("runtime/when_all") {
             co_return total;
         };
         for (unsigned workers : {1U, 2U}) {
-            weft::thread_pool pool(workers);
+            weft::thread_pool pool({.workers = workers});
             for (int count : {0, 1, 2, 3, 300}) {
                 CHECK(pool.block_on(sum(count, 0)) == count - 1);
                 CHECK(pool.block_on(sum(count, 3)) == count - 1);
@@ -355,7 +355,7 @@ TEST_SUITE("runtime/when_all") {
     }
 
     TEST_CASE("a row of tasks joins void, strings and errors") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto text = [](int i) -> task<std::string> {
             if (i > 2) {
                 co_await weft::yield();
@@ -387,7 +387,7 @@ TEST_SUITE("runtime/when_all") {
             unused.push_back(makes<8>(1, 0));
             CHECK(unused.size() == 1);
         }
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto work = []() -> task<int> {
             weft::task_list<int, 4> children;
             for (int i = 1; i <= 3; ++i) {

@@ -89,7 +89,7 @@ task<> run_race(std::vector<child_script> const& scripts,
 
 TEST_SUITE("runtime/when_any") {
     TEST_CASE("the first value comes with its task's number") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<bool> {
             auto const first = co_await when_any(value_after(1, 5), text_after("two", 2), sleeps());
             co_return first.index() == 1 && std::get<1>(first) == "two";
@@ -98,7 +98,7 @@ TEST_SUITE("runtime/when_any") {
     }
 
     TEST_CASE("a race of tasks of one type gives that type, of several types a variant") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<bool> {
             int const same = co_await race(value_after(1, 5), value_after(2, 0));
             auto const mixed = co_await race(sleeps(), value_after(3, 1));
@@ -111,7 +111,7 @@ TEST_SUITE("runtime/when_any") {
     }
 
     TEST_CASE("every child starts, however long the first one runs on") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<int> {
             auto first = []() -> task<int> {
                 co_await weft::sleep_for(24h);
@@ -124,7 +124,7 @@ TEST_SUITE("runtime/when_any") {
     }
 
     TEST_CASE("the first child to end decides, among every combination of endings in every order") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::test::for_every_ending_in_every_order([&](std::vector<child_script> const& scripts) {
             if (scripts.empty()) {
                 return;
@@ -144,7 +144,7 @@ TEST_SUITE("runtime/when_any") {
     }
 
     TEST_CASE("a stop before the first child ends unwinds the parent") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::test::for_every_ending_in_every_order([&](std::vector<child_script> scripts) {
             if (scripts.empty()) {
                 return;
@@ -165,7 +165,7 @@ TEST_SUITE("runtime/when_any") {
     }
 
     TEST_CASE("a child that ends in spite of the parent's stop still wins") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         object_count objects;
         weft::test::stoppable runner;
         race_outcome ended;
@@ -177,7 +177,7 @@ TEST_SUITE("runtime/when_any") {
     }
 
     TEST_CASE("a loser that ignores the stop is waited for, and its value or error is dropped") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         for (ending const how : {ending::value, ending::error}) {
             object_count objects;
             // Ends long after the stop, however late the winner comes.
@@ -207,7 +207,7 @@ TEST_SUITE("runtime/when_any") {
     }
 
     TEST_CASE("losers learn that a sibling has finished, or failed") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto observes = [](weft::stop_kind& told) -> task<int> {
             for (;;) {
                 co_await weft::test::stubborn_yield();
@@ -230,7 +230,7 @@ TEST_SUITE("runtime/when_any") {
     }
 
     TEST_CASE("as_result gives the value, or the first error's code") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<bool> {
             auto const value = co_await (when_any(sleeps(), value_after(1, 1)) | weft::as_result);
             auto const error = co_await (race(fails_with(std::errc::io_error), sleeps_for_value()) |
@@ -246,7 +246,7 @@ TEST_SUITE("runtime/when_any") {
     }
 
     TEST_CASE("as_result of a stopped race is operation_canceled, and the parent goes on") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::test::stoppable runner;
         bool told = false;
         auto work = [&]() -> task<> {
@@ -258,7 +258,7 @@ TEST_SUITE("runtime/when_any") {
     }
 
     TEST_CASE("a deadline before or during a race ends it, and children that end in time win") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto race_sleepers = []() -> task<int> {
             int const none = co_await race(sleeps_for_value(), sleeps_for_value());
             co_return none;
@@ -281,7 +281,7 @@ TEST_SUITE("runtime/when_any") {
     }
 
     TEST_CASE("the first of no tasks is an invalid argument") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<bool> {
             auto const none = co_await (when_any(std::vector<task<int>>()) | weft::as_result);
             bool thrown = false;
@@ -296,7 +296,7 @@ TEST_SUITE("runtime/when_any") {
     }
 
     TEST_CASE("what a loser holds is gone when it ends, not when its siblings do") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         object_count objects;
         auto holds = [](counted) -> task<> { co_await weft::sleep_for(24h); };
         auto waits_until_gone = [&objects]() -> task<> {
@@ -313,7 +313,7 @@ TEST_SUITE("runtime/when_any") {
     }
 
     TEST_CASE("races nest, and the stop reaches the innermost loser") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto nested = [](auto& self, int depth) -> task<int> {
             if (depth == 0) {
                 co_await weft::sleep_for(24h);
@@ -331,7 +331,7 @@ TEST_SUITE("runtime/when_any") {
     TEST_CASE("stops that race the children's ends leave nothing behind") {
         for (unsigned const workers : {1U, 2U}) {
             CAPTURE(workers);
-            weft::thread_pool pool(workers);
+            weft::thread_pool pool({.workers = workers});
             weft::test::race_against_stop(
                 pool, 5'000, [](std::vector<task<counted>> children) -> task<> {
                     (void)co_await race(std::move(children));
@@ -341,7 +341,7 @@ TEST_SUITE("runtime/when_any") {
     }
 
     TEST_CASE("of a thousand children one wins and the others are gone") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto work = []() -> task<bool> {
             std::vector<task<int>> children;
             for (int i = 0; i < 1'000; ++i) {

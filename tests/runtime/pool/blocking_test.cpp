@@ -61,7 +61,7 @@ long switches_of_threads() {
 
 TEST_SUITE("runtime/blocking") {
     TEST_CASE("the call is made on another thread, and its task goes on in its runtime") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<bool> {
             auto const here = std::this_thread::get_id();
             auto where = [] { return std::this_thread::get_id(); };
@@ -72,7 +72,7 @@ TEST_SUITE("runtime/blocking") {
     }
 
     TEST_CASE("values, nothing, move-only values and errors come back") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         CHECK(pool.block_on(weft::blocking([] { return 7; })) == 7);
         pool.block_on(weft::blocking([] {}));
         CHECK(*pool.block_on(weft::blocking([] { return std::make_unique<int>(8); })) == 8);
@@ -81,7 +81,7 @@ TEST_SUITE("runtime/blocking") {
     }
 
     TEST_CASE("a call that blocks does not hold up other tasks") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         gate closed;
         auto blocks = [&]() -> task<int> {
             int const v = co_await weft::blocking([&] { return closed.pass(); });
@@ -102,8 +102,8 @@ TEST_SUITE("runtime/blocking") {
     }
 
     TEST_CASE("a stop takes a call out of the queue, and only there") {
-        weft::thread_pool pool(2);
-        blocking_pool narrow(1);
+        weft::thread_pool pool({.workers = 2});
+        blocking_pool narrow({.threads_max = 1});
         gate closed;
         stop_source source;
         bool ran = false;
@@ -139,7 +139,7 @@ TEST_SUITE("runtime/blocking") {
     }
 
     TEST_CASE("a task that was stopped before makes no call") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         stop_source source;
         source.request_stop();
         bool ran = false;
@@ -151,7 +151,7 @@ TEST_SUITE("runtime/blocking") {
     }
 
     TEST_CASE("a function that takes a token sees the stop") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         stop_source source;
         std::atomic<bool> begun = false;
         auto function = [&](weft::stop_token token) {
@@ -172,8 +172,8 @@ TEST_SUITE("runtime/blocking") {
     }
 
     TEST_CASE("no more threads are made than allowed, and calls beyond wait their turn") {
-        weft::thread_pool pool(2);
-        blocking_pool narrow(3);
+        weft::thread_pool pool({.workers = 2});
+        blocking_pool narrow({.threads_max = 3});
         std::atomic<int> now = 0;
         std::atomic<int> most = 0;
         std::atomic<int> calls = 0;
@@ -205,8 +205,8 @@ TEST_SUITE("runtime/blocking") {
     }
 
     TEST_CASE("idle threads end") {
-        weft::thread_pool pool(1);
-        blocking_pool brief(4, 0);
+        weft::thread_pool pool({.workers = 1});
+        blocking_pool brief({.threads_max = 4, .idle = 0ms});
         pool.block_on(weft::blocking(brief, [] {}));
         while (brief.count().threads != 0) {
             std::this_thread::yield();
@@ -217,8 +217,8 @@ TEST_SUITE("runtime/blocking") {
     TEST_CASE("a call wakes one thread, however many wait for one") {
         constexpr unsigned threads = 32;
         constexpr long calls = 500;
-        weft::thread_pool pool(1);
-        blocking_pool wide(threads);
+        weft::thread_pool pool({.workers = 1});
+        blocking_pool wide({.threads_max = threads});
         std::barrier<> all(threads);
         auto work = [&]() -> task<long> {
             std::vector<int> const numbers(threads);
@@ -239,10 +239,10 @@ TEST_SUITE("runtime/blocking") {
     }
 
     TEST_CASE("threads that end as soon as they have nothing to do lose no call") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         std::atomic<int> made = 0;
         for (unsigned round = 0; round < 20; ++round) {
-            blocking_pool brief(4, 0);
+            blocking_pool brief({.threads_max = 4, .idle = 0ms});
             std::vector<int> const numbers(500, 1);
             auto count = [&](int number) {
                 return weft::blocking(brief, [&made, number] { made += number; });
@@ -253,9 +253,9 @@ TEST_SUITE("runtime/blocking") {
     }
 
     TEST_CASE("a pool may be destroyed when its last call is over, wherever its caller is") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         for (int round = 0; round < 2'000; ++round) {
-            blocking_pool brief(2);
+            blocking_pool brief({.threads_max = 2});
             auto work = [&]() -> task<int> {
                 auto one = [] { return 1; };
                 int const first = co_await weft::blocking(brief, one);
@@ -267,8 +267,8 @@ TEST_SUITE("runtime/blocking") {
     }
 
     TEST_CASE("a call sees the values of its task, and a thread sees none afterwards") {
-        weft::thread_pool pool(1);
-        blocking_pool single(1);
+        weft::thread_pool pool({.workers = 1});
+        blocking_pool single({.threads_max = 1});
         auto look = [] {
             std::string const* const found = weft::find_in_call(user);
             return found != nullptr ? *found : std::string("nobody");
@@ -279,9 +279,9 @@ TEST_SUITE("runtime/blocking") {
     }
 
     TEST_CASE("a runtime may end while the thread that made its last call is still leaving") {
-        blocking_pool single(1);
+        blocking_pool single({.threads_max = 1});
         for (int round = 0; round < 1'000; ++round) {
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
             pool.block_on(weft::blocking(single, [] {}));
         }
         CHECK(single.count().threads == 1);
@@ -290,7 +290,7 @@ TEST_SUITE("runtime/blocking") {
 #if !WEFT_TSAN  // which allows no threads in the child of a process that had several
     TEST_CASE("a child of fork makes calls on a shared pool of its own") {
         auto const call_once = [] {
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
             return pool.block_on(weft::blocking([] { return 1; }));
         };
         CHECK(call_once() == 1);
@@ -305,8 +305,8 @@ TEST_SUITE("runtime/blocking") {
 
 #if !WEFT_TSAN
     TEST_CASE("a call for which memory runs out throws in its task, which is on a worker") {
-        weft::thread_pool pool(1);
-        blocking_pool single(1);
+        weft::thread_pool pool({.workers = 1});
+        blocking_pool single({.threads_max = 1});
         bool is_on_worker = true;
         auto work = [&]() -> task<> {
             try {
@@ -329,8 +329,8 @@ TEST_SUITE("runtime/blocking") {
         CAPTURE(seed);
         random_numbers random(seed);
         {
-            weft::thread_pool pool(2);
-            blocking_pool narrow(1);
+            weft::thread_pool pool({.workers = 2});
+            blocking_pool narrow({.threads_max = 1});
             auto one = [&](std::uint64_t delay) -> task<bool> {
                 stop_source source;
                 std::atomic<int> ran = 0;

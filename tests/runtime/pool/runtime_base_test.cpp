@@ -60,7 +60,7 @@ TEST_SUITE("runtime/runtime_base") {
     TEST_CASE("join waits for every task, those that start meanwhile included") {
         for (unsigned const workers : {1U, 2U}) {
             std::atomic<int> count = 0;
-            thread_pool pool(workers);
+            thread_pool pool({.workers = workers});
             for (int i = 0; i < 100; ++i) {
                 pool.spawn(counts(count, i));
             }
@@ -72,7 +72,7 @@ TEST_SUITE("runtime/runtime_base") {
     }
 
     TEST_CASE("join waits for block_on in another thread") {
-        thread_pool pool(1);
+        thread_pool pool({.workers = 1});
         std::atomic<bool> has_begun = false;
         std::atomic<bool> has_ended = false;
         auto work = [&]() -> task<> {
@@ -96,7 +96,7 @@ TEST_SUITE("runtime/runtime_base") {
         std::size_t const frames = weft::detail::frame_pool::live_frames();
         weft::test::object_count objects;
         {
-            thread_pool pool(2);
+            thread_pool pool({.workers = 2});
             pool.join();
             auto holds = [](weft::test::counted held) -> task<int> { co_return held.value; };
             auto late = pool.spawn(holds(weft::test::counted(objects, 1)));
@@ -111,7 +111,7 @@ TEST_SUITE("runtime/runtime_base") {
     }
 
     TEST_CASE("block_on after the end starts nothing and throws operation_cancelled") {
-        thread_pool pool(1);
+        thread_pool pool({.workers = 1});
         pool.shutdown();
         std::atomic<int> count = 0;
         CHECK_THROWS_AS(pool.block_on(counts(count, 0)), operation_cancelled);
@@ -121,7 +121,7 @@ TEST_SUITE("runtime/runtime_base") {
     TEST_CASE("a spawn that races the end runs to its own end, or never starts") {
         for (int round = 0; round < 200; ++round) {
             std::atomic<int> count = 0;
-            thread_pool pool(1);
+            thread_pool pool({.workers = 1});
             weft::join_handle<> handle;
             std::thread other([&] { handle = pool.spawn(counts(count, 0)); });
             pool.join();
@@ -135,7 +135,7 @@ TEST_SUITE("runtime/runtime_base") {
     TEST_CASE("shutdown stops what waits, and does so for whoever asks at once") {
         for (int round = 0; round < 50; ++round) {
             std::atomic<int> ended = 0;
-            thread_pool pool(2);
+            thread_pool pool({.workers = 2});
             for (int i = 0; i < 10; ++i) {
                 pool.spawn(sleeps(24h, ended));
             }
@@ -188,7 +188,7 @@ TEST_SUITE("runtime/runtime_base") {
 
     TEST_CASE("join and shutdown abort on a worker") {
         auto const joins = death_of([] {
-            thread_pool pool(1);
+            thread_pool pool({.workers = 1});
             auto work = [&]() -> task<> {
                 pool.join();
                 co_return;
@@ -197,7 +197,7 @@ TEST_SUITE("runtime/runtime_base") {
         });
         CHECK(aborted_saying(joins, "a runtime is joined in a task of it"));
         auto const shuts_down = death_of([] {
-            thread_pool pool(1);
+            thread_pool pool({.workers = 1});
             auto work = [&]() -> task<> {
                 pool.shutdown();
                 co_return;
@@ -209,7 +209,7 @@ TEST_SUITE("runtime/runtime_base") {
 
     TEST_CASE("a runtime that is destroyed on one of its own workers aborts with the reason") {
         auto const seen = death_of([] {
-            auto pool = std::make_unique<thread_pool>(1);
+            auto pool = std::make_unique<thread_pool>(weft::thread_pool_options{.workers = 1});
             auto work = [&]() -> task<> {
                 pool.reset();
                 co_return;
@@ -233,7 +233,7 @@ TEST_SUITE("runtime/runtime_base") {
     TEST_CASE("exit in a task aborts with the reason where it would destroy the runtime") {
         auto const seen = death_of([] {
             static std::optional<thread_pool> pool;
-            pool.emplace(1U);
+            pool.emplace(weft::thread_pool_options{.workers = 1});
             auto work = []() -> task<> {
                 std::exit(0);  // NOLINT(concurrency-mt-unsafe): that is the point
                 co_return;
@@ -247,7 +247,7 @@ TEST_SUITE("runtime/runtime_base") {
     TEST_CASE("exit in a blocking call aborts with the reason, for the same cause") {
         auto const seen = death_of([] {
             static std::optional<thread_pool> pool;
-            pool.emplace(1U);
+            pool.emplace(weft::thread_pool_options{.workers = 1});
             auto work = []() -> task<> {
                 co_await weft::blocking([] { std::exit(0); });  // NOLINT(concurrency-mt-unsafe)
             };
@@ -259,10 +259,10 @@ TEST_SUITE("runtime/runtime_base") {
     }
 
     TEST_CASE("a worker of one runtime may destroy another") {
-        thread_pool outer(1);
+        thread_pool outer({.workers = 1});
         std::atomic<int> ended = 0;
         auto work = [&]() -> task<> {
-            auto inner = std::make_unique<thread_pool>(1);
+            auto inner = std::make_unique<thread_pool>(weft::thread_pool_options{.workers = 1});
             inner->spawn(sleeps(24h, ended));
             inner.reset();
             co_return;

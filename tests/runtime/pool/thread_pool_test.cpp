@@ -14,7 +14,7 @@ TEST_SUITE("runtime/thread_pool") {
     TEST_CASE("a pool that gets too few threads throws system_error, and those it got end") {
         auto const seen = weft::test::outcome_with_threads(2, [] {
             try {
-                weft::thread_pool const pool(8);
+                weft::thread_pool const pool({.workers = 8});
             } catch (std::system_error const&) {
                 return true;
             }
@@ -30,18 +30,21 @@ TEST_SUITE("runtime/thread_pool") {
     TEST_CASE("a pool whose making runs out of memory throws, wherever, and leaves nothing") {
         std::atomic<int> heard = 0;
         auto const hears = [&heard](std::exception_ptr const&) { ++heard; };
-        auto const make = [&hears] { weft::thread_pool const pool(3, hears); };
+        auto const make = [&hears] {
+            weft::thread_pool const pool({.workers = 3, .on_unhandled_error = hears});
+        };
         CHECK(weft::test::fail_each_allocation(make) > 3);
     }
 
     TEST_CASE("a runtime of virtual time that runs out of memory throws and leaves nothing") {
-        CHECK(weft::test::fail_each_allocation([] { weft::test::runtime const rt(3); }) > 3);
+        CHECK(weft::test::fail_each_allocation(
+                  [] { weft::test::runtime const rt({.workers = 3}); }) > 3);
     }
 
     TEST_CASE("a pool is made and runs after another could not be made") {
         weft::test::allocations_to_failure = 3;
-        CHECK_THROWS_AS(weft::thread_pool(2), std::bad_alloc);
-        weft::thread_pool pool(2);
+        CHECK_THROWS_AS(weft::thread_pool({.workers = 2}), std::bad_alloc);
+        weft::thread_pool pool({.workers = 2});
         auto work = []() -> weft::task<int> { co_return 7; };
         CHECK(pool.block_on(work()) == 7);
     }

@@ -30,7 +30,7 @@ using weft::test::numbers;
 TEST_SUITE("runtime/for_each") {
     TEST_CASE("every item is visited once, and never more than the limit at a time") {
         for (unsigned const workers : {1U, 2U}) {
-            weft::thread_pool pool(workers);
+            weft::thread_pool pool({.workers = workers});
             for (std::size_t const limit : {1U, 3U, 1'000U}) {
                 CAPTURE(limit);
                 crowd visited;
@@ -47,7 +47,7 @@ TEST_SUITE("runtime/for_each") {
     }
 
     TEST_CASE("items of an lvalue are referred to where they are, in any forward range") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         std::list<int> items = {1, 2, 3};
         auto doubles = [](int& item) -> task<> {
             co_await weft::yield();
@@ -59,7 +59,7 @@ TEST_SUITE("runtime/for_each") {
     }
 
     TEST_CASE("an empty range is complete at once") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         crowd visited;
         auto visit = [&visited](int item) { return visited.enter(item); };
         auto work = [&]() -> task<> {
@@ -70,7 +70,7 @@ TEST_SUITE("runtime/for_each") {
     }
 
     TEST_CASE("the first failure stops the others and nothing further is begun") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         std::atomic<int> begun = 0;
         auto visit = [&begun](int item) -> task<> {
             ++begun;
@@ -85,7 +85,7 @@ TEST_SUITE("runtime/for_each") {
     }
 
     TEST_CASE("several failures are thrown together in the order of the items") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto visit = [](int item) -> task<> {
             for (int i = item; i < 10; ++i) {
                 co_await weft::test::stubborn_yield();
@@ -107,7 +107,7 @@ TEST_SUITE("runtime/for_each") {
     }
 
     TEST_CASE("a stop ends the wait even where the items never wait themselves") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         for (int const turns : {0, 20}) {
             weft::test::stoppable runner;
             int visited = 0;
@@ -124,7 +124,7 @@ TEST_SUITE("runtime/for_each") {
     }
 
     TEST_CASE("as_result gives the code of a failure") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto visit = [](int) -> task<> {
             throw std::system_error(std::make_error_code(std::errc::io_error));
             co_return;
@@ -141,7 +141,7 @@ TEST_SUITE("runtime/for_each") {
         auto const seed = weft::test::fresh_seed();
         CAPTURE(seed);
         weft::test::random_numbers random(seed);
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         for (int round = 0; round < 10'000; ++round) {
             weft::test::object_count objects;
             weft::test::stoppable runner;

@@ -23,7 +23,7 @@ using weft::test::numbers;
 
 TEST_SUITE("runtime/in_batches") {
     TEST_CASE("a batch begins when the one before it has ended") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         crowd visited;
         auto work = [&]() -> task<bool> {
             std::vector<task<int>> tasks;
@@ -39,7 +39,7 @@ TEST_SUITE("runtime/in_batches") {
     }
 
     TEST_CASE("tasks without values run in batches too") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         int ended = 0;
         auto one = [&ended]() -> task<> {
             co_await weft::yield();
@@ -57,7 +57,7 @@ TEST_SUITE("runtime/in_batches") {
     }
 
     TEST_CASE("a range is cut into spans, the last of which may be shorter") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto sum = [](std::span<int> batch) -> task<int> {
             co_await weft::yield();
             co_return std::accumulate(batch.begin(), batch.end(), 0);
@@ -70,7 +70,7 @@ TEST_SUITE("runtime/in_batches") {
     }
 
     TEST_CASE("after a failure no later batch begins") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         int begun = 0;
         auto work = [&]() -> task<> {
             std::vector<task<int>> tasks;

@@ -27,7 +27,7 @@ task<int> fails(int number) {
 
 TEST_SUITE("runtime/map_parallel") {
     TEST_CASE("values come in the order of the items, or as they are there") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         crowd visited;
         auto visit = [&visited](int item) { return visited.enter(item); };
         auto work = [&]() -> task<bool> {
@@ -41,7 +41,7 @@ TEST_SUITE("runtime/map_parallel") {
     }
 
     TEST_CASE("whoever is ready first comes first where order does not matter") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto visit = [](int item) -> task<int> {
             for (int i = item; i < 20; ++i) {
                 co_await weft::yield();
@@ -56,7 +56,7 @@ TEST_SUITE("runtime/map_parallel") {
     }
 
     TEST_CASE("values that cannot be copied or made by default are moved through, none is lost") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         weft::test::object_count objects;
         auto visit = [&objects](int item) -> task<weft::test::counted> {
             co_return weft::test::counted(objects, item);
@@ -72,7 +72,7 @@ TEST_SUITE("runtime/map_parallel") {
     }
 
     TEST_CASE("flags are kept apart although std::vector<bool> packs them") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto is_odd = [](int item) -> task<bool> {
             co_await weft::yield();
             co_return item % 2 == 1;
@@ -89,7 +89,7 @@ TEST_SUITE("runtime/map_parallel") {
     }
 
     TEST_CASE("a failure is rethrown and the values that were there are destroyed") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         weft::test::object_count objects;
         auto visit = [&objects](int item) -> task<weft::test::counted> {
             if (item == 20) {

@@ -19,7 +19,7 @@ using weft::test::numbers;
 TEST_SUITE("runtime/map_reduce") {
     TEST_CASE("all values and the initial one are reduced once") {
         for (unsigned const workers : {1U, 2U}) {
-            weft::thread_pool pool(workers);
+            weft::thread_pool pool({.workers = workers});
             auto square = [](int item) -> task<long> {
                 co_await weft::yield();
                 co_return long{item} * item;
@@ -34,7 +34,7 @@ TEST_SUITE("runtime/map_reduce") {
     }
 
     TEST_CASE("a reduction may give back a reference to what it was called with") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         std::vector<int> const items{1, 2, 3};
         auto text = [](int) -> task<std::string> { co_return std::string(50, 'x'); };
         auto append = [](std::string&& left, std::string&& right) -> std::string&& {
@@ -50,7 +50,7 @@ TEST_SUITE("runtime/map_reduce") {
     }
 
     TEST_CASE("nothing to reduce gives the initial value") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<std::string> {
             auto text = [](int) -> task<std::string> { co_return "x"; };
             auto join = [](std::string left, std::string right) { return left + right; };

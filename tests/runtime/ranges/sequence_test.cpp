@@ -41,7 +41,7 @@ task<> noted_nothing(std::vector<int>& log, int number) {
 
 TEST_SUITE("runtime/sequence") {
     TEST_CASE("each task begins when the one before it has ended") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         std::vector<int> log;
         auto work = [&]() -> task<bool> {
             auto [a, b, c] = co_await sequence(noted(log, 1), noted_nothing(log, 2), noted(log, 3));
@@ -68,13 +68,13 @@ TEST_SUITE("runtime/sequence") {
             co_await sequence(std::vector<int>(1, 4), make_nothing);
             co_return of_tasks == std::vector<int>{4, 5} && made == items;
         };
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         CHECK(pool.block_on(work()));
         CHECK(log == std::vector<int>{4, 4, 5, 5, 5, 5, 4, 4, 5, 5, 4, 4});
     }
 
     TEST_CASE("after every combination of endings nothing later has started") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::test::for_every_ending_in_every_order([&](std::vector<child_script> const& scripts) {
             object_count objects;
             weft::test::stoppable runner;

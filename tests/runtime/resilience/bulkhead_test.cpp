@@ -192,7 +192,7 @@ TEST_SUITE("runtime/resilience/bulkhead") {
         auto const seed = weft::test::fresh_seed();
         CAPTURE(seed);
         weft::test::random_numbers random(seed);
-        runtime rt(2);
+        runtime rt({.workers = 2});
         bulkhead room(room_for(2, 3));
         crowd seen;
         auto guarded = [&](weft::stop_token token) -> task<std::string> {

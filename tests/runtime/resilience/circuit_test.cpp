@@ -17,14 +17,14 @@ std::ostream& operator<<(std::ostream& out, circuit_state state) {
 namespace {
 
 using namespace std::chrono_literals;
-using weft::circuit_options;
+using weft::circuit_breaker_options;
 using weft::circuit_state;
 using weft::detail::circuit;
 
 constexpr weft::clock::time_point start{1h};
 
-circuit_options by_count(unsigned window, unsigned failures) {
-    circuit_options options;
+circuit_breaker_options by_count(unsigned window, unsigned failures) {
+    circuit_breaker_options options;
     options.window_calls = window;
     options.failure_rate = 2;  // never
     options.failures = failures;
@@ -32,8 +32,8 @@ circuit_options by_count(unsigned window, unsigned failures) {
     return options;
 }
 
-circuit_options by_rate(double rate, unsigned minimum) {
-    circuit_options options;
+circuit_breaker_options by_rate(double rate, unsigned minimum) {
+    circuit_breaker_options options;
     options.window_calls = 10;
     options.failure_rate = rate;
     options.minimum_calls = minimum;
@@ -108,7 +108,7 @@ TEST_SUITE("runtime/resilience/circuit") {
     }
 
     TEST_CASE("a window by time forgets what is older than itself") {
-        circuit_options options = by_count(1, 3);
+        circuit_breaker_options options = by_count(1, 3);
         options.window_time = 10s;
         circuit subject(options);
         calls(subject, start, "-");
@@ -122,7 +122,7 @@ TEST_SUITE("runtime/resilience/circuit") {
     }
 
     TEST_CASE("a window by time that was idle for long is empty") {
-        circuit_options options = by_count(1, 2);
+        circuit_breaker_options options = by_count(1, 2);
         options.window_time = 10s;
         circuit subject(options);
         calls(subject, start, "-");
@@ -142,7 +142,7 @@ TEST_SUITE("runtime/resilience/circuit") {
     }
 
     TEST_CASE("a half-open circuit lets in as many probes at once as it is told") {
-        circuit_options options = by_count(1, 1);
+        circuit_breaker_options options = by_count(1, 1);
         options.probes = 2;
         circuit subject(options);
         calls(subject, start, "-");

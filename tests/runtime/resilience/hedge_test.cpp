@@ -292,7 +292,7 @@ TEST_SUITE("runtime/resilience/hedge") {
         CAPTURE(seed);
         weft::test::random_numbers random(seed);
         weft::test::object_count objects;
-        runtime rt(2);
+        runtime rt({.workers = 2});
         hedge policy(every(1us, 4));
         for (int round = 0; round < 2'000; ++round) {
             std::vector<std::pair<int, bool>> scripts;

@@ -13,13 +13,13 @@ namespace {
 
 using namespace std::chrono_literals;
 using weft::rate_kind;
-using weft::rate_options;
+using weft::rate_limiter_options;
 using weft::detail::rate_schedule;
 
 constexpr weft::clock::time_point start{1h};
 
-rate_options per_second(rate_kind kind, unsigned limit, unsigned burst = 0) {
-    rate_options options;
+rate_limiter_options per_second(rate_kind kind, unsigned limit, unsigned burst = 0) {
+    rate_limiter_options options;
     options.kind = kind;
     options.limit = limit;
     options.period = 1s;
@@ -80,7 +80,7 @@ TEST_SUITE("runtime/resilience/rate_schedule") {
         for (auto const kind : {rate_kind::token_bucket, rate_kind::sliding_window}) {
             for (unsigned const limit : {1U, 2U, most}) {
                 for (unsigned const burst : {1U, 2U, most}) {
-                    rate_options options = per_second(kind, limit, burst);
+                    rate_limiter_options options = per_second(kind, limit, burst);
                     options.period = std::chrono::hours::max();
                     rate_schedule subject(options);
                     subject.start(start);

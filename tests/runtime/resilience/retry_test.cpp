@@ -254,7 +254,7 @@ TEST_SUITE("runtime/resilience/retry") {
     }
 
     TEST_CASE("many calls on several workers are all counted") {
-        runtime rt(2);
+        runtime rt({.workers = 2});
         weft::random_source random(7);
         retry_options options = steady(4);
         options.pauses.spread = weft::jitter::full;

@@ -340,7 +340,7 @@ TEST_SUITE("runtime/resilience/single_flight") {
     }
 
     TEST_CASE("the object may be destroyed as soon as its calls have ended") {
-        runtime rt(2);
+        runtime rt({.workers = 2});
         for (int round = 0; round < 2'000; ++round) {
             auto one = []() -> task<int> {
                 flights shared;
@@ -358,7 +358,7 @@ TEST_SUITE("runtime/resilience/single_flight") {
         auto const seed = weft::test::fresh_seed();
         CAPTURE(seed);
         weft::test::random_numbers random(seed);
-        runtime rt(2);
+        runtime rt({.workers = 2});
         flights shared;
         auto work = [] {
             return []() -> task<int> {

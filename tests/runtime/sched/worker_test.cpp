@@ -106,7 +106,7 @@ bool comes_to_rest() {
 
 TEST_SUITE("runtime/worker") {
     TEST_CASE("ready coroutines run first come, first served, however many there are") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         std::vector<std::size_t> order;
         auto work = [&]() -> task<> {
             auto body = [&](nursery& children) -> task<> {
@@ -123,7 +123,7 @@ TEST_SUITE("runtime/worker") {
     }
 
     TEST_CASE("a crowd behind a full ring is run to its end while thieves empty the ring") {
-        weft::thread_pool pool(4);
+        weft::thread_pool pool({.workers = 4});
         auto member = [](std::size_t yields) -> task<> {
             for (std::size_t i = 0; i < yields; ++i) {
                 co_await weft::yield();
@@ -145,7 +145,7 @@ TEST_SUITE("runtime/worker") {
     }
 
     TEST_CASE("a task that is always ready does not hold up a timer") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         bool is_over = false;
         auto spin = [&]() -> task<> {
             while (!is_over) {
@@ -162,7 +162,7 @@ TEST_SUITE("runtime/worker") {
     }
 
     TEST_CASE("endless forking does not hold up a timer") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         bool is_over = false;
         auto leaf = []() -> task<int> { co_return 1; };
         auto fork = [&]() -> task<> {
@@ -231,7 +231,7 @@ TEST_SUITE("runtime/worker") {
     }
 
     TEST_CASE("a crowd on one worker is shared with another") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         std::atomic<unsigned> seen = 0;
         auto work = [&]() -> task<> {
             auto until_both_have_run = [&](nursery& children) -> task<> {
@@ -253,7 +253,7 @@ TEST_SUITE("runtime/worker") {
     }
 
     TEST_CASE("two tasks that take turns keep one worker busy, not two") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto const start = weft::clock::now();
         auto const used_before = processor_time();
         pool.block_on(play_ping_pong(std::chrono::milliseconds(100)));
@@ -262,14 +262,14 @@ TEST_SUITE("runtime/worker") {
     }
 
     TEST_CASE("workers without work do not wake up, whatever they did before") {
-        weft::thread_pool pool(3);
+        weft::thread_pool pool({.workers = 3});
         CHECK(comes_to_rest());
         pool.block_on(play_ping_pong(std::chrono::milliseconds(20)));
         CHECK(comes_to_rest());
     }
 
     TEST_CASE("a task that is left behind by a long run is found, though others come and go") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         std::atomic<bool> was_found = false;
         auto find = [&]() -> task<> {
             was_found = true;
@@ -293,7 +293,7 @@ TEST_SUITE("runtime/worker") {
     }
 
     TEST_CASE("a task that is left behind is found where time stands still, too") {
-        weft::test::runtime runtime(2);
+        weft::test::runtime runtime({.workers = 2});
         std::atomic<bool> was_found = false;
         auto find = [&]() -> task<> {
             was_found = true;

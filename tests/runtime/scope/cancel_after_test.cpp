@@ -133,7 +133,7 @@ TEST_SUITE("runtime/cancel_after") {
         stop_source source;
         std::optional<cancel_after<stop_source>> later;
         {
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
             auto work = [&]() -> task<> {
                 later.emplace(source, 24h);
                 co_return;
@@ -150,7 +150,7 @@ TEST_SUITE("runtime/cancel_after") {
         weft::test::random_numbers random(seed);
         auto const frames = frame_pool::live_frames();
         {
-            weft::thread_pool pool(2);
+            weft::thread_pool pool({.workers = 2});
             auto round = [&]() -> task<> {
                 stop_source source;
                 cancel_after const later(source, std::chrono::microseconds(random.below(4)));

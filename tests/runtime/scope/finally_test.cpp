@@ -43,7 +43,7 @@ task<> never_ends() {
 
 TEST_SUITE("runtime/finally") {
     TEST_CASE("the clean-up runs after a value, after an error and after a stop") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         int cleaned = 0;
         CHECK(pool.block_on(outcome_of(weft::finally(value(3), clean(cleaned)))) == "value 3");
         CHECK(cleaned == 1);
@@ -58,7 +58,7 @@ TEST_SUITE("runtime/finally") {
     }
 
     TEST_CASE("a body that a stop does not reach delivers its value, after the clean-up") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         stop_source source;
         source.request_stop();
         int cleaned = 0;
@@ -68,7 +68,7 @@ TEST_SUITE("runtime/finally") {
     }
 
     TEST_CASE("what a stopped body had is gone when the clean-up begins") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         stop_source source;
         source.request_stop();
         object_count objects;
@@ -88,7 +88,7 @@ TEST_SUITE("runtime/finally") {
     }
 
     TEST_CASE("clean-ups run from the inside out") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         stop_source source;
         source.request_stop();
         std::vector<int> order;
@@ -103,7 +103,7 @@ TEST_SUITE("runtime/finally") {
     }
 
     TEST_CASE("a clean-up has a deadline of its own, and fails with it") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         CHECK(pool.block_on(outcome_of(weft::finally(value(1), never_ends(), 1ms))) ==
               "error timed out");
         stop_source source;
@@ -114,7 +114,7 @@ TEST_SUITE("runtime/finally") {
     }
 
     TEST_CASE("the clean-up sees its own deadline and no stop") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         stop_source source;
         source.request_stop();
         bool stopped = true;
@@ -131,7 +131,7 @@ TEST_SUITE("runtime/finally") {
     }
 
     TEST_CASE("an error of the clean-up alone is the outcome") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         CHECK(pool.block_on(outcome_of(weft::finally(value(1), breaks("sweep")))) == "error sweep");
         stop_source source;
         source.request_stop();
@@ -140,7 +140,7 @@ TEST_SUITE("runtime/finally") {
     }
 
     TEST_CASE("the errors of the body and of the clean-up come together") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         std::vector<std::string> texts;
         try {
             (void)pool.block_on(weft::finally(fails("broken"), breaks("sweep")));
@@ -153,7 +153,7 @@ TEST_SUITE("runtime/finally") {
     }
 
     TEST_CASE("a callable makes the clean-up when its time has come, and lives as long") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         std::string order;
         auto body = [&]() -> task<int> {
             order += 'b';
@@ -172,7 +172,7 @@ TEST_SUITE("runtime/finally") {
         int cleaned = 0;
         auto clean_up = [&]() -> task<int> { co_return ++cleaned; };
         auto body = []() -> task<int> { co_return 5; };
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         CHECK(pool.block_on(weft::finally(body, clean_up)) == 5);
         CHECK(pool.block_on(weft::finally(body(), clean_up())) == 5);
         CHECK(cleaned == 2);

@@ -70,7 +70,7 @@ task<> holds(std::shared_ptr<int> held) {
 /// Runs `body` in a scope of a task of a pool.
 template <class Body>
 auto run(Body body, unsigned workers = 2) {
-    weft::thread_pool pool(workers);
+    weft::thread_pool pool({.workers = workers});
     auto work = [&]() -> std::invoke_result_t<Body&, nursery&> {
         co_return co_await weft::scope(std::ref(body));
     };
@@ -256,7 +256,7 @@ TEST_SUITE("runtime/join_handle") {
     }
 
     TEST_CASE("an error with a code is a result; one without is rethrown") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto work = []() -> task<int> {
             auto body = [](nursery& n) -> task<int> {
                 auto coded = n.spawn([]() -> task<int> {
@@ -282,7 +282,7 @@ TEST_SUITE("runtime/join_handle") {
 
     TEST_CASE(
         "in a supervisor scope an error that nobody joined is thrown, though its handle lives") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto work = []() -> task<> {
             join_handle<int> outer;
             auto body = [&](nursery& n) -> task<> {
@@ -301,7 +301,7 @@ TEST_SUITE("runtime/join_handle") {
             join_handle<int> failed;
             join_handle<> stopped;
             {
-                weft::thread_pool pool(2);
+                weft::thread_pool pool({.workers = 2});
                 auto work = [&]() -> task<> {
                     auto body = [&](nursery& n) -> task<> {
                         kept = n.spawn(makes(count, 6));
@@ -340,7 +340,7 @@ TEST_SUITE("runtime/join_handle") {
     }
 
     TEST_CASE("a stop of the waiting task ends its wait, and the child goes on") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         std::atomic<bool> went_on = false;
         auto work = [&]() -> task<int> {
             auto body = [&](nursery& n) -> task<int> {
@@ -366,7 +366,7 @@ TEST_SUITE("runtime/join_handle") {
 
     TEST_CASE(
         "a task that is stopped already unwinds at a join, unless the child has ended before") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         int seen = 0;
         bool went_on = false;
         auto work = [&]() -> task<> {
@@ -387,7 +387,7 @@ TEST_SUITE("runtime/join_handle") {
     }
 
     TEST_CASE("a timeout around a join ends the wait only") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto work = []() -> task<int> {
             auto body = [](nursery& n) -> task<int> {
                 auto child = n.spawn(value_later(3, 1000));
@@ -407,7 +407,7 @@ TEST_SUITE("runtime/join_handle") {
         auto const seed = weft::test::fresh_seed();
         CAPTURE(seed);
         weft::test::random_numbers random(seed);
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto round = [&](int before_stop, int before_end) -> task<bool> {
             auto body = [&](nursery& n) -> task<bool> {
                 auto child = n.spawn(value_later(1, before_end));
@@ -435,7 +435,7 @@ TEST_SUITE("runtime/join_handle") {
     }
 
     TEST_CASE("a handle that is dropped while its child ends is freed once") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         object_count count;
         auto work = [&]() -> task<> {
             auto body = [&](nursery& n) -> task<> {
@@ -455,7 +455,7 @@ TEST_SUITE("runtime/join_handle") {
     }
 
     TEST_CASE("a spawn under the root scope gives a handle that another task may join") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto child = pool.spawn(value_later(5, 10));
         auto work = [&]() -> task<int> { co_return co_await child; };
         CHECK(pool.block_on(work()) == 5);
@@ -468,7 +468,7 @@ TEST_SUITE("runtime/join_handle") {
 
     TEST_CASE("an error under the root scope is reported only if nobody joins it") {
         auto const joined = weft::test::death_of([] {
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
             auto child = pool.spawn(fails("secret"));
             auto work = [&]() -> task<> {
                 try {
@@ -480,7 +480,7 @@ TEST_SUITE("runtime/join_handle") {
         });
         CHECK(joined.text.empty());
         auto const dropped = weft::test::death_of([] {
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
             auto child = pool.spawn(fails("in a dropped handle"));
             pool.spawn(fails("without a handle"));
             while (pool.task_count() != 0) {

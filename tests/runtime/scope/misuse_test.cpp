@@ -52,7 +52,7 @@ task<int> positive(int n) {
 template <class Work>
 bool ends_with(std::string const& text, Work work) {
     auto const seen = death_of([&] {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         pool.block_on(work());
     });
     INFO(seen.text);
@@ -151,7 +151,7 @@ TEST_SUITE("runtime/misuse") {
     }
 
     TEST_CASE("a handle that is dropped leaves the child to its scope") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         bool ended = false;
         auto work = [&]() -> task<bool> {
             auto child = [&]() -> task<> {
@@ -171,7 +171,7 @@ TEST_SUITE("runtime/misuse") {
     }
 
     TEST_CASE("a spawn from elsewhere after the end is a stopped task, and is counted") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         std::optional<weft::remote_nursery> remote;
         auto work = [&]() -> task<> {
             auto body = [&](nursery& n) -> task<> {
@@ -189,7 +189,7 @@ TEST_SUITE("runtime/misuse") {
     }
 
     TEST_CASE("a spawn into a scope that is stopped runs to its first wait") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         bool began = false;
         bool went_on = false;
         auto work = [&]() -> task<> {

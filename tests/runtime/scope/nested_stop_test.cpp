@@ -177,7 +177,7 @@ TEST_SUITE("runtime/nested_stop") {
         for (kind const each : all_kinds) {
             CAPTURE(static_cast<int>(each));
             small_stacks const small;
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
             descent way;
             bool went_on = false;
             auto watch = [&](nursery& n) -> task<> {
@@ -203,7 +203,7 @@ TEST_SUITE("runtime/nested_stop") {
         descent way;
         {
             small_stacks const small;
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
             pool.spawn(level(way, kind::mix, levels / 5));
             way.reached.wait(false);
         }
@@ -249,7 +249,7 @@ TEST_SUITE("runtime/nested_stop") {
 
     TEST_CASE("a token stops levels that follow it on a small stack") {
         small_stacks const small;
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         descent way;
         auto watch = [&]() -> task<> {
             while (!way.reached) {

@@ -37,7 +37,7 @@ task<> fails(std::string text) {
 /// Runs `body` in a scope of a task of a pool.
 template <class Body>
 void run(Body body) {
-    weft::thread_pool pool(2);
+    weft::thread_pool pool({.workers = 2});
     auto work = [&]() -> task<> { co_await weft::scope(body); };
     pool.block_on(work());
 }
@@ -46,8 +46,8 @@ void run(Body body) {
 
 TEST_SUITE("runtime/nursery_start") {
     TEST_CASE("children may be started from the workers of another runtime") {
-        weft::thread_pool pool(2);
-        weft::thread_pool other(8);
+        weft::thread_pool pool({.workers = 2});
+        weft::thread_pool other({.workers = 8});
         std::atomic<int> ended = 0;
         auto child = [&]() -> task<> {
             co_await weft::yield();
@@ -76,7 +76,7 @@ TEST_SUITE("runtime/nursery_start") {
     }
 
     TEST_CASE("a grace that is asked for by a clean-up, when the last child has ended, is over") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto work = []() -> task<> {
             auto body = [](nursery& n) -> task<> {
                 auto cleanup = [&n]() -> task<> {
@@ -94,7 +94,7 @@ TEST_SUITE("runtime/nursery_start") {
 
     TEST_CASE(
         "a supervisor scope that is stopped does not go on because of an error joined before") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         bool went_on = false;
         weft::stop_source source;
         auto supervised = [&]() -> task<> {

@@ -56,7 +56,7 @@ task<> fails(std::string text) {
 /// Runs `body` in a scope of a task of a pool.
 template <class Body>
 auto run(Body body, unsigned workers = 2) {
-    weft::thread_pool pool(workers);
+    weft::thread_pool pool({.workers = workers});
     auto work = [&]() -> std::invoke_result_t<Body&, nursery&> {
         co_return co_await weft::scope(std::ref(body));
     };
@@ -111,7 +111,7 @@ TEST_SUITE("runtime/nursery") {
             n.spawn(fails("nameless"));
             co_await yields(50);
         };
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = [&]() -> task<> { co_await weft::supervisor_scope(std::ref(body)); };
         CHECK_THROWS_WITH(pool.block_on(work()),
                           "3 errors\n"
@@ -171,7 +171,7 @@ TEST_SUITE("runtime/nursery") {
         CHECK(twice.text.find("a task can be spawned once") != std::string::npos);
 
         auto const late = weft::test::death_of([] {
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
             auto work = []() -> task<> {
                 nursery* kept = nullptr;
                 auto body = [&](nursery& n) -> task<> {
@@ -302,7 +302,7 @@ TEST_SUITE("runtime/nursery") {
         auto const seed = weft::test::fresh_seed();
         CAPTURE(seed);
         weft::test::random_numbers random(seed);
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto round = [&](int stop_after) -> task<> {
             auto body = [&](nursery& n) -> task<> {
                 n.set_limit(2);
@@ -388,7 +388,7 @@ TEST_SUITE("runtime/nursery") {
         std::atomic<bool> cleaned = false;
         std::atomic<bool> went_on = false;
         {
-            weft::thread_pool pool(2);
+            weft::thread_pool pool({.workers = 2});
             auto work = [&]() -> task<> {
                 auto body = [&](nursery& n) -> task<> {
                     n.defer([&]() -> task<> {
@@ -470,7 +470,7 @@ TEST_SUITE("runtime/nursery") {
         auto const seed = weft::test::fresh_seed();
         CAPTURE(seed);
         weft::test::random_numbers random(seed);
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         std::atomic<int> ran = 0;
         std::size_t refused_handles = 0;
         std::size_t refused = 0;
@@ -518,7 +518,7 @@ TEST_SUITE("runtime/nursery") {
     }
 
     TEST_CASE("another thread may stop the scope, at any time") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         for (int round = 0; round < 200; ++round) {
             std::optional<weft::remote_nursery> remote;
             std::atomic<bool> ready = false;
@@ -543,7 +543,7 @@ TEST_SUITE("runtime/nursery") {
     }
 
     TEST_CASE("a scope ends after the callback of a stop from elsewhere, and others go on") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         std::optional<weft::remote_nursery> remote;
         std::atomic<bool> has_callback = false;
         std::atomic<bool> is_in_callback = false;

@@ -178,7 +178,7 @@ void for_each_play(std::size_t count, Function function) {
 TEST_SUITE("runtime/scope_matrix") {
     TEST_CASE("every order of values, errors and stops of up to three children ends as it must") {
         object_count count;
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         for (std::size_t children = 0; children <= 3; ++children) {
             for_each_play(children, [&](auto const& order, auto const& how) {
                 for (bool const body_fails : {false, true}) {
@@ -206,7 +206,7 @@ TEST_SUITE("runtime/scope_matrix") {
     }
 
     TEST_CASE("errors that come after the first are kept, the body's before the children's") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto late = [](std::string text, int after) -> task<> {
             co_await weft::shielded(24h, yields(after));  // deaf to the stop
             throw std::runtime_error(text);
@@ -222,7 +222,7 @@ TEST_SUITE("runtime/scope_matrix") {
     }
 
     TEST_CASE("groups nest as the scopes did") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto fails = [](char const* text) -> task<> {
             co_await weft::yield();
             throw std::runtime_error(text);
@@ -248,7 +248,7 @@ TEST_SUITE("runtime/scope_matrix") {
     }
 
     TEST_CASE("a child that ignores the stop is waited for") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         std::atomic<bool> came_to_its_end = false;
         auto deaf = [&]() -> task<> {
             co_await weft::shielded(24h, yields(200));
@@ -267,7 +267,7 @@ TEST_SUITE("runtime/scope_matrix") {
     }
 
     TEST_CASE("the body's locals die first, then the children, then what the scope holds") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         std::string order;
 
         struct mark {
@@ -314,7 +314,7 @@ TEST_SUITE("runtime/scope_matrix") {
     }
 
     TEST_CASE("a scope in a task that is stopped already starts nothing, and unwinds") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         std::string order;
         auto inner = [&](nursery& n) -> task<> {
             n.spawn([&]() -> task<> {
@@ -337,7 +337,7 @@ TEST_SUITE("runtime/scope_matrix") {
     }
 
     TEST_CASE("success wins: a scope whose children all ended delivers, though a stop came") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         bool delivered = false;
         auto outer = [&](nursery& n) -> task<> {
             auto inner = [&](nursery&) -> task<int> {
@@ -355,7 +355,7 @@ TEST_SUITE("runtime/scope_matrix") {
     }
 
     TEST_CASE("the result form gives values and codes, hides the stop, and rethrows the rest") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<bool> {
             auto good = [](nursery&) -> task<int> { co_return 3; };
             weft::result<int> const value = co_await (weft::scope(good) | weft::as_result);
@@ -398,7 +398,7 @@ TEST_SUITE("runtime/scope_matrix") {
     }
 
     TEST_CASE("the result form resumes a task that is stopped itself, with operation_canceled") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         std::error_code seen;
         auto outer = [&](nursery& n) -> task<> {
             auto inner = [&](nursery& m) -> task<> {
@@ -440,7 +440,7 @@ TEST_SUITE("runtime/scope_matrix") {
             co_await sleeps();
         };
         {
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
             auto work = [&]() -> task<> { co_await weft::scope(std::ref(failing)); };
             CHECK_THROWS_WITH(pool.block_on(work()), "first");
             auto ask = [&]() -> task<> { co_await weft::scope(std::ref(asked)); };
@@ -460,7 +460,7 @@ TEST_SUITE("runtime/scope_matrix") {
         auto const seed = weft::test::fresh_seed();
         CAPTURE(seed);
         weft::test::random_numbers random(seed);
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         object_count count;
         auto child = [&](int length, counted) -> task<int> {
             counted const local(count);
@@ -500,7 +500,7 @@ TEST_SUITE("runtime/scope_matrix") {
         auto const seed = weft::test::fresh_seed();
         CAPTURE(seed);
         weft::test::random_numbers random(seed);
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto fails = [](int after) -> task<> {
             co_await yields(after);
             throw std::runtime_error("child");

@@ -40,7 +40,7 @@ task<> waits_for_the_last(object_count& objects) {
 
 TEST_SUITE("runtime/scope_stop") {
     TEST_CASE("what a stopped body holds is gone before its children have ended") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         object_count objects;
         stop_source source;
         auto work = [&]() -> task<int> {
@@ -58,7 +58,7 @@ TEST_SUITE("runtime/scope_stop") {
     }
 
     TEST_CASE("a stopped body may start children and clean-ups from a destructor") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         int cleaned = 0;
         stop_source source;
         auto work = [&]() -> task<int> {
@@ -88,7 +88,7 @@ TEST_SUITE("runtime/scope_stop") {
     }
 
     TEST_CASE("a body's value stays, though a child was cancelled by hand and a stop came later") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         stop_source source;
         auto scoped = [&]() -> task<int> {
             auto body = [&](nursery& n) -> task<int> {

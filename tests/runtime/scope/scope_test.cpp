@@ -39,7 +39,7 @@ task<> throws_after_a_yield() {
 
 TEST_SUITE("runtime/scope") {
     TEST_CASE("a scope ends after its last child and yields the body's value") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         std::atomic<int> sum = 0;
         auto work = [&]() -> task<int> {
             auto body = [&](nursery& n) -> task<int> {
@@ -55,7 +55,7 @@ TEST_SUITE("runtime/scope") {
     }
 
     TEST_CASE("a scope without children ends with its body") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<int> {
             int const value = co_await weft::scope([](nursery&) -> task<int> { co_return 3; });
             co_return value;
@@ -64,7 +64,7 @@ TEST_SUITE("runtime/scope") {
     }
 
     TEST_CASE("a child may spawn siblings") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         std::atomic<int> sum = 0;
         auto work = [&]() -> task<> {
             auto body = [&](nursery& n) -> task<> {
@@ -84,7 +84,7 @@ TEST_SUITE("runtime/scope") {
     }
 
     TEST_CASE("a callable and its arguments live as long as the child") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         std::string seen;
         auto work = [&]() -> task<> {
             auto body = [&](nursery& n) -> task<> {
@@ -106,7 +106,7 @@ TEST_SUITE("runtime/scope") {
     }
 
     TEST_CASE("a failing child stops its siblings and its error comes out of the scope") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         std::atomic<int> started = 0;
         std::atomic<int> finished = 0;
         auto work = [&]() -> task<> {
@@ -125,7 +125,7 @@ TEST_SUITE("runtime/scope") {
     }
 
     TEST_CASE("a failing body stops its children") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         std::atomic<int> started = 0;
         std::atomic<int> finished = 0;
         auto work = [&]() -> task<> {
@@ -141,7 +141,7 @@ TEST_SUITE("runtime/scope") {
     }
 
     TEST_CASE("a body that throws before it gives its task still joins what it spawned") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         std::atomic<int> started = 0;
         std::atomic<int> finished = 0;
         auto work = [&]() -> task<> {
@@ -163,7 +163,7 @@ TEST_SUITE("runtime/scope") {
         std::atomic<int> finished = 0;
         std::atomic<bool> went_on = false;
         {
-            weft::thread_pool pool(2);
+            weft::thread_pool pool({.workers = 2});
             auto work = [&]() -> task<> {
                 auto body = [&](nursery& n) -> task<> {
                     n.spawn(sleeps(started, finished));
@@ -181,7 +181,7 @@ TEST_SUITE("runtime/scope") {
     }
 
     TEST_CASE("a child may ask for the number of children while the body ends") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto work = [&]() -> task<std::size_t> {
             std::size_t seen = 0;
             auto body = [&](nursery& n) -> task<> {
@@ -212,7 +212,7 @@ TEST_SUITE("runtime/scope") {
     }
 
     TEST_CASE("a scope that stops itself ends without an error") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         std::atomic<int> started = 0;
         std::atomic<int> finished = 0;
         auto work = [&]() -> task<int> {
@@ -233,7 +233,7 @@ TEST_SUITE("runtime/scope") {
         std::atomic<int> finished = 0;
         std::string order;
         {
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
 
             struct mark {
                 mark(std::string& text, char c) : out(text), name(c) {}

@@ -42,7 +42,7 @@ task<int> shield_and_go_on(weft::clock::duration limit, task<int> work, bool& we
 
 TEST_SUITE("runtime/shielded") {
     TEST_CASE("without a stop the body's value and error pass through") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         CHECK(pool.block_on(shield(1ms, value(3))) == 3);
         CHECK(pool.block_on(shield(1ns, value_after(2ms, 4))) == 4);
         CHECK_THROWS_WITH(pool.block_on(shield(1ms, fails("broken"))), "broken");
@@ -50,7 +50,7 @@ TEST_SUITE("runtime/shielded") {
 
     TEST_CASE(
         "a body that is done within the limit after the stop delivers; the next await stops") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         stop_source before;
         before.request_stop();
         bool went_on = false;
@@ -71,7 +71,7 @@ TEST_SUITE("runtime/shielded") {
     }
 
     TEST_CASE("an error of the body within the limit is delivered") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         stop_source source;
         source.request_stop();
         CHECK(pool.block_on(outcome_under(source.token(), shield(24h, fails_after(1ms, "late")))) ==
@@ -79,7 +79,7 @@ TEST_SUITE("runtime/shielded") {
     }
 
     TEST_CASE("a body that outlasts the limit is stopped, for the reason of the stop") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         stop_source source;
         weft::stop_reason seen;
         auto body = [&]() -> task<int> {
@@ -94,14 +94,14 @@ TEST_SUITE("runtime/shielded") {
     }
 
     TEST_CASE("a stop that came before the shield counts from its beginning") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         stop_source source;
         source.request_stop();
         CHECK(pool.block_on(outcome_under(source.token(), shield(1ms, forever()))) == "stopped");
     }
 
     TEST_CASE("a deadline is hidden like any other stop") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         bool had_deadline = true;
         auto body = [&]() -> task<int> {
             had_deadline = static_cast<bool>(co_await weft::this_task::deadline());
@@ -117,7 +117,7 @@ TEST_SUITE("runtime/shielded") {
     }
 
     TEST_CASE("a shield within a shield adds its own limit") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         stop_source source;
         source.request_stop();
         CHECK(pool.block_on(outcome_under(
@@ -129,7 +129,7 @@ TEST_SUITE("runtime/shielded") {
         CAPTURE(seed);
         random_numbers random(seed);
         {
-            weft::thread_pool pool(2);
+            weft::thread_pool pool({.workers = 2});
             auto hops = [](std::uint64_t count) -> task<int> {
                 for (std::uint64_t i = 0; i < count; ++i) {
                     co_await weft::yield();

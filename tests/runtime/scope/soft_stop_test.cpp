@@ -27,7 +27,7 @@ task<> sleeps() {
 /// Many times: scopes with a child that nothing but the stop by another thread brings to its end.
 template <class Child, class Stop>
 void stop_from_outside(Child child, Stop stop) {
-    weft::thread_pool pool(2);
+    weft::thread_pool pool({.workers = 2});
     for (int round = 0; round < 1'000; ++round) {
         std::atomic<nursery*> open{nullptr};
         std::thread other([&] {
@@ -80,7 +80,7 @@ TEST_SUITE("runtime/soft_stop") {
     }
 
     TEST_CASE("who hears the soft half of a stop without grace knows of the hard one") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         // The surroundings of a nursery: another one, or something that nobody can ask softly.
         auto heard_in = [&](auto surroundings) {
             int heard = 0;

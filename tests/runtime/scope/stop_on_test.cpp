@@ -50,7 +50,7 @@ task<int> reason_seen(weft::stop_reason& seen) {
 
 TEST_SUITE("runtime/stop_on") {
     TEST_CASE("without a stop the task's value and error pass through") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         stop_source source;
         CHECK(pool.block_on(watched(source.token(), value(3))) == "value 3");
         CHECK(pool.block_on(watched(source.token(), fails("broken"))) == "error broken");
@@ -58,7 +58,7 @@ TEST_SUITE("runtime/stop_on") {
     }
 
     TEST_CASE("a token that was stopped before ends the task at its first wait") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         stop_source source;
         source.request_stop();
         CHECK(pool.block_on(watched(source.token(), forever())) == "error cancelled");
@@ -66,7 +66,7 @@ TEST_SUITE("runtime/stop_on") {
     }
 
     TEST_CASE("a stop through the token ends the wait, and the surrounding task goes on") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         stop_source source;
         std::atomic<bool> started = false;
         std::thread requester([&] {
@@ -81,7 +81,7 @@ TEST_SUITE("runtime/stop_on") {
     }
 
     TEST_CASE("the task sees the reason that was given to the token's source") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         stop_source source;
         source.request_stop(weft::stop_reason(stop_kind::shutdown, "enough"));
         weft::stop_reason seen;
@@ -91,7 +91,7 @@ TEST_SUITE("runtime/stop_on") {
     }
 
     TEST_CASE("a stop of the surrounding task unwinds it") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         stop_source outer;
         stop_source inner;
         outer.request_stop();
@@ -103,7 +103,7 @@ TEST_SUITE("runtime/stop_on") {
     }
 
     TEST_CASE("the result form gives operation_canceled for the token's stop") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         stop_source source;
         source.request_stop();
         auto work = [&]() -> task<bool> {
@@ -115,7 +115,7 @@ TEST_SUITE("runtime/stop_on") {
     }
 
     TEST_CASE("where nobody can ask softly, until_soft_stop ends with the stop") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         stop_source source;
         source.request_stop();
         auto work = []() -> task<int> {
@@ -134,7 +134,7 @@ TEST_SUITE("runtime/stop_on") {
         auto const seed = fresh_seed();
         CAPTURE(seed);
         random_numbers random(seed);
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         int values = 0;
         int stops = 0;
         for (int round = 0; round < 10'000; ++round) {

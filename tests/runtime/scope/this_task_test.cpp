@@ -37,7 +37,7 @@ TEST_SUITE("runtime/this_task") {
     }
 
     TEST_CASE("everything below a timeout sees its deadline, through joins too") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto work = []() -> task<bool> {
             auto below = []() -> task<bool> {
                 auto const [a, b] = co_await weft::when_all(deadline_here(), deadline_here());
@@ -53,7 +53,7 @@ TEST_SUITE("runtime/this_task") {
     }
 
     TEST_CASE("a deadline is only ever narrowed") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<bool> {
             auto middle = []() -> task<bool> {
                 weft::deadline const outer = co_await weft::this_task::deadline();
@@ -68,7 +68,7 @@ TEST_SUITE("runtime/this_task") {
     }
 
     TEST_CASE("with_deadline sets the very time") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto const time = weft::clock::now() + 3h;
         auto work = [&]() -> task<weft::deadline> {
             weft::deadline const seen = co_await weft::with_deadline(time, deadline_here());
@@ -78,7 +78,7 @@ TEST_SUITE("runtime/this_task") {
     }
 
     TEST_CASE("the longest limit there is lies in the future") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<weft::clock::duration> {
             weft::deadline const seen =
                 co_await weft::timeout(weft::clock::duration::max(), deadline_here());
@@ -98,7 +98,7 @@ TEST_SUITE("runtime/this_task") {
     }
 
     TEST_CASE("what remains of a deadline that has passed is nothing") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<weft::deadline> {
             weft::deadline const seen =
                 co_await weft::with_deadline(weft::clock::now() - 1s, deadline_here());
@@ -110,7 +110,7 @@ TEST_SUITE("runtime/this_task") {
     }
 
     TEST_CASE("a task that is asked to stop can see it, and why") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::stop_source source;
         auto work = [&]() -> task<int> {
             bool const before = co_await weft::this_task::stop_requested();
@@ -129,7 +129,7 @@ TEST_SUITE("runtime/this_task") {
     }
 
     TEST_CASE("what a timeout stops sees its line as the reason") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::stop_reason seen;
         auto slow = [&]() -> task<int> {
             (void)co_await weft::as_result(forever());
@@ -148,7 +148,7 @@ TEST_SUITE("runtime/this_task") {
     }
 
     TEST_CASE("stop_point unwinds a task that is asked to stop, and no other") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::stop_source source;
         auto work = [&](bool stop) -> task<int> {
             co_await weft::this_task::stop_point();
@@ -163,7 +163,7 @@ TEST_SUITE("runtime/this_task") {
     }
 
     TEST_CASE("throw_if_stopped throws in a task that is asked to stop, and in no other") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::stop_source source;
         auto work = [&](bool stop) -> task<int> {
             co_await weft::this_task::throw_if_stopped();

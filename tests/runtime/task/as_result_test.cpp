@@ -62,7 +62,7 @@ TEST_SUITE("runtime/as_result") {
     }
 
     TEST_CASE("a stop arrives as operation_canceled, and the next await stops") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         std::error_code seen;
         bool went_on = false;
         auto work = [&]() -> task<> {

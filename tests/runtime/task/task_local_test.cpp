@@ -75,7 +75,7 @@ TEST_SUITE("runtime/task_local") {
     }
 
     TEST_CASE("values flow through joins, timeouts, shields and foreign stops") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto leaf = []() -> task<std::string> {
             co_await weft::sleep_for(100us);
             std::string found = co_await user_here();
@@ -92,7 +92,7 @@ TEST_SUITE("runtime/task_local") {
     }
 
     TEST_CASE("children of a scope inherit the values around it") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         std::atomic<int> sum = 0;
         auto child = [&]() -> task<> {
             co_await weft::yield();
@@ -114,7 +114,7 @@ TEST_SUITE("runtime/task_local") {
     TEST_CASE("tasks under the root scope start without values") {
         std::atomic<int> seen = -1;
         {
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
             auto detached = [&]() -> task<> { seen = co_await depth_here(); };
             auto work = [&]() -> task<> {
                 weft::spawn(detached());
@@ -131,7 +131,7 @@ TEST_SUITE("runtime/task_local") {
         object_count count;
         static constinit weft::task_local<std::shared_ptr<counted>> held;
         {
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
             weft::stop_source source;
             source.request_stop();
             auto work = [&]() -> task<int> {

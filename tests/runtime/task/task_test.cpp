@@ -135,7 +135,7 @@ TEST_SUITE("runtime/task") {
     }
 
     TEST_CASE("over-aligned locals and arguments are aligned in the frame") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         for (int i = 0; i < 20; ++i) {
             std::unique_ptr<char[]> const shift(new char[static_cast<std::size_t>(i) * 16 + 1]);
             CHECK(pool.block_on(misplacement_of_local()) == 0);

@@ -185,7 +185,7 @@ TEST_SUITE("runtime/test_runtime") {
 
     TEST_CASE("a blocking call holds the time from when it waits for its thread until it is back") {
         runtime rt;
-        weft::blocking_pool pool(1);
+        weft::blocking_pool pool({.threads_max = 1});
         std::atomic<bool> go_on = false;
         auto const start = rt.now();
         auto call = [&]() -> task<> { co_await weft::blocking(pool, [&] { go_on.wait(false); }); };
@@ -209,7 +209,7 @@ TEST_SUITE("runtime/test_runtime") {
 
     TEST_CASE("a blocking call that is stopped in the queue lets time go on") {
         runtime rt;
-        weft::blocking_pool pool(1);
+        weft::blocking_pool pool({.threads_max = 1});
         std::atomic<bool> go_on = false;
         auto call = [&]() -> task<> { co_await weft::blocking(pool, [&] { go_on.wait(false); }); };
         auto first = rt.spawn(call());
@@ -248,7 +248,7 @@ TEST_SUITE("runtime/test_runtime") {
     }
 
     TEST_CASE("with several workers time waits for the busiest") {
-        runtime rt(3);
+        runtime rt({.workers = 3});
         auto const start = rt.now();
         auto busy = [&]() -> task<bool> {
             bool moved = false;
@@ -267,7 +267,7 @@ TEST_SUITE("runtime/test_runtime") {
     }
 
     TEST_CASE("several workers agree on the times at which a thousand sleepers wake") {
-        runtime rt(2);
+        runtime rt({.workers = 2});
         auto const start = rt.now();
         auto one = [&](int ms) -> task<int> {
             co_await weft::sleep_for(std::chrono::milliseconds(ms));
@@ -345,7 +345,7 @@ TEST_SUITE("runtime/test_runtime") {
     TEST_CASE("foreign threads that spawn while time moves are all served") {
         constexpr int per_thread = 500;
         std::atomic<int> ended = 0;
-        runtime rt(2);
+        runtime rt({.workers = 2});
         auto sleeper = [](std::atomic<int>& count, int ms) -> task<> {
             co_await weft::sleep_for(std::chrono::milliseconds(ms));
             ++count;

@@ -77,7 +77,7 @@ TEST_SUITE("runtime/clock") {
     }
 
     TEST_CASE("on a real runtime the steady clock's times are the same") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<> {
             auto const before = std::chrono::steady_clock::now();
             CHECK(clock::to_steady(clock::from_steady(before)) == before);

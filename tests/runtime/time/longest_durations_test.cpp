@@ -258,7 +258,7 @@ TEST_SUITE("runtime/longest_durations") {
     }
 
     TEST_CASE("a real worker sleeps for ever without work for the processor, and is woken") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<int> {
             auto const ended =
                 co_await (weft::timeout(5ms, sleeps(std::chrono::hours::max())) | weft::as_result);

@@ -33,7 +33,7 @@ task<> until_stopped(std::atomic<int>& started, std::atomic<int>& finished) {
 
 TEST_SUITE("runtime/sleep") {
     TEST_CASE("a sleep never ends early") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<bool> {
             bool early = false;
             for (auto delay : {1us, 50us, 999us, 1000us, 1001us, 5000us}) {
@@ -47,7 +47,7 @@ TEST_SUITE("runtime/sleep") {
     }
 
     TEST_CASE("a sleep of no time, or until a time that has passed, ends") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<int> {
             co_await weft::sleep_for(0s);
             co_await weft::sleep_for(-1h);
@@ -72,7 +72,7 @@ TEST_SUITE("runtime/sleep") {
         std::atomic<int> started = 0;
         std::atomic<int> finished = 0;
         {
-            weft::thread_pool pool(2);
+            weft::thread_pool pool({.workers = 2});
             for (int i = 0; i < 1'000; ++i) {
                 pool.spawn(until_stopped(started, finished));
             }
@@ -88,7 +88,7 @@ TEST_SUITE("runtime/sleep") {
         std::atomic<int> started = 0;
         std::atomic<int> finished = 0;
         {
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
             pool.request_stop();
             pool.spawn(until_stopped(started, finished));
         }
@@ -97,7 +97,7 @@ TEST_SUITE("runtime/sleep") {
     }
 
     TEST_CASE("yielding lets a task that became ready earlier run first") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         std::vector<int> order;
         auto step = [](std::vector<int>& out, int name) -> task<> {
             for (int i = 0; i < 3; ++i) {
@@ -120,7 +120,7 @@ TEST_SUITE("runtime/sleep") {
     TEST_CASE("a stop racing the end of a sleep either stops it or lets it through, and joins") {
         std::atomic<int> finished = 0;
         for (int round = 0; round < 2'000; ++round) {
-            weft::thread_pool pool(2);
+            weft::thread_pool pool({.workers = 2});
             auto brief = [](std::atomic<int>& out) -> task<> {
                 co_await weft::sleep_for(std::chrono::microseconds(20));
                 ++out;

@@ -44,7 +44,7 @@ bool is_timeout(std::system_error const& error) {
 
 TEST_SUITE("runtime/timeout") {
     TEST_CASE("a task that ends in time delivers its value") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<int> {
             int const a = co_await weft::timeout(24h, value(1));
             int const b = co_await weft::timeout(24h, value_after(2, 100us));
@@ -54,7 +54,7 @@ TEST_SUITE("runtime/timeout") {
     }
 
     TEST_CASE("a task that is too slow is stopped and the await fails with timed_out") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto work = []() -> task<bool> {
             bool timed_out = false;
             try {
@@ -68,7 +68,7 @@ TEST_SUITE("runtime/timeout") {
     }
 
     TEST_CASE("a task that ignores the stop is waited for and its value is delivered") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = []() -> task<int> {
             int const v = co_await weft::timeout(1ms, stubborn(9, 5ms));
             co_return v;
@@ -77,7 +77,7 @@ TEST_SUITE("runtime/timeout") {
     }
 
     TEST_CASE("a limit that has passed stops the task before it starts, and takes no value away") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         bool was_stopped = false;
         auto looks = [&]() -> task<int> {
             was_stopped = co_await weft::this_task::stop_requested();
@@ -104,7 +104,7 @@ TEST_SUITE("runtime/timeout") {
     }
 
     TEST_CASE("an error of the task passes through") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto fails = []() -> task<int> {
             throw std::runtime_error("broken");
             co_return 0;
@@ -117,7 +117,7 @@ TEST_SUITE("runtime/timeout") {
     }
 
     TEST_CASE("the nearest of nested limits decides") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto inner = []() -> task<int> {
             int const v = co_await weft::timeout(24h, value_after(1, 24h));
             co_return v;
@@ -133,7 +133,7 @@ TEST_SUITE("runtime/timeout") {
         std::atomic<int> went_on = 0;
         std::atomic<int> started = 0;
         {
-            weft::thread_pool pool(2);
+            weft::thread_pool pool({.workers = 2});
             auto work = [](std::atomic<int>& begun, std::atomic<int>& out) -> task<> {
                 ++begun;
                 try {
@@ -155,7 +155,7 @@ TEST_SUITE("runtime/timeout") {
     }
 
     TEST_CASE("limits that race the end of their task leave no timer behind") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto one = [](int i) -> task<int> {
             auto const ended = co_await weft::as_result(weft::timeout(
                 std::chrono::microseconds(i % 60), value_after(1, std::chrono::microseconds(30))));

@@ -58,7 +58,7 @@ TEST_SUITE("runtime/error_hook") {
     TEST_CASE("it hears of the error of every task that nobody joins, and of nothing else") {
         listener ears;
         {
-            weft::thread_pool pool(2, ears.hook());
+            weft::thread_pool pool({.workers = 2, .on_unhandled_error = ears.hook()});
             auto joined = pool.spawn(fails("joined"));
             auto work = [&]() -> task<> {
                 try {
@@ -80,7 +80,9 @@ TEST_SUITE("runtime/error_hook") {
         weft::join_handle<> handle;
         {
             weft::thread_pool pool(
-                1, [heard](std::exception_ptr const& error) { heard->push_back(text_of(error)); });
+                {.workers = 1, .on_unhandled_error = [heard](std::exception_ptr const& error) {
+                     heard->push_back(text_of(error));
+                 }});
             handle = pool.spawn(fails("late"));
             pool.join();
         }
@@ -95,9 +97,10 @@ TEST_SUITE("runtime/error_hook") {
         weft::test::plain_pipe seen;
         {
             weft::test::redirected_stderr const to(seen.target());
-            weft::thread_pool pool(1, [](std::exception_ptr const&) {
-                throw std::runtime_error("thrown by the hook");
-            });
+            weft::thread_pool pool(
+                {.workers = 1, .on_unhandled_error = [](std::exception_ptr const&) {
+                     throw std::runtime_error("thrown by the hook");
+                 }});
             pool.spawn(fails("thrown by the task"));
             pool.join();
         }
@@ -113,8 +116,8 @@ TEST_SUITE("runtime/error_hook") {
         CHECK_FALSE(static_cast<bool>(second));
         second = first;
         {
-            weft::test::runtime one(1, first);
-            weft::test::runtime other(1, second);
+            weft::test::runtime one({.on_unhandled_error = first});
+            weft::test::runtime other({.on_unhandled_error = second});
             one.spawn(fails("here"));
             other.spawn(fails("there"));
             one.join();
@@ -124,7 +127,7 @@ TEST_SUITE("runtime/error_hook") {
         weft::test::plain_pipe seen;
         {
             weft::test::redirected_stderr const to(seen.target());
-            weft::test::runtime plain(1, error_hook());
+            weft::test::runtime plain({.on_unhandled_error = error_hook()});
             plain.spawn(fails("to stderr"));
             plain.join();
         }

@@ -60,7 +60,7 @@ using toy_operation = weft::detail::wait_operation<toy_request>;
 
 TEST_SUITE("sync/wait_list") {
     TEST_CASE("an operation whose grant nobody has taken gives it back when it is destroyed") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         toy resource;
         auto work = [&]() -> task<> {
             co_await weft::yield();

@@ -309,7 +309,7 @@ TEST_SUITE("sync/broadcast_conservation") {
     TEST_CASE("every receiver of a broadcast reads in order, and is told of all that it missed") {
         auto const seed = fresh_seed();
         MESSAGE("WEFT_SEED=", seed);
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         for (bool const fragile : {false, true}) {
             for (std::size_t const capacity : {1U, 2U, 1024U}) {
                 for (int senders = 1; senders <= 4; ++senders) {
@@ -347,7 +347,7 @@ TEST_SUITE("sync/broadcast_conservation") {
     TEST_CASE("every receiver of a watch sees values in order and ends with the latest") {
         auto const seed = fresh_seed();
         MESSAGE("WEFT_SEED=", seed);
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         for (bool const fragile : {false, true}) {
             for (int senders = 1; senders <= 4; ++senders) {
                 for (int receivers = 1; receivers <= 4; ++receivers) {
@@ -389,7 +389,7 @@ TEST_SUITE("sync/broadcast_conservation") {
     TEST_CASE("the value of a oneshot is taken, kept or destroyed, once, whoever goes first") {
         auto const seed = fresh_seed();
         MESSAGE("WEFT_SEED=", seed);
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         int const count = 16 * items_per_combination();
         constexpr int lanes = 4;
         parcel_ledger ledger(count);

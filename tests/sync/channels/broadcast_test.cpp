@@ -48,7 +48,7 @@ struct copy_throws {
 
 TEST_SUITE("sync/broadcast") {
     TEST_CASE("every receiver gets every value that is sent after it subscribed") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         broadcast<int> news(64);
         std::atomic<int> good = 0;
         auto reader = [&](weft::broadcast_receiver<int> from, int first) -> task<> {
@@ -148,7 +148,7 @@ TEST_SUITE("sync/broadcast") {
     }
 
     TEST_CASE("a receiver that waits is woken even when the ring goes round before it runs") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         broadcast<int> news(1);
         int got = 0;
         std::uint64_t missed = 0;
@@ -173,7 +173,7 @@ TEST_SUITE("sync/broadcast") {
     }
 
     TEST_CASE("a copy that throws has received nothing; the value is there for the next recv") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         broadcast<copy_throws> news(2);
         int fuse = 1;
         auto work = [&]() -> task<> {
@@ -193,7 +193,7 @@ TEST_SUITE("sync/broadcast") {
     }
 
     TEST_CASE("receivers take part in a select and lose nothing when they lose") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         broadcast<int> news(4);
         weft::channel<int> other(1);
         auto work = [&]() -> task<> {
@@ -226,7 +226,7 @@ TEST_SUITE("sync/broadcast") {
     TEST_CASE(
         "receivers on several threads see the values in order, none twice, and account for "
         "every one") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         broadcast<int> news(16);
         constexpr int count = 20'000;
         std::atomic<int> complete = 0;

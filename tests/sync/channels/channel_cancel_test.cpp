@@ -394,7 +394,7 @@ TEST_SUITE("sync/channel_cancel") {
                        oneshot_site,
                        broadcast_site,
                        watch_site) {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         Site site;
         auto work = [&]() -> task<> {
             site.complete();
@@ -411,7 +411,7 @@ TEST_SUITE("sync/channel_cancel") {
 
     TEST_CASE_TEMPLATE_DEFINE(
         "a stop ends a wait and leaves nothing behind", Site, stop_ends_wait) {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         Site site;
         int before = site.objects.alive;
         auto work = [&]() -> task<> {
@@ -431,7 +431,7 @@ TEST_SUITE("sync/channel_cancel") {
     TEST_CASE_TEMPLATE_APPLY(stop_ends_wait, every_site);
 
     TEST_CASE_TEMPLATE_DEFINE("a wait keeps to the deadline around it", Site, deadline_ends) {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         Site site;
         int const before = site.objects.alive;
         auto work = [&]() -> task<std::error_code> {
@@ -452,7 +452,7 @@ TEST_SUITE("sync/channel_cancel") {
         auto const seed = weft::test::fresh_seed();
         CAPTURE(seed);
         weft::test::random_numbers random(seed);
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         int broken = 0;
         int taken = 0;
         auto work = [&]() -> task<> {
@@ -486,7 +486,7 @@ TEST_SUITE("sync/channel_cancel") {
         Site site;
         int before = site.objects.alive;
         {
-            weft::thread_pool pool(2);
+            weft::thread_pool pool({.workers = 2});
             (void)pool.spawn(wait_holding(site));
             auto work = []() -> task<> {
                 for (int i = 0; i < 8; ++i) {
@@ -504,7 +504,7 @@ TEST_SUITE("sync/channel_cancel") {
     TEST_CASE_TEMPLATE_APPLY(runtime_ends, every_site);
 
     TEST_CASE("in the result form a stop is an error and the task goes on") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::channel<int> empty(0);
         weft::channel<int> full(0);
         std::error_code received;
@@ -542,7 +542,7 @@ TEST_SUITE("sync/channel_cancel") {
     TEST_CASE("selects that meet each other while they are stopped lose and double nothing") {
         auto const seed = weft::test::fresh_seed();
         CAPTURE(seed);
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         weft::channel<int> ways[3] = {
             weft::channel<int>(0), weft::channel<int>(0), weft::channel<int>(1)};
         std::atomic<std::int64_t> sent = 0;

@@ -224,7 +224,7 @@ TEST_SUITE("sync/channel_conservation") {
     }
 
     TEST_CASE("receivers that wait are served in turn, and senders too") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         for (std::size_t const capacity : {0U, 1U, 4U}) {
             CAPTURE(capacity);
             weft::channel<int> numbers(capacity);

@@ -39,7 +39,7 @@ TEST_SUITE("sync/channel_half") {
                        bounded_halves,
                        unbounded_halves,
                        priority_halves) {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto [tx, rx] = Halves::make();
         CHECK(tx.try_send(std::make_unique<int>(1)).has_value());
         tx.send_blocking(std::make_unique<int>(2));

@@ -105,7 +105,7 @@ std::error_code code_of_blocking_send(Channel& to, std::string& value) {
 template <class Channel, class Wait>
 weft::test::death death_under_waiter(Wait wait) {
     return weft::test::death_of([&wait] {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto* const doomed = new Channel();
         auto work = [&]() -> task<> {
             auto body = [&](nursery& n) -> task<> {
@@ -151,7 +151,7 @@ TEST_SUITE("sync/channel_misuse") {
     TEST_CASE("the last half of a side that is destroyed while it waits aborts with the reason") {
         for (bool const sends : {false, true}) {
             auto const seen = weft::test::death_of([sends] {
-                weft::thread_pool pool(1);
+                weft::thread_pool pool({.workers = 1});
                 auto [tx, rx] = weft::make_channel<int>(0);
                 auto receives = [&from = rx]() -> task<> { (void)co_await from.recv(); };
                 auto gives = [&to = tx]() -> task<> { co_await to.send(1); };
@@ -179,7 +179,7 @@ TEST_SUITE("sync/channel_misuse") {
                        rendezvous_kind,
                        unbounded_kind,
                        priority_kind) {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         Channel closed;
         channel<int> quiet(0);
         closed.close();
@@ -207,7 +207,7 @@ TEST_SUITE("sync/channel_misuse") {
                        bounded_kind,
                        rendezvous_kind,
                        priority_kind) {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         Channel full;
         (void)full.try_send("first");
         std::string values[4] = {"0", "1", "2", "3"};
@@ -240,7 +240,7 @@ TEST_SUITE("sync/channel_misuse") {
     TEST_CASE("misuse aborts with the reason") {
         using weft::test::death_of;
         CHECK(aborted_saying(death_of([] {
-                                 weft::thread_pool pool(1);
+                                 weft::thread_pool pool({.workers = 1});
                                  channel<int> numbers(1);
                                  auto work = [&]() -> task<> {
                                      (void)numbers.recv_blocking();

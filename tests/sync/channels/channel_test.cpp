@@ -68,7 +68,7 @@ TEST_SUITE("sync/channel") {
     TEST_CASE("values leave in the order in which they were sent, whatever the capacity") {
         for (std::size_t const capacity : {0U, 1U, 2U, 1024U}) {
             CAPTURE(capacity);
-            weft::thread_pool pool(2);
+            weft::thread_pool pool({.workers = 2});
             channel<int> numbers(capacity);
             auto work = [&]() -> task<std::vector<int>> {
                 std::vector<int> all;
@@ -116,7 +116,7 @@ TEST_SUITE("sync/channel") {
 
     TEST_CASE("after close, sending fails untouched and receiving drains what is buffered") {
         object_count objects;
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         channel<counted> values(4);
         counted kept(objects, 7);
         auto work = [&]() -> task<> {
@@ -149,7 +149,7 @@ TEST_SUITE("sync/channel") {
     TEST_CASE(
         "closing wakes waiting senders with an error and their values, and receivers with "
         "nothing") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         object_count objects;
         channel<counted> full(1);
         channel<int> bare(0);
@@ -186,7 +186,7 @@ TEST_SUITE("sync/channel") {
     }
 
     TEST_CASE("a rendezvous holds no value: try_send succeeds only when somebody receives") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         channel<int> meeting(0);
         std::optional<int> got;
         auto receiver = [&]() -> task<> { got = co_await meeting.recv(); };
@@ -206,7 +206,7 @@ TEST_SUITE("sync/channel") {
     }
 
     TEST_CASE("waiting senders enter the buffer in the order in which they came") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         channel<int> numbers(1);
         std::vector<int> seen;
         auto work = [&]() -> task<> {
@@ -231,7 +231,7 @@ TEST_SUITE("sync/channel") {
             channel<counted> oldest(2, full_policy::drop_oldest);
             channel<counted> newest(2, full_policy::drop_newest);
             channel<counted> strict(2, full_policy::fail);
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
             auto work = [&]() -> task<> {
                 for (int i = 1; i <= 4; ++i) {
                     co_await oldest.send(counted(objects, i));
@@ -260,7 +260,7 @@ TEST_SUITE("sync/channel") {
 
     TEST_CASE("an lvalue is copied when it is sent, and only then") {
         object_count objects;
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         channel<counted> values(1);
         auto work = [&]() -> task<> {
             counted const original(objects, 5);
@@ -322,7 +322,7 @@ TEST_SUITE("sync/channel") {
     }
 
     TEST_CASE("a move that throws surfaces in the operation that moved and loses nothing else") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         channel<fragile> values(1);
         int waiting_fuse = 1;
         bool waiter_failed = false;
@@ -363,7 +363,7 @@ TEST_SUITE("sync/channel") {
     }
 
     TEST_CASE("a throwing move leaves a waiting receiver waiting for the next value") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         channel<fragile> values(0);
         int got = 0;
         auto receiver = [&]() -> task<> {
@@ -389,7 +389,7 @@ TEST_SUITE("sync/channel") {
     TEST_CASE("send_many and recv_many move everything in order, in as few turns as fit") {
         for (std::size_t const capacity : {0U, 1U, 7U, 1024U}) {
             CAPTURE(capacity);
-            weft::thread_pool pool(2);
+            weft::thread_pool pool({.workers = 2});
             channel<std::size_t> numbers(capacity);
             std::vector<std::size_t> source(1000);
             for (std::size_t i = 0; i < source.size(); ++i) {
@@ -419,7 +419,7 @@ TEST_SUITE("sync/channel") {
     }
 
     TEST_CASE("send_many into a closed channel tells how far it came") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         channel<int> numbers(3);
         std::vector<int> source{1, 2, 3, 4, 5};
         auto next = source.begin();
@@ -440,7 +440,7 @@ TEST_SUITE("sync/channel") {
     }
 
     TEST_CASE("foreign threads send and receive by blocking") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         channel<int> to(2);
         channel<int> back(0);
         auto work = [&]() -> task<> {
@@ -467,7 +467,7 @@ TEST_SUITE("sync/channel") {
     }
 
     TEST_CASE("a receiver that never waits still lets others run") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         channel<int> numbers(1024);
         std::atomic<bool> ran = false;
         int received_before = 0;

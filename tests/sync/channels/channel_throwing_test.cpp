@@ -165,7 +165,7 @@ TEST_SUITE("sync/channel_throwing") {
                        bounded_kind,
                        unbounded_kind,
                        priority_kind) {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         object_count objects;
         int fuse = 0;
         {
@@ -202,7 +202,7 @@ TEST_SUITE("sync/channel_throwing") {
                        bounded_kind,
                        unbounded_kind,
                        priority_kind) {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         object_count objects;
         int fuse = 0;
         {
@@ -235,7 +235,7 @@ TEST_SUITE("sync/channel_throwing") {
                        bounded_kind,
                        unbounded_kind,
                        priority_kind) {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         object_count objects;
         int fuse = 0;
         {
@@ -275,7 +275,7 @@ TEST_SUITE("sync/channel_throwing") {
     }
 
     TEST_CASE("a value that is lost to a throwing move may use its channel when it is destroyed") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         int fuse = 0;
         channel<asking> values(4);
         std::vector<asking> target;
@@ -298,7 +298,7 @@ TEST_SUITE("sync/channel_throwing") {
     }
 
     TEST_CASE("a throwing move leaves a select waiting in all its branches") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         object_count objects;
         int fuse = 0;
         channel<fragile> in(0);
@@ -383,7 +383,7 @@ TEST_SUITE("sync/channel_throwing") {
     }
 
     TEST_CASE("a oneshot goes on after a move that throws, into it and out of it") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         object_count objects;
         int fuse = 0;
         int got = 0;
@@ -423,7 +423,7 @@ TEST_SUITE("sync/channel_throwing") {
     }
 
     TEST_CASE("a copy that throws sends nothing, and gives what it was a copy of to the next") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         int fuse = 0;
         weft::broadcast<fragile_copy> news(2);
         weft::watch<fragile_copy> state{fragile_copy(fuse)};

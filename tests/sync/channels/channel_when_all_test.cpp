@@ -66,7 +66,7 @@ task<bool> row(int count, int producers) {
 TEST_SUITE("sync/channel_when_all") {
     TEST_CASE("a consumer sees the channel end with the last producer beside it in a join") {
         for (unsigned workers : {1U, 2U}) {
-            weft::thread_pool pool(workers);
+            weft::thread_pool pool({.workers = workers});
             for (int count : {0, 1, 2, 3, 100}) {
                 CHECK(pool.block_on(pair(count, false)));
                 CHECK(pool.block_on(pair(count, true)));

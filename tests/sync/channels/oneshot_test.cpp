@@ -25,7 +25,7 @@ using weft::test::object_count;
 
 TEST_SUITE("sync/oneshot") {
     TEST_CASE("the value that is sent is received, before or after the receiver waits") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         object_count objects;
         int sum = 0;
         auto receive = [&](weft::oneshot_receiver<counted> from) -> task<> {
@@ -66,7 +66,7 @@ TEST_SUITE("sync/oneshot") {
     }
 
     TEST_CASE("a sender that goes without sending ends the wait with nothing") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         bool empty = false;
         auto work = [&]() -> task<> {
             auto [tx, rx] = weft::make_oneshot<int>();
@@ -98,7 +98,7 @@ TEST_SUITE("sync/oneshot") {
     }
 
     TEST_CASE("a oneshot crosses threads: either side may be a foreign one") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         for (int round = 0; round < 200; ++round) {
             auto [request, at_worker] = weft::make_oneshot<int>();
             auto [answer, at_thread] = weft::make_oneshot<int>();
@@ -118,7 +118,7 @@ TEST_SUITE("sync/oneshot") {
 
     TEST_CASE("a oneshot whose receiver is destroyed while it waits aborts and names itself") {
         auto const seen = weft::test::death_of([] {
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
             auto [tx, rx] = weft::make_oneshot<int>();
             auto waits = [&receiver = rx]() -> task<> { (void)co_await receiver.recv(); };
             auto work = [&, &receiver = rx]() -> task<> {
@@ -135,7 +135,7 @@ TEST_SUITE("sync/oneshot") {
     }
 
     TEST_CASE("waiting for an answer can be given up in a select, and the answer still comes") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         auto work = [&]() -> task<> {
             auto [tx, rx] = weft::make_oneshot<int>();
             auto won =

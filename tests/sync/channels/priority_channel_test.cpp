@@ -94,7 +94,7 @@ TEST_SUITE("sync/priority_channel") {
     }
 
     TEST_CASE("senders wait for room, and their values take their place when they enter") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         priority_channel<int> numbers(2);
         std::vector<int> seen;
         auto send = [&](int value) -> task<> { co_await numbers.send(value); };

@@ -21,7 +21,7 @@ using weft::task;
 
 TEST_SUITE("sync/watch") {
     TEST_CASE("a watch gives the present value first, then the latest change") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::watch<std::string> setting("initial");
         auto work = [&]() -> task<> {
             auto reader = setting.subscribe();
@@ -47,7 +47,7 @@ TEST_SUITE("sync/watch") {
     }
 
     TEST_CASE("a receiver that waits for a change is woken by it and by close") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         weft::watch<int> number(0);
         std::vector<int> seen;
         auto reader = [&](weft::broadcast_receiver<int> from) -> task<> {

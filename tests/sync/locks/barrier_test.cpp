@@ -41,7 +41,7 @@ TEST_SUITE("sync/barrier") {
         constexpr int tasks = 6;
         constexpr int phases = 1'000;
         for (unsigned workers : {1U, 2U, 3U}) {
-            weft::thread_pool pool(workers);
+            weft::thread_pool pool({.workers = workers});
             std::atomic<int> arrived = 0;
             std::atomic<int> wrong = 0;
             int completed = 0;  // the completion function alone writes it
@@ -76,7 +76,7 @@ TEST_SUITE("sync/barrier") {
     }
 
     TEST_CASE("the others go on after the last one, and not inside its arrival") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::barrier barrier(3);
         std::vector<int> order;
         auto arrives = [&](int name) -> task<> {
@@ -98,7 +98,7 @@ TEST_SUITE("sync/barrier") {
     }
 
     TEST_CASE("one that drops out is not waited for any more") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         int phases = 0;
         weft::barrier barrier(2, [&phases]() noexcept { ++phases; });
         auto stays = [&]() -> task<> {
@@ -121,7 +121,7 @@ TEST_SUITE("sync/barrier") {
     }
 
     TEST_CASE("a stopped arrival is taken back and can be made again") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         int phases = 0;
         weft::barrier barrier(2, [&phases]() noexcept { ++phases; });
         auto arrives = [&]() -> task<> { co_await barrier.arrive_and_wait(); };
@@ -145,7 +145,7 @@ TEST_SUITE("sync/barrier") {
     }
 
     TEST_CASE("any of those who arrived may destroy the barrier after the last phase") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto work = [&]() -> task<> {
             for (int round = 0; round < 3'000; ++round) {
                 auto barrier = std::make_unique<weft::barrier<>>(2U);
@@ -173,7 +173,7 @@ TEST_SUITE("sync/barrier") {
 
     TEST_CASE("a barrier that is destroyed while a task waits aborts and says so") {
         auto const seen = weft::test::death_of([] {
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
             std::optional<weft::barrier<>> barrier;
             barrier.emplace(2U);
             auto arrives = [](weft::barrier<>& b) -> task<> { co_await b.arrive_and_wait(); };

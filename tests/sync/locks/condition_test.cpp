@@ -66,7 +66,7 @@ TEST_SUITE("sync/condition") {
     }
 
     TEST_CASE("a wait gives the mutex up and has it again when it ends") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::mutex mutex;
         weft::condition_variable condition;
         bool had_it = false;
@@ -94,7 +94,7 @@ TEST_SUITE("sync/condition") {
     }
 
     TEST_CASE("notify_one wakes who has waited longest, notify_all wakes all in order") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::mutex mutex;
         weft::condition_variable condition;
         std::vector<int> order;
@@ -123,7 +123,7 @@ TEST_SUITE("sync/condition") {
     }
 
     TEST_CASE("a notification does not end a wait whose predicate does not hold") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::mutex mutex;
         weft::condition_variable condition;
         int value = 0;
@@ -157,7 +157,7 @@ TEST_SUITE("sync/condition") {
     }
 
     TEST_CASE("what a predicate throws leaves the wait, with the mutex held") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::mutex mutex;
         weft::condition_variable condition;
         bool broken = false;
@@ -191,7 +191,7 @@ TEST_SUITE("sync/condition") {
     }
 
     TEST_CASE("a stopped wait unwinds with the mutex, when it is free, and unlocks it") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::mutex mutex;
         weft::condition_variable condition;
         bool unwound = false;
@@ -244,7 +244,7 @@ TEST_SUITE("sync/condition") {
         constexpr std::uint64_t each = 5'000;
         for (std::size_t room : {std::size_t{1}, std::size_t{8}}) {
             for (unsigned workers : {1U, 2U}) {
-                weft::thread_pool pool(workers);
+                weft::thread_pool pool({.workers = workers});
                 bounded_queue queue(room);
                 std::vector<std::atomic<int>> seen(pairs * each);
                 auto produce = [&](std::uint64_t first) -> task<> {
@@ -290,7 +290,7 @@ TEST_SUITE("sync/condition") {
 
     TEST_CASE("a condition_variable that is destroyed while a task waits aborts and says so") {
         auto const seen = weft::test::death_of([] {
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
             weft::mutex mutex;
             std::optional<weft::condition_variable> condition;
             condition.emplace();

@@ -61,7 +61,7 @@ TEST_SUITE("sync/event") {
     }
 
     TEST_CASE("setting a manual reset event lets all through, in order, and none inside set") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::manual_reset_event event;
         std::vector<int> order;
         auto work = [&]() -> task<> {
@@ -85,7 +85,7 @@ TEST_SUITE("sync/event") {
     }
 
     TEST_CASE("setting an auto reset event lets one task through, the first") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::auto_reset_event event;
         std::vector<int> order;
         auto work = [&]() -> task<> {
@@ -111,7 +111,7 @@ TEST_SUITE("sync/event") {
     }
 
     TEST_CASE("two tasks that take turns by events pass a token a hundred thousand times") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         weft::auto_reset_event ping;
         weft::auto_reset_event pong;
         constexpr int rounds = 50'000;
@@ -138,7 +138,7 @@ TEST_SUITE("sync/event") {
     }
 
     TEST_CASE("as many tasks pass an auto reset event as foreign threads were seen to set it") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         weft::auto_reset_event event;
         std::atomic<int> passed = 0;
         constexpr int waiters = 400;
@@ -163,7 +163,7 @@ TEST_SUITE("sync/event") {
     }
 
     TEST_CASE("whoever is let through may destroy the event, though others have yet to run") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto destroys = [](std::unique_ptr<weft::manual_reset_event>& event) -> task<> {
             co_await event->wait();
             event.reset();
@@ -184,7 +184,7 @@ TEST_SUITE("sync/event") {
                 co_await weft::scope(waiters);
             }
         };
-        weft::thread_pool alone(1);  // here all of them wait when the event is set
+        weft::thread_pool alone({.workers = 1});  // here all of them wait when the event is set
         alone.block_on(work());
         auto one = [&]() -> task<> {
             for (int round = 0; round < 3'000; ++round) {
@@ -203,7 +203,7 @@ TEST_SUITE("sync/event") {
 
     TEST_CASE("an event that is destroyed while a task waits aborts and says so") {
         auto const seen = weft::test::death_of([] {
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
             std::optional<weft::auto_reset_event> event;
             event.emplace();
             auto waits = [](weft::auto_reset_event& e) -> task<> { co_await e.wait(); };

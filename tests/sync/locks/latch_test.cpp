@@ -38,7 +38,7 @@ TEST_SUITE("sync/latch") {
     }
 
     TEST_CASE("the last count lets all through, in order, and none inside count_down") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::latch latch(2);
         std::vector<int> order;
         auto waits = [&](int name) -> task<> {
@@ -65,7 +65,7 @@ TEST_SUITE("sync/latch") {
     TEST_CASE(
         "what was written before a count is seen behind the latch, and the last to pass may "
         "destroy it") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         constexpr int counters = 4;
         auto work = [&]() -> task<> {
             for (int round = 0; round < 3'000; ++round) {
@@ -97,7 +97,7 @@ TEST_SUITE("sync/latch") {
     }
 
     TEST_CASE("tasks that arrive and wait go on together") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         constexpr int tasks = 50;
         weft::latch latch(tasks);
         std::atomic<int> arrived = 0;
@@ -121,7 +121,7 @@ TEST_SUITE("sync/latch") {
     }
 
     TEST_CASE("a stopped task that had arrived stays counted") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::latch latch(2);
         auto arrives = [&]() -> task<> { co_await latch.arrive_and_wait(); };
         auto work = [&]() -> task<> {
@@ -148,7 +148,7 @@ TEST_SUITE("sync/latch") {
 
     TEST_CASE("a latch that is destroyed while a task waits aborts and says so") {
         auto const seen = weft::test::death_of([] {
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
             std::optional<weft::latch> latch;
             latch.emplace(1U);
             auto waits = [](weft::latch& l) -> task<> { co_await l.wait(); };

@@ -91,7 +91,7 @@ TEST_SUITE("sync/mutex") {
     }
 
     TEST_CASE("tasks get the mutex in the order in which they began to wait") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::mutex mutex;
         std::vector<int> order;
         auto work = [&]() -> task<> {
@@ -114,7 +114,7 @@ TEST_SUITE("sync/mutex") {
     }
 
     TEST_CASE("an unlock hands the mutex to who waits: nobody gets in between") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::mutex mutex;
         std::vector<int> order;
         auto work = [&]() -> task<bool> {
@@ -140,7 +140,7 @@ TEST_SUITE("sync/mutex") {
         constexpr int tasks = 16;
         constexpr int rounds = 2'000;
         for (unsigned workers : {1U, 2U, 4U}) {
-            weft::thread_pool pool(workers);
+            weft::thread_pool pool({.workers = workers});
             weft::mutex mutex;
             std::uint64_t sum = 0;
             auto work = [&]() -> task<> {
@@ -160,7 +160,7 @@ TEST_SUITE("sync/mutex") {
     }
 
     TEST_CASE("threads without a runtime unlock what tasks wait for") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         weft::mutex mutex;
         std::uint64_t sum = 0;
         constexpr int rounds = 5'000;
@@ -182,7 +182,7 @@ TEST_SUITE("sync/mutex") {
     }
 
     TEST_CASE("the task that is let in last may destroy the mutex at once") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         for (int round = 0; round < 5'000; ++round) {
             auto mutex = std::make_unique<weft::mutex>();
             weft::mutex& shared = *mutex;
@@ -216,7 +216,7 @@ TEST_SUITE("sync/mutex") {
     TEST_CASE("random lockers never meet, and none is left behind") {
         auto const seed = weft::test::fresh_seed();
         CAPTURE(seed);
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         weft::mutex mutex;
         std::atomic<int> inside = 0;
         std::atomic<int> met = 0;
@@ -269,7 +269,7 @@ TEST_SUITE("sync/mutex") {
 
     TEST_CASE("a mutex that is destroyed while a task waits aborts and says so") {
         auto const seen = weft::test::death_of([] {
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
             std::optional<weft::mutex> mutex;
             mutex.emplace();
             auto waits = [](weft::mutex& m) -> task<> { co_await m.lock(); };

@@ -56,7 +56,7 @@ TEST_SUITE("sync/once") {
     }
 
     TEST_CASE("callers that come meanwhile wait until it is done, and go on in order") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::once once;
         weft::manual_reset_event go;
         int calls = 0;
@@ -88,7 +88,7 @@ TEST_SUITE("sync/once") {
     }
 
     TEST_CASE("an error goes to the caller that ran, and the one behind it tries again") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::once once;
         weft::manual_reset_event go;
         int calls = 0;
@@ -143,7 +143,7 @@ TEST_SUITE("sync/once") {
     }
 
     TEST_CASE("a caller that is stopped while it runs makes way for the next") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::once once;
         weft::manual_reset_event go;
         int calls = 0;
@@ -185,7 +185,7 @@ TEST_SUITE("sync/once") {
     }
 
     TEST_CASE("a caller that is stopped while it waits leaves the others alone") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::once once;
         weft::manual_reset_event go;
         int passed = 0;
@@ -222,7 +222,7 @@ TEST_SUITE("sync/once") {
     }
 
     TEST_CASE("with as_result, a stop of the caller that runs, and its error, are codes") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::once once;
         weft::manual_reset_event never;
         std::error_code stopped;
@@ -247,7 +247,7 @@ TEST_SUITE("sync/once") {
     }
 
     TEST_CASE("stops that race failures leave it to be done by somebody, once") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto work = [&]() -> task<> {
             for (int round = 0; round < 2'000; ++round) {
                 weft::once once;
@@ -293,7 +293,7 @@ TEST_SUITE("sync/once") {
         CAPTURE(seed);
         weft::test::random_numbers random(seed);
         constexpr int callers = 8;
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto work = [&]() -> task<> {
             for (int round = 0; round < 500; ++round) {
                 int const failures = static_cast<int>(random.below(callers));
@@ -339,7 +339,7 @@ TEST_SUITE("sync/once") {
     }
 
     TEST_CASE("the last caller that goes on may destroy a once") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto work = [&]() -> task<> {
             for (int round = 0; round < 2'000; ++round) {
                 auto once = std::make_unique<weft::once>();
@@ -438,7 +438,7 @@ TEST_SUITE("sync/once") {
     }
 
     TEST_CASE("all callers on several workers get the one value") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto work = [&]() -> task<> {
             for (int round = 0; round < 1'000; ++round) {
                 std::atomic<int> calls = 0;
@@ -468,7 +468,7 @@ TEST_SUITE("sync/once") {
 
     TEST_CASE("a once that is destroyed while a task waits aborts and says so") {
         auto const seen = weft::test::death_of([] {
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
             std::optional<weft::once> once;
             once.emplace();
             weft::manual_reset_event never;

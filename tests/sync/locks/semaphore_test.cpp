@@ -95,7 +95,7 @@ TEST_SUITE("sync/semaphore") {
     }
 
     TEST_CASE("permits go to tasks in the order in which they began to wait") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::semaphore semaphore(0);
         std::vector<int> order;
         auto work = [&]() -> task<> {
@@ -125,7 +125,7 @@ TEST_SUITE("sync/semaphore") {
         auto const seed = weft::test::fresh_seed();
         CAPTURE(seed);
         for (std::size_t limit : {std::size_t{1}, std::size_t{2}, std::size_t{7}}) {
-            weft::thread_pool pool(2);
+            weft::thread_pool pool({.workers = 2});
             weft::semaphore semaphore(limit, limit);
             std::atomic<int> used = 0;
             std::atomic<int> exceeded = 0;
@@ -145,7 +145,7 @@ TEST_SUITE("sync/semaphore") {
     }
 
     TEST_CASE("whoever acquires last may destroy the semaphore at once") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto release = [](weft::semaphore& s) -> task<> {
             s.release();
             co_return;
@@ -166,7 +166,7 @@ TEST_SUITE("sync/semaphore") {
     }
 
     TEST_CASE("a stop of the first waiter lets those through that want less") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::semaphore semaphore(1);
         std::vector<int> order;
         weft::nursery* first = nullptr;
@@ -203,7 +203,7 @@ TEST_SUITE("sync/semaphore") {
 
     TEST_CASE("a semaphore that is destroyed while a task waits aborts and says so") {
         auto const seen = weft::test::death_of([] {
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
             std::optional<weft::semaphore> semaphore;
             semaphore.emplace(0U);
             auto waits = [](weft::semaphore& s) -> task<> { co_await s.acquire(); };

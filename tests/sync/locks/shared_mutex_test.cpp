@@ -74,7 +74,7 @@ TEST_SUITE("sync/shared_mutex") {
     }
 
     TEST_CASE("neither readers nor writers overtake who waits") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::shared_mutex mutex;
         std::vector<int> order;
         auto work = [&]() -> task<> {
@@ -101,7 +101,7 @@ TEST_SUITE("sync/shared_mutex") {
     }
 
     TEST_CASE("a writer that is stopped lets the readers behind it in") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::shared_mutex mutex;
         std::vector<int> order;
         weft::nursery* writer = nullptr;
@@ -134,7 +134,7 @@ TEST_SUITE("sync/shared_mutex") {
     }
 
     TEST_CASE("a stopped reader leaves the writer behind it waiting for the readers inside") {
-        weft::thread_pool pool(1);
+        weft::thread_pool pool({.workers = 1});
         weft::shared_mutex mutex;
         std::vector<int> order;
         weft::nursery* reader = nullptr;
@@ -165,7 +165,7 @@ TEST_SUITE("sync/shared_mutex") {
         auto const seed = weft::test::fresh_seed();
         CAPTURE(seed);
         for (unsigned workers : {1U, 2U, 4U}) {
-            weft::thread_pool pool(workers);
+            weft::thread_pool pool({.workers = workers});
             weft::shared_mutex mutex;
             std::uint64_t left = 0;
             std::uint64_t right = 0;
@@ -211,7 +211,7 @@ TEST_SUITE("sync/shared_mutex") {
     }
 
     TEST_CASE("the task that is let in last may destroy the mutex at once") {
-        weft::thread_pool pool(2);
+        weft::thread_pool pool({.workers = 2});
         auto reader = [](weft::shared_mutex& m) -> task<> {
             co_await m.lock_shared();
             m.unlock_shared();
@@ -255,7 +255,7 @@ TEST_SUITE("sync/shared_mutex") {
 
     TEST_CASE("a shared_mutex that is destroyed while a task waits aborts and says so") {
         auto const seen = weft::test::death_of([] {
-            weft::thread_pool pool(1);
+            weft::thread_pool pool({.workers = 1});
             std::optional<weft::shared_mutex> mutex;
             mutex.emplace();
             auto waits = [](weft::shared_mutex& m) -> task<> { co_await m.lock_shared(); };
