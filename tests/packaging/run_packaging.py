@@ -2,7 +2,9 @@
 """A stranger's program builds against the library and runs.
 usage: run_packaging.py subproject|installed ROOT BUILD COMPILER...
 
-  subproject  a Meson project finds the library in its subprojects folder
+  subproject  a Meson project finds the library in its subprojects folder: the program compiles, and
+              so does a source of each of the library's folders. It is linked with the libraries of
+              BUILD, whose sources are the same
   installed   the library, as BUILD holds it, is installed, and a compiler finds it through
               pkg-config
 
@@ -36,7 +38,12 @@ def run(*command, **environment):
     return done.stdout
 
 
-def test_subproject(root, _build, compiler, scratch):
+def flags_of(build):
+    """The compiler's arguments for the sources of a build, as one text."""
+    return (build / 'build.ninja').read_text(encoding='utf-8')
+
+
+def test_subproject(root, build, compiler, scratch):
     project = scratch / 'user'
     shutil.copytree(USER, project)
     (project / 'subprojects').mkdir()
@@ -44,10 +51,21 @@ def test_subproject(root, _build, compiler, scratch):
     (project / 'subprojects/weft').mkdir()
     for part in ('runtime', 'sync', 'io', 'meson.build', 'meson_options.txt', 'weft.hpp'):
         (project / 'subprojects/weft' / part).symlink_to(root / part)
+    asserts = 'enabled' if '-DWEFT_ASSERTS=1' in flags_of(build) else 'disabled'
     run('meson', 'setup', scratch / 'build', project, '--wrap-mode=nodownload', '-Doptimization=0',
-        '--force-fallback-for=weft', CXX=' '.join(compiler))
-    run('ninja', '-C', scratch / 'build', '-j', PROCESSES)
-    run(scratch / 'build/user')
+        f'-Dweft:asserts={asserts}', '--force-fallback-for=weft', CXX=' '.join(compiler))
+    planned = run('ninja', '-C', scratch / 'build', '-t', 'targets', 'all')
+    objects = re.findall(r'^(\S+\.o): ', planned, re.MULTILINE)
+    own = [name for name in objects if name.startswith('user.p/')]
+    sampled = [next(name for name in objects if name.startswith(f'subprojects/weft/{folder}/'))
+               for folder in ('runtime', 'sync', 'io')]
+    run('ninja', '-C', scratch / 'build', '-j', PROCESSES, *own, *sampled)
+    if 'user: cpp_LINKER' not in planned:
+        sys.exit('the program is not linked')
+    libraries = [build / f'{folder}/libweft_{folder}.a' for folder in ('io', 'sync', 'runtime')]
+    run(*compiler, *(scratch / 'build' / name for name in own), *libraries, '-luring', '-pthread',
+        '-o', scratch / 'program')
+    run(scratch / 'program')
 
 
 def check_installed_headers(folder):

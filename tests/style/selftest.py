@@ -424,7 +424,16 @@ CASES = {
     self_contained: [
         ('a missing include', {'runtime/task/x.hpp': HEADER + 'std::size_t f();\n'},
          'does not compile on its own'),
-        ('no guard', {'runtime/task/x.hpp': 'struct x {};\n'}, 'redefinition'),
+        ('a missing include in what is included first',
+         {'runtime/task/x.hpp': HEADER + '\n#include <weft/runtime/task/y.hpp>\n',
+          'runtime/task/y.hpp': HEADER + 'std::size_t f();\n'}, 'does not compile on its own'),
+        ('a missing include in what is included second',
+         {'runtime/task/x.hpp':
+          HEADER + '\n#include <cstddef>\n#include <weft/runtime/task/y.hpp>\n',
+          'runtime/task/y.hpp': HEADER + 'std::size_t f();\n'},
+         'runtime/task/y.hpp:1: does not compile on its own'),
+        ('no guard', {'runtime/task/x.hpp': 'struct x {};\n'},
+         'runtime/task/x.hpp:1: does not begin with #pragma once'),
     ],
 }
 NEEDS_COMPILER = (header_budget, self_contained)
