@@ -17,7 +17,17 @@ public:
     static constexpr std::size_t period = 4093;
     static constexpr std::size_t piece_size = 64 * 1024;
 
-    message_pattern();
+    message_pattern() : bytes_(period + piece_size) {
+        std::uint32_t state = 1;
+        for (std::size_t i = 0; i < bytes_.size(); ++i) {
+            if (i >= period) {
+                bytes_[i] = bytes_[i - period];
+                continue;
+            }
+            state = state * 1'664'525U + 1'013'904'223U;
+            bytes_[i] = static_cast<char>(static_cast<unsigned char>(state >> 24));
+        }
+    }
 
     /// The stream from `offset` on; `piece_size` bytes can be read.
     char const* at(std::uint64_t offset) const noexcept { return bytes_.data() + offset % period; }

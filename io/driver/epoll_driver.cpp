@@ -2,7 +2,6 @@
 
 #include <weft/io/sys/sys.hpp>
 #include <weft/runtime/base/assert.hpp>
-#include <weft/runtime/base/monotonic.hpp>
 
 #include <cerrno>
 #include <ctime>
@@ -359,7 +358,7 @@ void epoll_driver::wake() noexcept {
 }
 
 nanoseconds_u64 epoll_driver::now() const noexcept {
-    return monotonic_ns();
+    return sys::monotonic_ns();
 }
 
 }  // namespace weft::detail

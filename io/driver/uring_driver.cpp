@@ -4,7 +4,6 @@
 #include <weft/io/ring/ring_entry.hpp>
 #include <weft/io/sys/sys.hpp>
 #include <weft/runtime/base/assert.hpp>
-#include <weft/runtime/base/monotonic.hpp>
 #include <weft/runtime/base/tsan.hpp>
 
 #include <bit>
@@ -459,7 +458,7 @@ void uring_driver::wake() noexcept {
 }
 
 nanoseconds_u64 uring_driver::now() const noexcept {
-    return monotonic_ns();
+    return sys::monotonic_ns();
 }
 
 uring_statistics uring_driver::statistics() const noexcept {

@@ -1,7 +1,7 @@
 #include <weft/io/driver/wait_errors.hpp>
 
+#include <weft/io/sys/sys.hpp>
 #include <weft/runtime/base/assert.hpp>
-#include <weft/runtime/base/monotonic.hpp>
 
 #include <cerrno>
 
@@ -16,9 +16,9 @@ constexpr std::uint64_t interruptions_max = 200'000;
 
 void wait_errors::note_interruption() noexcept {
     if (count_++ == 0) {
-        since_ = monotonic_ns();
+        since_ = sys::monotonic_ns();
     } else if (count_ == interruptions_max) {
-        if (monotonic_ns() - since_ < patience) {
+        if (sys::monotonic_ns() - since_ < patience) {
             note_failure(EINTR);
         }
         count_ = 0;
@@ -27,8 +27,8 @@ void wait_errors::note_interruption() noexcept {
 
 void wait_errors::note_refusal(int error) noexcept {
     if (count_++ == 0) {
-        since_ = monotonic_ns();
-    } else if (monotonic_ns() - since_ > patience) {
+        since_ = sys::monotonic_ns();
+    } else if (sys::monotonic_ns() - since_ > patience) {
         note_failure(error);
     }
 }

@@ -1,7 +1,7 @@
 #include <weft/runtime/pool/blocking.hpp>
 
 #include <weft/runtime/base/argument.hpp>
-#include <weft/runtime/base/monotonic.hpp>
+#include <weft/runtime/base/sys.hpp>
 #include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/sched/pass_stop.hpp>
 #include <weft/runtime/sched/scheduler.hpp>
@@ -225,7 +225,7 @@ detail::pool_visit* blocking_pool::next(seat& own) noexcept {
 
 /// Under mutex_. Until there is a visit in the seat, or no reason to wait for one any more.
 void blocking_pool::wait_in(seat& own) noexcept {
-    std::uint64_t const deadline = detail::time_after(detail::monotonic_ns(), idle_time_);
+    std::uint64_t const deadline = detail::time_after(detail::sys::monotonic_ns(), idle_time_);
     bool in_time = true;
     waiting_.push_front(own);
     ++idle_;

@@ -1,6 +1,6 @@
 #include <weft/runtime/pool/thread_driver.hpp>
 
-#include <weft/runtime/base/monotonic.hpp>
+#include <weft/runtime/base/sys.hpp>
 
 namespace weft::detail {
 
@@ -25,7 +25,7 @@ void thread_driver::wake() noexcept {
 }
 
 nanoseconds_u64 thread_driver::now() const noexcept {
-    return monotonic_ns();
+    return sys::monotonic_ns();
 }
 
 }  // namespace weft::detail

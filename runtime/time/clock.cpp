@@ -1,6 +1,6 @@
 #include <weft/runtime/time/clock.hpp>
 
-#include <weft/runtime/base/monotonic.hpp>
+#include <weft/runtime/base/sys.hpp>
 #include <weft/runtime/sched/worker.hpp>
 
 #include <algorithm>
@@ -48,7 +48,7 @@ WEFT_NOINLINE borrowed_time::~borrowed_time() {
 
 clock::time_point clock::now() noexcept {
     detail::driver const* const source = detail::time_source();
-    return detail::to_time_point(source != nullptr ? source->now() : detail::monotonic_ns());
+    return detail::to_time_point(source != nullptr ? source->now() : detail::sys::monotonic_ns());
 }
 
 clock::time_point clock::from_steady(std::chrono::steady_clock::time_point time) noexcept {
