@@ -18,8 +18,9 @@
 #include <weft/runtime/pool/thread_pool.hpp>
 #include <weft/runtime/ranges/for_each.hpp>
 #include <weft/runtime/ranges/in_batches.hpp>
-#include <weft/runtime/ranges/map_parallel.hpp>
+#include <weft/runtime/ranges/map.hpp>
 #include <weft/runtime/ranges/map_reduce.hpp>
+#include <weft/runtime/ranges/parallel_options.hpp>
 #include <weft/runtime/ranges/sequence.hpp>
 #include <weft/runtime/resilience/bulkhead.hpp>
 #include <weft/runtime/resilience/circuit_breaker.hpp>

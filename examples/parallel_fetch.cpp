@@ -4,7 +4,7 @@
 
 #include <weft/runtime/join/first_success.hpp>
 #include <weft/runtime/join/when_any.hpp>
-#include <weft/runtime/ranges/map_parallel.hpp>
+#include <weft/runtime/ranges/map.hpp>
 #include <weft/weft.hpp>
 
 #include <chrono>
@@ -95,7 +95,7 @@ weft::task<> fetch_all(weft::address where) {
     // Many pages, four at a time, in order.
     std::vector<std::string> const paths = {"/a", "/b", "/c", "/d", "/e", "/f", "/g", "/h"};
     auto fetch_one = [where](std::string const& path) { return fetch(where, path); };
-    std::vector<std::string> const pages = co_await weft::map_parallel(paths, 4, fetch_one);
+    std::vector<std::string> const pages = co_await weft::map(paths, fetch_one, {.limit = 4});
     std::printf("%zu pages, the last: %s\n", pages.size(), pages.back().c_str());
 }
 

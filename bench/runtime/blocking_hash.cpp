@@ -20,7 +20,7 @@ task<std::uint64_t> hash_all(weft::blocking_pool& pool, std::vector<std::string>
         return weft::blocking(pool, [&path] { return baseline::hash_of_file(path); });
     };
     auto add = [](std::uint64_t left, std::uint64_t right) { return left + right; };
-    return weft::map_reduce(paths, baseline::calls_at_once, hash, std::uint64_t{0}, add);
+    return weft::map_reduce(paths, hash, std::uint64_t{0}, add, {.limit = baseline::calls_at_once});
 }
 
 }  // namespace

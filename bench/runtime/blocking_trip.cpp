@@ -22,7 +22,7 @@ task<> make_threads(weft::blocking_pool& pool, unsigned threads) {
     std::barrier<> all(static_cast<std::ptrdiff_t>(threads));
     std::vector<unsigned> const numbers(threads);
     auto wait = [&](unsigned) { return weft::blocking(pool, [&] { all.arrive_and_wait(); }); };
-    co_await weft::for_each_parallel(numbers, threads, wait);
+    co_await weft::for_each(numbers, wait, {.limit = threads});
 }
 
 task<std::uint64_t> call_one_by_one(weft::blocking_pool& pool, std::uint64_t count) {

@@ -9,7 +9,7 @@
 #include <weft/runtime/join/when_any.hpp>
 #include <weft/runtime/pool/thread_pool.hpp>
 #include <weft/runtime/ranges/for_each.hpp>
-#include <weft/runtime/ranges/map_parallel.hpp>
+#include <weft/runtime/ranges/map.hpp>
 #include <weft/runtime/ranges/map_reduce.hpp>
 #include <weft/runtime/time/sleep.hpp>
 
@@ -107,7 +107,7 @@ void map_thousand(benchmark::State& state) {
     std::vector<std::int64_t> items(map_size);
     std::iota(items.begin(), items.end(), std::int64_t{0});
     for (auto _ : state) {
-        auto const values = pool.block_on(weft::map_parallel(items, map_limit, itself));
+        auto const values = pool.block_on(weft::map(items, itself, {.limit = map_limit}));
         if (values != items) {
             state.SkipWithError("wrong values");
             return;
@@ -122,8 +122,8 @@ void reduce_thousand(benchmark::State& state) {
     std::iota(items.begin(), items.end(), std::int64_t{0});
     auto const add = [](std::int64_t left, std::int64_t right) { return left + right; };
     for (auto _ : state) {
-        auto const sum =
-            pool.block_on(weft::map_reduce(items, map_limit, itself, std::int64_t{0}, add));
+        auto const sum = pool.block_on(
+            weft::map_reduce(items, itself, std::int64_t{0}, add, {.limit = map_limit}));
         if (sum != 499'500) {
             state.SkipWithError("wrong sum");
             return;
@@ -143,7 +143,7 @@ BENCHMARK_CAPTURE(run, all_settled_ready, all_settled_ready, 2, 1)
 BENCHMARK_CAPTURE(run, as_completed_ready, as_completed_ready, 16, 16)
     ->Name("as_completed/ready/tasks:16")
     ->UseRealTime();
-BENCHMARK(map_thousand)->Name("map_parallel/items:1000/limit:16")->UseRealTime();
+BENCHMARK(map_thousand)->Name("map/items:1000/limit:16")->UseRealTime();
 BENCHMARK(reduce_thousand)->Name("map_reduce/items:1000/limit:16")->UseRealTime();
 
 }  // namespace

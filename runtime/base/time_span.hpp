@@ -75,6 +75,10 @@ public:
     constexpr time_span(Duration const& length) noexcept
         : count_(nanoseconds_of<typename Duration::period>(length.count())) {}
 
+    template <class Number>
+        requires std::is_arithmetic_v<Number>
+    time_span(Number) = delete;  // a number has no unit: write 500ms, or std::chrono::seconds(n)
+
     /// At most clock::duration::max().count().
     [[nodiscard]] constexpr std::uint64_t nanoseconds() const noexcept { return count_; }
 

@@ -124,22 +124,26 @@ template <detail::plain_value... T>
 
 /// The same for other things to await; see when_all.
 template <class... Work>
-    requires detail::become_tasks<Work...>
+    requires(sizeof...(Work) > 0)
 [[nodiscard]] auto all_settled(Work&&... children WEFT_LIFETIMEBOUND) {
     return all_settled(detail::as_task(static_cast<Work&&>(children))...);
 }
 
-/// The same for a number of tasks known at run time. Yields a vector of outcomes in the order of
-/// the tasks, for which it allocates once. An empty range is complete at once.
-template <detail::plain_value T>
-[[nodiscard]] all_settled_range_operation<false, T> all_settled(std::vector<task<T>> children) {
-    return all_settled_range_operation<false, T>(std::move(children));
+/// The same for what stands in a tuple.
+template <class... Work>
+    requires(sizeof...(Work) > 0)
+[[nodiscard]] auto all_settled(std::tuple<Work...> children) {
+    return std::apply([](Work&... each) { return all_settled(static_cast<Work&&>(each)...); },
+                      children);
 }
 
-/// The same for a vector of other things to await.
-template <detail::become_list List>
-[[nodiscard]] auto all_settled(List&& children) {
-    return all_settled(detail::as_tasks(static_cast<List&&>(children)));
+/// The same for a range; see when_all. Yields a vector of outcomes in the order of
+/// the tasks, for which it allocates once. An empty range is complete at once.
+template <detail::range_to_await Range>
+[[nodiscard]] auto all_settled(Range&& children) {
+    using operation =
+        all_settled_range_operation<false, typename detail::range_tasks<Range>::value_type>;
+    return operation(detail::range_tasks<Range>::take(static_cast<Range&&>(children)));
 }
 
 }  // namespace weft

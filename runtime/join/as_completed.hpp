@@ -1,6 +1,7 @@
 #pragma once
 
 #include <weft/runtime/base/reference.hpp>
+#include <weft/runtime/join/detail/as_tasks.hpp>
 #include <weft/runtime/join/detail/completed_queue.hpp>
 #include <weft/runtime/join/detail/concurrent_join.hpp>
 #include <weft/runtime/join/when_all.hpp>
@@ -124,6 +125,14 @@ private:
     std::vector<place> places_;
 };
 
+namespace detail {
+
+template <class Body, class T>
+concept takes_completions =
+    requires { typename std::invoke_result_t<Body&, completions<T>&>::promise_type; };
+
+}  // namespace detail
+
 /// What `co_await as_completed(tasks, body)` waits in; the result form hides the stop.
 ///
 /// The body is the first child of the join, but follows the stop state of the awaiting coroutine:
@@ -234,17 +243,17 @@ public:
 /// Complexity: O(1) per child; allocates once, besides the frames.
 /// Errors: the body's.
 /// Example: examples/parallel_fetch.cpp
-template <detail::plain_value T, class Body>
-    requires std::is_invocable_v<Body&, completions<T>&>
-[[nodiscard]] as_completed_operation<false, T, Body> as_completed(std::vector<task<T>> children,
-                                                                  Body body) {
-    return as_completed_operation<false, T, Body>(std::move(children), std::move(body));
-}
-
-/// The same for a vector of other things to await.
-template <detail::become_list List, class Body>
-[[nodiscard]] auto as_completed(List&& children, Body body) {
-    return as_completed(detail::as_tasks(static_cast<List&&>(children)), std::move(body));
+template <detail::range_to_await Range, class Body>
+[[nodiscard]] auto as_completed(Range&& children, Body body) {
+    using child = typename detail::range_tasks<Range>::value_type;
+    if constexpr (detail::takes_completions<Body, child>) {
+        return as_completed_operation<false, child, Body>(
+            detail::range_tasks<Range>::take(static_cast<Range&&>(children)), std::move(body));
+    } else {
+        static_assert(detail::never<Body>,
+                      "the body of as_completed takes a completions<T>& and gives a task");
+        return task<>();
+    }
 }
 
 namespace detail {
@@ -279,6 +288,16 @@ template <class... T, class Body>
     return as_completed_operation<false, variant, Body>(
         detail::as_alternatives<variant>(std::index_sequence_for<T...>{}, children),
         std::move(body));
+}
+
+/// The same for other things to await in a tuple; see when_all.
+template <class... Work, class Body>
+    requires(sizeof...(Work) > 0)
+[[nodiscard]] auto as_completed(std::tuple<Work...> children, Body body) {
+    auto tasks = std::apply(
+        [](Work&... each) { return std::tuple(detail::as_task(static_cast<Work&&>(each))...); },
+        children);
+    return as_completed(std::move(tasks), std::move(body));
 }
 
 }  // namespace weft

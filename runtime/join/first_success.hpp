@@ -37,23 +37,28 @@ template <detail::plain_value... T>
 
 /// The same for other things to await; see when_all.
 template <class... Work>
-    requires detail::become_tasks<Work...>
+    requires(sizeof...(Work) > 0)
 [[nodiscard]] auto first_success(Work&&... children WEFT_LIFETIMEBOUND) {
     return first_success(detail::as_task(static_cast<Work&&>(children))...);
 }
 
-/// The same for a number of tasks known at run time; allocates once, for the errors. An empty range
-/// fails with std::errc::invalid_argument.
-template <detail::plain_value T>
-[[nodiscard]] auto first_success(std::vector<task<T>> children) {
-    using operation = detail::first_of_range_operation<detail::first_of::success, false, T>;
-    return operation(std::move(children));
+/// The same for what stands in a tuple.
+template <class... Work>
+    requires(sizeof...(Work) > 0)
+[[nodiscard]] auto first_success(std::tuple<Work...> children) {
+    return std::apply([](Work&... each) { return first_success(static_cast<Work&&>(each)...); },
+                      children);
 }
 
-/// The same for a vector of other things to await.
-template <detail::become_list List>
-[[nodiscard]] auto first_success(List&& children) {
-    return first_success(detail::as_tasks(static_cast<List&&>(children)));
+/// The same for a range; see when_all; allocates once, for the errors. An empty range
+/// fails with std::errc::invalid_argument.
+template <detail::range_to_await Range>
+[[nodiscard]] auto first_success(Range&& children) {
+    using operation =
+        detail::first_of_range_operation<detail::first_of::success,
+                                         false,
+                                         typename detail::range_tasks<Range>::value_type>;
+    return operation(detail::range_tasks<Range>::take(static_cast<Range&&>(children)));
 }
 
 }  // namespace weft

@@ -221,9 +221,17 @@ template <detail::plain_value... T>
 /// give something to await. Each that is no task takes a frame, which refers to what is an lvalue
 /// or cannot be moved: an operation is awaited in the expression that makes it.
 template <class... Work>
-    requires detail::become_tasks<Work...>
+    requires(sizeof...(Work) > 0)
 [[nodiscard]] auto when_all(Work&&... children WEFT_LIFETIMEBOUND) {
     return when_all(detail::as_task(static_cast<Work&&>(children))...);
+}
+
+/// The same for what stands in a tuple.
+template <class... Work>
+    requires(sizeof...(Work) > 0)
+[[nodiscard]] auto when_all(std::tuple<Work...> children) {
+    return std::apply([](Work&... each) { return when_all(static_cast<Work&&>(each)...); },
+                      children);
 }
 
 }  // namespace weft

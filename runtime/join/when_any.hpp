@@ -39,24 +39,28 @@ template <detail::plain_value... T>
 
 /// The same for other things to await; see when_all.
 template <class... Work>
-    requires detail::become_tasks<Work...>
+    requires(sizeof...(Work) > 0)
 [[nodiscard]] auto when_any(Work&&... children WEFT_LIFETIMEBOUND) {
     return when_any(detail::as_task(static_cast<Work&&>(children))...);
 }
 
-/// The same for a number of tasks known at run time. Yields the first value and its task's number,
-/// as `indexed<T>`. An empty range fails with std::errc::invalid_argument.
-template <detail::plain_value T>
-[[nodiscard]] auto when_any(std::vector<task<T>> children) {
-    using operation =
-        detail::first_of_range_operation<detail::first_of::ended_with_index, false, T>;
-    return operation(std::move(children));
+/// The same for what stands in a tuple.
+template <class... Work>
+    requires(sizeof...(Work) > 0)
+[[nodiscard]] auto when_any(std::tuple<Work...> children) {
+    return std::apply([](Work&... each) { return when_any(static_cast<Work&&>(each)...); },
+                      children);
 }
 
-/// The same for a vector of other things to await.
-template <detail::become_list List>
-[[nodiscard]] auto when_any(List&& children) {
-    return when_any(detail::as_tasks(static_cast<List&&>(children)));
+/// The same for a range; see when_all. Yields the first value and its task's number,
+/// as `indexed<T>`. An empty range fails with std::errc::invalid_argument.
+template <detail::range_to_await Range>
+[[nodiscard]] auto when_any(Range&& children) {
+    using operation =
+        detail::first_of_range_operation<detail::first_of::ended_with_index,
+                                         false,
+                                         typename detail::range_tasks<Range>::value_type>;
+    return operation(detail::range_tasks<Range>::take(static_cast<Range&&>(children)));
 }
 
 /// As when_any, without the number: yields the value of the first task to end. For tasks of
@@ -70,23 +74,27 @@ template <detail::plain_value... T>
 
 /// The same for other things to await; see when_all.
 template <class... Work>
-    requires detail::become_tasks<Work...>
+    requires(sizeof...(Work) > 0)
 [[nodiscard]] auto race(Work&&... children WEFT_LIFETIMEBOUND) {
     return race(detail::as_task(static_cast<Work&&>(children))...);
 }
 
-/// The same for a number of tasks known at run time. An empty range fails with
-/// std::errc::invalid_argument.
-template <detail::plain_value T>
-[[nodiscard]] auto race(std::vector<task<T>> children) {
-    using operation = detail::first_of_range_operation<detail::first_of::ended, false, T>;
-    return operation(std::move(children));
+/// The same for what stands in a tuple.
+template <class... Work>
+    requires(sizeof...(Work) > 0)
+[[nodiscard]] auto race(std::tuple<Work...> children) {
+    return std::apply([](Work&... each) { return race(static_cast<Work&&>(each)...); }, children);
 }
 
-/// The same for a vector of other things to await.
-template <detail::become_list List>
-[[nodiscard]] auto race(List&& children) {
-    return race(detail::as_tasks(static_cast<List&&>(children)));
+/// The same for a range; see when_all. An empty range fails with
+/// std::errc::invalid_argument.
+template <detail::range_to_await Range>
+[[nodiscard]] auto race(Range&& children) {
+    using operation =
+        detail::first_of_range_operation<detail::first_of::ended,
+                                         false,
+                                         typename detail::range_tasks<Range>::value_type>;
+    return operation(detail::range_tasks<Range>::take(static_cast<Range&&>(children)));
 }
 
 }  // namespace weft

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <weft/runtime/ranges/detail/parallel_lanes.hpp>
+#include <weft/runtime/ranges/parallel_options.hpp>
 
 #include <cstddef>
 #include <utility>
@@ -10,16 +11,17 @@ namespace weft {
 namespace detail {
 
 template <class Range, class Function>
-task<> for_each_in_lanes(Range range, std::size_t limit, Function function) {
+task<> for_each_in_lanes(Range range, Function function, std::size_t limit) {
     auto const ignore = [](std::size_t) { return [](std::size_t, auto&&...) {}; };
-    co_await run_lanes<Range>(
-        range, lane_count<Range>(range, limit), function, ignore, "for_each_parallel");
+    co_await run_lanes<Range>(range, lane_count<Range>(range, limit), function, ignore, "for_each");
 }
 
 }  // namespace detail
 
 /// Awaits `function(item)`, a task, for every item of a range, at most `limit` at a time. Items are
 /// begun in order.
+///
+///     co_await weft::for_each(paths, load, {.limit = 8});
 ///
 /// A range given as an lvalue is referred to and must outlive the await; an rvalue is taken over.
 /// The items stay where they are until the end, so a task may take its item by reference.
@@ -37,10 +39,15 @@ task<> for_each_in_lanes(Range range, std::size_t limit, Function function) {
 ///     std::invalid_argument for a limit of 0, unless there is no item.
 /// Example: examples/parallel_fetch.cpp
 template <class Range, class Function>
-    requires detail::multi_pass<Range> && detail::makes_tasks_of<Function, Range>
-[[nodiscard]] task<> for_each_parallel(Range&& range, std::size_t limit, Function function) {
-    return detail::for_each_in_lanes<Range, Function>(
-        std::forward<Range>(range), limit, std::move(function));
+[[nodiscard]] task<> for_each(Range&& range,
+                              Function function,
+                              parallel_options options = parallel_options()) {
+    if constexpr (detail::works_through<Range, Function>) {
+        return detail::for_each_in_lanes<Range, Function>(
+            std::forward<Range>(range), std::move(function), options.limit);
+    } else {
+        return detail::rejected_work<Range, Function>::none();
+    }
 }
 
 }  // namespace weft

@@ -2,6 +2,7 @@
 
 #include <weft/runtime/base/invoke.hpp>
 #include <weft/runtime/ranges/detail/parallel_lanes.hpp>
+#include <weft/runtime/ranges/parallel_options.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -22,7 +23,7 @@ template <class T, class Reduce>
 
 template <class Range, class Function, class T, class Reduce>
 task<T> map_reduce_in_lanes(
-    Range range, std::size_t limit, Function function, T initial, Reduce reduce) {
+    Range range, Function function, T initial, Reduce reduce, std::size_t limit) {
     std::size_t const lanes = lane_count<Range>(range, limit);
     std::vector<std::optional<T>> partial(lanes);
     auto const keep = [&](std::size_t lane) {
@@ -51,7 +52,7 @@ task<T> map_reduce_in_lanes(
 ///
 /// Values are grouped and ordered as the tasks happen to end: `reduce` is to be associative and
 /// commutative, or the result differs from run to run. It is called by several lanes at a time, so
-/// it is to keep no state. For a fold in the order of the items, use map_parallel.
+/// it is to keep no state. For a fold in the order of the items, use map.
 ///
 /// A range given as an lvalue is referred to and must outlive the await; an rvalue is taken over.
 ///
@@ -68,15 +69,25 @@ task<T> map_reduce_in_lanes(
 ///     std::invalid_argument for a limit of 0, unless there is no item.
 /// Example: examples/parallel_fetch.cpp
 template <class Range, class Function, class T, class Reduce>
-    requires detail::multi_pass<Range> && detail::makes_tasks_of<Function, Range> &&
-             std::is_invocable_r_v<T, Reduce&, T, T>
-[[nodiscard]] task<T> map_reduce(
-    Range&& range, std::size_t limit, Function function, T initial, Reduce reduce) {
-    return detail::map_reduce_in_lanes<Range, Function, T, Reduce>(std::forward<Range>(range),
-                                                                   limit,
-                                                                   std::move(function),
-                                                                   std::move(initial),
-                                                                   std::move(reduce));
+[[nodiscard]] task<T> map_reduce(Range&& range,
+                                 Function function,
+                                 T initial,
+                                 Reduce reduce,
+                                 parallel_options options = parallel_options()) {
+    constexpr bool reduces = std::is_invocable_r_v<T, Reduce&, T, T>;
+    static_assert(reduces, "what reduces takes two values and gives one: T reduce(T, T)");
+    if constexpr (!detail::works_through<Range, Function>) {
+        (void)detail::rejected_work<Range, Function>::none();
+        return task<T>();
+    } else if constexpr (!reduces) {
+        return task<T>();
+    } else {
+        return detail::map_reduce_in_lanes<Range, Function, T, Reduce>(std::forward<Range>(range),
+                                                                       std::move(function),
+                                                                       std::move(initial),
+                                                                       std::move(reduce),
+                                                                       options.limit);
+    }
 }
 
 }  // namespace weft

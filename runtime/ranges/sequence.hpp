@@ -103,22 +103,25 @@ template <detail::plain_value... T>
 
 /// The same for other things to await; see when_all.
 template <class... Work>
-    requires detail::become_tasks<Work...>
+    requires(sizeof...(Work) > 0)
 [[nodiscard]] auto sequence(Work&&... children) {
     return sequence(detail::as_task(static_cast<Work&&>(children))...);
 }
 
-/// The same for a number of tasks known at run time. Yields a vector of their values, or nothing
-/// for task<void>.
-template <detail::plain_value T>
-[[nodiscard]] task<detail::value_list_t<T>> sequence(std::vector<task<T>> children) {
-    return detail::run_in_turn(std::move(children));
+/// The same for what stands in a tuple.
+template <class... Work>
+    requires(sizeof...(Work) > 0)
+[[nodiscard]] auto sequence(std::tuple<Work...> children) {
+    return std::apply([](Work&... each) { return sequence(static_cast<Work&&>(each)...); },
+                      children);
 }
 
-/// The same for a vector of other things to await.
-template <detail::become_list List>
-[[nodiscard]] auto sequence(List&& children) {
-    return sequence(detail::as_tasks(static_cast<List&&>(children)));
+/// The same for a range; see when_all. Yields a vector of their values, or nothing
+/// for task<void>.
+template <detail::range_to_await Range>
+[[nodiscard]] auto sequence(Range&& children) {
+    return detail::run_in_turn<typename detail::range_tasks<Range>::value_type>(
+        detail::range_tasks<Range>::take(static_cast<Range&&>(children)));
 }
 
 /// Makes a task of each item of a range, by `function(item)`, when the one before it has ended.

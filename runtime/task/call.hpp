@@ -181,11 +181,6 @@ template <class T>
     (void)co_await std::move(work);
 }
 
-/// What when_all and its like take in place of tasks: one of these at least is none.
-template <class... Work>
-concept become_tasks =
-    sizeof...(Work) != 0 && (becomes_task<Work> && ...) && (no_plain_task<Work> || ...);
-
 }  // namespace detail
 
 }  // namespace weft

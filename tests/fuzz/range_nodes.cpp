@@ -2,7 +2,7 @@
 
 #include <weft/runtime/ranges/for_each.hpp>
 #include <weft/runtime/ranges/in_batches.hpp>
-#include <weft/runtime/ranges/map_parallel.hpp>
+#include <weft/runtime/ranges/map.hpp>
 #include <weft/runtime/ranges/map_reduce.hpp>
 #include <weft/tests/fuzz/world.hpp>
 
@@ -66,7 +66,8 @@ work for_each_of(world& here, instance& self) {
     std::atomic<int> running{0};
     numbered_child const child(here, self, running);
     auto const each = [&child](std::size_t index) { return and_nothing(child, index); };
-    auto doing = for_each_parallel(numbers_below(self.what().children.size()), self.what().a, each);
+    auto doing =
+        for_each(numbers_below(self.what().children.size()), each, {.limit = self.what().a});
     co_await std::move(doing);
     co_return here.make(0);
 }
@@ -74,7 +75,7 @@ work for_each_of(world& here, instance& self) {
 work map_of(world& here, instance& self) {
     std::atomic<int> running{0};
     numbered_child const child(here, self, running);
-    auto doing = map_parallel(numbers_below(self.what().children.size()), self.what().a, child);
+    auto doing = map(numbers_below(self.what().children.size()), child, {.limit = self.what().a});
     std::vector<parcel> const values = co_await std::move(doing);
     co_return here.make(fold_of(values));
 }
@@ -83,7 +84,7 @@ work unordered_map_of(world& here, instance& self) {
     std::atomic<int> running{0};
     numbered_child const child(here, self, running);
     auto doing =
-        map_parallel_unordered(numbers_below(self.what().children.size()), self.what().a, child);
+        map_unordered(numbers_below(self.what().children.size()), child, {.limit = self.what().a});
     std::vector<parcel> const values = co_await std::move(doing);
     co_return here.make(sum_of(values));
 }
@@ -94,13 +95,16 @@ work reduction_of(world& here, instance& self) {
     auto const add = [&here](parcel const& left, parcel const& right) {
         return here.make(left.value + right.value);
     };
-    auto doing = map_reduce(
-        numbers_below(self.what().children.size()), self.what().a, child, here.make(0), add);
+    auto doing = map_reduce(numbers_below(self.what().children.size()),
+                            child,
+                            here.make(0),
+                            add,
+                            {.limit = self.what().a});
     co_return co_await std::move(doing);
 }
 
 work batches_of(world& here, instance& self) {
-    auto doing = in_batches(run_children(here, self), self.what().a);
+    auto doing = in_batches(run_children(here, self), {.size = self.what().a});
     std::vector<parcel> const values = co_await std::move(doing);
     co_return here.make(fold_of(values));
 }

@@ -7,7 +7,7 @@
 #include <weft/runtime/join/as_completed.hpp>
 #include <weft/runtime/join/first_success.hpp>
 #include <weft/runtime/join/when_any.hpp>
-#include <weft/runtime/ranges/map_parallel.hpp>
+#include <weft/runtime/ranges/map.hpp>
 #include <weft/runtime/task/call.hpp>
 #include <weft/runtime/time/timeout.hpp>
 #include <weft/tests/support/fd_count.hpp>
@@ -210,7 +210,7 @@ TEST_SUITE("io/combinators") {
                 char const heard = co_await read_one(each.near);
                 co_return heard;
             };
-            auto const heard = co_await weft::map_parallel(pairs, 6, talk);
+            auto const heard = co_await weft::map(pairs, talk, {.limit = 6});
             CHECK(std::string(heard.begin(), heard.end()) == std::string(40, 'y'));
         });
     }

@@ -10,7 +10,7 @@
 #include <weft/runtime/pool/thread_pool.hpp>
 #include <weft/runtime/ranges/for_each.hpp>
 #include <weft/runtime/ranges/in_batches.hpp>
-#include <weft/runtime/ranges/map_parallel.hpp>
+#include <weft/runtime/ranges/map.hpp>
 #include <weft/runtime/ranges/map_reduce.hpp>
 #include <weft/runtime/resilience/bulkhead.hpp>
 #include <weft/runtime/resilience/circuit_breaker.hpp>
@@ -60,7 +60,7 @@ int for_each_sum(weft::thread_pool& pool, Range& range, std::size_t limit) {
         total += value;
         co_return;
     };
-    pool.block_on(weft::for_each_parallel(range, limit, add));
+    pool.block_on(weft::for_each(range, add, {.limit = limit}));
     return total;
 }
 
@@ -70,18 +70,18 @@ task<int> same(int value) {
 
 template <class Range>
 int map_sum(weft::thread_pool& pool, Range& range, std::size_t limit) {
-    return sum(pool.block_on(weft::map_parallel(range, limit, same)));
+    return sum(pool.block_on(weft::map(range, same, {.limit = limit})));
 }
 
 template <class Range>
 int unordered_sum(weft::thread_pool& pool, Range& range, std::size_t limit) {
-    return sum(pool.block_on(weft::map_parallel_unordered(range, limit, same)));
+    return sum(pool.block_on(weft::map_unordered(range, same, {.limit = limit})));
 }
 
 template <class Range>
 int reduced_sum(weft::thread_pool& pool, Range& range, std::size_t limit) {
     auto add = [](int left, int right) { return left + right; };
-    return pool.block_on(weft::map_reduce(range, limit, same, 0, add));
+    return pool.block_on(weft::map_reduce(range, same, 0, add, {.limit = limit}));
 }
 
 int batched_sum(weft::thread_pool& pool, numbers& range, std::size_t size) {
@@ -89,14 +89,14 @@ int batched_sum(weft::thread_pool& pool, numbers& range, std::size_t size) {
     for (int const each : range) {
         children.push_back(same(each));
     }
-    return sum(pool.block_on(weft::in_batches(std::move(children), size)));
+    return sum(pool.block_on(weft::in_batches(std::move(children), {.size = size})));
 }
 
 int batched_spans_sum(weft::thread_pool& pool, numbers& range, std::size_t size) {
     auto add = [](std::span<int> batch) -> task<int> {
         co_return sum(std::vector<int>(batch.begin(), batch.end()));
     };
-    return sum(pool.block_on(weft::in_batches(range, size, add)));
+    return sum(pool.block_on(weft::in_batches(range, add, {.size = size})));
 }
 
 /// `sum_of(pool, range, limit)` works through a range with a limit.
@@ -147,7 +147,8 @@ TEST_SUITE("runtime/limits") {
         auto most = [](std::size_t left, std::size_t right) { return left < right ? right : left; };
         for (std::size_t const limit : {std::size_t{5}, std::size_t{1'000'000}, size_max}) {
             CAPTURE(limit);
-            auto work = weft::map_reduce(five, limit, frames_beside, std::size_t{0}, most);
+            auto work =
+                weft::map_reduce(five, frames_beside, std::size_t{0}, most, {.limit = limit});
             CHECK(pool.block_on(std::move(work)) < 20);
         }
     }

@@ -10,7 +10,8 @@ G3  a temporary aggregate there, `job{name, 1}`, `job(name, 1)` or `{.name = nam
     destroyed twice.
 
 Types are not known here. So every lambda that captures by value counts, and every temporary with
-braces but numbers; with parentheses those of structs that the file itself defines without a
+braces but numbers, and but those that name only members that are numbers in every set of options,
+`{.limit = 8}`; with parentheses those of structs that the file itself defines without a
 constructor.
 """
 
@@ -37,6 +38,7 @@ DECLARATION = re.compile(
     r'(?:(?:static|constexpr|const)\s+)*[A-Za-z_][\w:]*(?:<[^;=]*>)?(?:::\w+)*'
     r'(?:\s+const\b)?[\s&*]+(?:const\s+)?(?:\[[^\]]*\]|[A-Za-z_]\w*)\s*(?:[=({\[].*)?$', re.DOTALL)
 NUMBER = re.compile(r'\b(?:bool|char|int|unsigned|long|double|std::(?:byte|size_t|u?int\w+_t))$')
+NUMBERS = re.compile(r'\s*\.(?:limit|size)\s*=[^,{}]*$')
 STRUCT = re.compile(r'\bstruct\s+(?P<name>\w+)\s*(?:final\s*)?(?::[^{;]*)?\{')
 LABEL = re.compile(r'^(?:(?:public|protected|private)\s*:\s*)+')
 SNIPPET = re.compile(r'^```(?:cpp|c\+\+)\n(.*?)^```', re.MULTILINE | re.DOTALL)
@@ -181,9 +183,10 @@ def judge_temporaries(blocks, offset, statement, known_aggregates):
     for block in blocks:
         if block.kind == 'expression' and offset <= block.begin <= offset + len(statement):
             before = statement[:block.begin - 1 - offset].rstrip()
+            inside = statement[block.begin - offset:block.end - offset]
             # `T x{co_await f()}` makes no temporary.
             if not before.endswith('=') and before.count('(') > before.count(')') and \
-                    not NUMBER.search(before):
+                    not NUMBER.search(before) and not NUMBERS.match(inside):
                 yield block.begin - 1, ('G3: a temporary made with braces in an expression that '
                                         'awaits: name it first')
     for name in known_aggregates:

@@ -9,7 +9,7 @@
 #include <weft/runtime/join/when_any.hpp>
 #include <weft/runtime/ranges/for_each.hpp>
 #include <weft/runtime/ranges/in_batches.hpp>
-#include <weft/runtime/ranges/map_parallel.hpp>
+#include <weft/runtime/ranges/map.hpp>
 #include <weft/runtime/ranges/map_reduce.hpp>
 #include <weft/runtime/ranges/sequence.hpp>
 #include <weft/tests/support/await_subject.hpp>
@@ -77,18 +77,22 @@ inline task<int> await_batch(std::span<task<int>> children) {
     co_return sum;
 }
 
-inline constexpr auto for_each_of = [](cast& c) { return for_each_parallel(c, 8, await_child); };
-inline constexpr auto for_each_one = [](cast& c) { return for_each_parallel(c, 1, await_child); };
-inline constexpr auto map_of = [](cast& c) { return map_parallel(c, 8, await_child); };
+inline constexpr auto for_each_of = [](cast& c) { return for_each(c, await_child, {.limit = 8}); };
+inline constexpr auto for_each_one = [](cast& c) { return for_each(c, await_child, {.limit = 1}); };
+inline constexpr auto map_of = [](cast& c) { return map(c, await_child, {.limit = 8}); };
 inline constexpr auto map_unordered_of = [](cast& c) {
-    return map_parallel_unordered(c, 8, await_child);
+    return map_unordered(c, await_child, {.limit = 8});
 };
 inline constexpr auto map_reduce_of = [](cast& c) {
-    return map_reduce(c, 8, await_child, 0, std::plus<int>());
+    return map_reduce(c, await_child, 0, std::plus<int>(), {.limit = 8});
 };
-inline constexpr auto batches_of_eight = [](cast& c) { return in_batches(std::move(c), 8); };
-inline constexpr auto batches_of_one = [](cast& c) { return in_batches(std::move(c), 1); };
-inline constexpr auto cut_batches = [](cast& c) { return in_batches(c, 2, await_batch); };
+inline constexpr auto batches_of_eight = [](cast& c) {
+    return in_batches(std::move(c), {.size = 8});
+};
+inline constexpr auto batches_of_one = [](cast& c) {
+    return in_batches(std::move(c), {.size = 1});
+};
+inline constexpr auto cut_batches = [](cast& c) { return in_batches(c, await_batch, {.size = 2}); };
 inline constexpr auto sequence_made = [](cast& c) { return sequence(c, await_child); };
 
 inline task<> when_all_span(cast c) {
@@ -144,10 +148,10 @@ inline task<> waits_for_outcome(cast) {
         {"sequence, range", in_turn, 0, 3, plain<sequence_of>},
         {"sequence, range, result", in_turn, 0, 3, result_form<sequence_of>},
         {"sequence, made", in_turn, 0, 3, plain<sequence_made>},
-        {"for_each_parallel", all, 0, 3, plain<for_each_of>},
-        {"for_each_parallel, one", in_turn, 0, 3, plain<for_each_one>},
-        {"map_parallel", all, 0, 3, plain<map_of>},
-        {"map_parallel_unordered", all, 0, 3, plain<map_unordered_of>},
+        {"for_each", all, 0, 3, plain<for_each_of>},
+        {"for_each, one", in_turn, 0, 3, plain<for_each_one>},
+        {"map", all, 0, 3, plain<map_of>},
+        {"map_unordered", all, 0, 3, plain<map_unordered_of>},
         {"map_reduce", all, 0, 3, plain<map_reduce_of>},
         {"in_batches", all, 0, 3, plain<batches_of_eight>},
         {"in_batches, of one", in_turn, 0, 3, plain<batches_of_one>},

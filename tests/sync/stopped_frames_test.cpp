@@ -174,7 +174,7 @@ TEST_SUITE("sync/stopped_frames") {
             auto lanes = [](place& of) -> task<> {
                 auto each = [&of](int i) { return i != 0 ? holds(of) : waits(of); };
                 std::vector<int> const both = {0, 1};
-                co_await weft::for_each_parallel(both, 2, each);
+                co_await weft::for_each(both, each, {.limit = 2});
             };
             co_await stop_soon(lanes(at));
             auto hedged = [](place& of) -> task<> {

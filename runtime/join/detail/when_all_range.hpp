@@ -205,18 +205,17 @@ private:
     storage storage_;
 };
 
-/// The same for a number of tasks known at run time. Yields a vector of the values in the order of
-/// the tasks, of pointers for references, or nothing for task<void>; allocates for the values. An
-/// empty range is complete at once.
-template <detail::plain_value T>
-[[nodiscard]] when_all_range_operation<false, T> when_all(std::vector<task<T>> children) {
-    return when_all_range_operation<false, T>(std::move(children));
-}
-
-/// The same for a vector of other things to await, as join handles.
-template <detail::become_list List>
-[[nodiscard]] auto when_all(List&& children) {
-    return when_all(detail::as_tasks(static_cast<List&&>(children)));
+/// The same for a range of tasks, or of other things to await. Yields a vector of the values in the
+/// order of the tasks, of pointers for references, or nothing for task<void>; allocates for the
+/// values, and for the tasks unless they stand in a vector. An empty range is complete at once.
+///
+/// A container that is given away, and a view, give their tasks away. Handles and other things to
+/// await stay in an lvalue container, or behind a view, and are referred to: `when_all(handles)`.
+template <detail::range_to_await Range>
+[[nodiscard]] auto when_all(Range&& children) {
+    using operation =
+        when_all_range_operation<false, typename detail::range_tasks<Range>::value_type>;
+    return operation(detail::range_tasks<Range>::take(static_cast<Range&&>(children)));
 }
 
 /// The same for tasks that stand in a row of the caller's: each value goes over what is in

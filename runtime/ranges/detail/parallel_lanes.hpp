@@ -34,12 +34,33 @@ using task_of = std::invoke_result_t<Function&, item_of<Range>>;
 
 /// A range that may be gone through more than once, or by several at a time.
 template <class Range>
-concept multi_pass = std::forward_iterator<iterator_of<Range>>;
+concept multi_pass =
+    requires { typename iterator_of<Range>; } && std::forward_iterator<iterator_of<Range>>;
 
 /// A function that makes a task of each item of a range.
 template <class Function, class Range>
 concept makes_tasks_of = std::invocable<Function&, item_of<Range>> &&
                          requires { typename task_of<Range, Function>::promise_type; };
+
+/// What can be worked through.
+template <class Range, class Function>
+concept works_through = multi_pass<Range> && makes_tasks_of<Function, Range>;
+
+/// Says why the rest cannot. A class, so that it takes one line for the call.
+template <class Range, class Function>
+struct rejected_work {
+    static_assert(
+        multi_pass<Range>,
+        "a range is wanted here that can be gone through more than once, as a vector can: "
+        "(range, function, {.limit = n})");
+    static_assert(!multi_pass<Range> || makes_tasks_of<Function, Range>,
+                  "a function is wanted here that gives a task for each item of the range: (range, "
+                  "function, {.limit = n})");
+    static_assert(!works_through<Range, Function>,
+                  "the tasks give nothing to map the items to: take for_each");
+
+    [[nodiscard]] static task<> none() { return task<>(); }
+};
 
 /// The items that nobody has taken yet, for all lanes.
 template <class Range>

@@ -131,5 +131,6 @@ TEST_SUITE("runtime/base/time_span") {
         CHECK(std::is_nothrow_constructible_v<time_span, std::chrono::hours>);
         CHECK(std::is_convertible_v<std::chrono::hours, time_span>);
         CHECK(!std::is_convertible_v<int, time_span>);
+        CHECK(!std::is_constructible_v<time_span, double>);
     }
 }

@@ -9,7 +9,7 @@
 #include <weft/runtime/pool/thread_pool.hpp>
 #include <weft/runtime/ranges/for_each.hpp>
 #include <weft/runtime/ranges/in_batches.hpp>
-#include <weft/runtime/ranges/map_parallel.hpp>
+#include <weft/runtime/ranges/map.hpp>
 #include <weft/runtime/resilience/bulkhead.hpp>
 #include <weft/runtime/resilience/circuit_breaker.hpp>
 #include <weft/runtime/resilience/debounce.hpp>
@@ -156,7 +156,7 @@ struct completion_turns {
 struct for_each_turns {
     task<> turn() {
         auto const visit = [](int) { return ready(); };
-        co_await weft::for_each_parallel(items, 1, visit);
+        co_await weft::for_each(items, visit, {.limit = 1});
     }
 
     std::vector<int> items{1, 2};

@@ -223,7 +223,7 @@ TEST_SUITE("runtime/blocking") {
         auto work = [&]() -> task<long> {
             std::vector<int> const numbers(threads);
             auto meet = [&](int) { return weft::blocking(wide, [&] { all.arrive_and_wait(); }); };
-            co_await weft::for_each_parallel(numbers, threads, meet);
+            co_await weft::for_each(numbers, meet, {.limit = threads});
             while (wide.count().idle != threads) {
                 co_await weft::yield();
             }
@@ -247,7 +247,7 @@ TEST_SUITE("runtime/blocking") {
             auto count = [&](int number) {
                 return weft::blocking(brief, [&made, number] { made += number; });
             };
-            pool.block_on(weft::for_each_parallel(numbers, 1 + round % 8, count));
+            pool.block_on(weft::for_each(numbers, count, {.limit = 1 + round % 8}));
         }
         CHECK(made == 10'000);
     }

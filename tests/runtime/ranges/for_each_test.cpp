@@ -36,7 +36,7 @@ TEST_SUITE("runtime/for_each") {
                 crowd visited;
                 auto visit = [&visited](int item) { return visited.enter(item); };
                 auto work = [&]() -> task<> {
-                    co_await weft::for_each_parallel(numbers(200), limit, visit);
+                    co_await weft::for_each(numbers(200), visit, {.limit = limit});
                 };
                 pool.block_on(work());
                 CHECK(visited.entered() == 200);
@@ -53,7 +53,7 @@ TEST_SUITE("runtime/for_each") {
             co_await weft::yield();
             item *= 2;
         };
-        auto work = [&]() -> task<> { co_await weft::for_each_parallel(items, 2, doubles); };
+        auto work = [&]() -> task<> { co_await weft::for_each(items, doubles, {.limit = 2}); };
         pool.block_on(work());
         CHECK(items == std::list<int>{2, 4, 6});
     }
@@ -63,7 +63,7 @@ TEST_SUITE("runtime/for_each") {
         crowd visited;
         auto visit = [&visited](int item) { return visited.enter(item); };
         auto work = [&]() -> task<> {
-            co_await weft::for_each_parallel(std::vector<int>(), 4, visit);
+            co_await weft::for_each(std::vector<int>(), visit, {.limit = 4});
         };
         pool.block_on(work());
         CHECK(visited.entered() == 0);
@@ -79,7 +79,7 @@ TEST_SUITE("runtime/for_each") {
             }
             co_await weft::sleep_for(24h);
         };
-        auto work = [&]() -> task<> { co_await weft::for_each_parallel(numbers(100), 4, visit); };
+        auto work = [&]() -> task<> { co_await weft::for_each(numbers(100), visit, {.limit = 4}); };
         CHECK_THROWS_AS(pool.block_on(work()), weft::test::numbered_error);
         CHECK(begun == 4);
     }
@@ -95,7 +95,7 @@ TEST_SUITE("runtime/for_each") {
         auto work = [&]() -> task<std::vector<int>> {
             std::vector<int> failed;
             try {
-                co_await weft::for_each_parallel(numbers(3), 3, visit);
+                co_await weft::for_each(numbers(3), visit, {.limit = 3});
             } catch (weft::exception_group const& group) {
                 for (std::exception_ptr const& each : group.errors()) {
                     failed.push_back(weft::test::number_of(each));
@@ -116,7 +116,7 @@ TEST_SUITE("runtime/for_each") {
                 co_return;
             };
             auto work = [&]() -> task<> {
-                co_await weft::for_each_parallel(numbers(1'000'000), 2, visit);
+                co_await weft::for_each(numbers(1'000'000), visit, {.limit = 2});
             };
             CHECK_FALSE(pool.block_on(weft::test::run_and_stop(runner, work(), turns)));
             CHECK(visited < 1'000'000);
@@ -131,7 +131,7 @@ TEST_SUITE("runtime/for_each") {
         };
         auto work = [&]() -> task<bool> {
             auto const ended =
-                co_await (weft::for_each_parallel(numbers(5), 1, visit) | weft::as_result);
+                co_await (weft::for_each(numbers(5), visit, {.limit = 1}) | weft::as_result);
             co_return ended.error() == std::errc::io_error;
         };
         CHECK(pool.block_on(work()));
@@ -153,7 +153,7 @@ TEST_SUITE("runtime/for_each") {
             };
             auto work = [&]() -> task<> {
                 try {
-                    co_await weft::for_each_parallel(numbers(8), 3, visit);
+                    co_await weft::for_each(numbers(8), visit, {.limit = 3});
                 } catch (weft::test::numbered_error const&) {
                     CHECK(objects.alive == 0);
                 }

@@ -30,7 +30,7 @@ TEST_SUITE("runtime/in_batches") {
             for (int i = 0; i < 11; ++i) {
                 tasks.push_back(visited.enter(i));
             }
-            auto const values = co_await weft::in_batches(std::move(tasks), 4);
+            auto const values = co_await weft::in_batches(std::move(tasks), {.size = 4});
             co_return values == numbers(11);
         };
         CHECK(pool.block_on(work()));
@@ -50,7 +50,7 @@ TEST_SUITE("runtime/in_batches") {
             for (int i = 0; i < 5; ++i) {
                 tasks.push_back(one());
             }
-            co_await weft::in_batches(std::move(tasks), 2);
+            co_await weft::in_batches(std::move(tasks), {.size = 2});
         };
         pool.block_on(work());
         CHECK(ended == 5);
@@ -63,7 +63,7 @@ TEST_SUITE("runtime/in_batches") {
             co_return std::accumulate(batch.begin(), batch.end(), 0);
         };
         auto work = [&]() -> task<std::vector<int>> {
-            auto sums = co_await weft::in_batches(numbers(7), 3, sum);
+            auto sums = co_await weft::in_batches(numbers(7), sum, {.size = 3});
             co_return sums;
         };
         CHECK(pool.block_on(work()) == std::vector<int>{3, 12, 6});
@@ -83,7 +83,7 @@ TEST_SUITE("runtime/in_batches") {
                     co_return number;
                 }(begun, i));
             }
-            (void)co_await weft::in_batches(std::move(tasks), 2);
+            (void)co_await weft::in_batches(std::move(tasks), {.size = 2});
         };
         CHECK_THROWS_WITH(pool.block_on(work()), "task 2");
         CHECK(begun == 4);

@@ -26,7 +26,8 @@ TEST_SUITE("runtime/map_reduce") {
             };
             auto add = [](long left, long right) { return left + right; };
             auto work = [&]() -> task<long> {
-                long const sum = co_await weft::map_reduce(numbers(1'000), 8, square, 5L, add);
+                long const sum =
+                    co_await weft::map_reduce(numbers(1'000), square, 5L, add, {.limit = 8});
                 co_return sum;
             };
             CHECK(pool.block_on(work()) == 332'833'505);
@@ -43,7 +44,8 @@ TEST_SUITE("runtime/map_reduce") {
         };
         auto work = [&]() -> task<std::size_t> {
             std::string start(50, 'x');
-            auto reduced = co_await weft::map_reduce(items, 1, text, std::move(start), append);
+            auto reduced =
+                co_await weft::map_reduce(items, text, std::move(start), append, {.limit = 1});
             co_return reduced.size();
         };
         CHECK(pool.block_on(work()) == 200);
@@ -55,7 +57,8 @@ TEST_SUITE("runtime/map_reduce") {
             auto text = [](int) -> task<std::string> { co_return "x"; };
             auto join = [](std::string left, std::string right) { return left + right; };
             std::string const start = "start";
-            auto reduced = co_await weft::map_reduce(std::vector<int>(), 2, text, start, join);
+            auto reduced =
+                co_await weft::map_reduce(std::vector<int>(), text, start, join, {.limit = 2});
             co_return reduced;
         };
         CHECK(pool.block_on(work()) == "start");

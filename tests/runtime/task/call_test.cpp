@@ -10,7 +10,7 @@
 #include <weft/runtime/join/when_any.hpp>
 #include <weft/runtime/ranges/for_each.hpp>
 #include <weft/runtime/ranges/in_batches.hpp>
-#include <weft/runtime/ranges/map_parallel.hpp>
+#include <weft/runtime/ranges/map.hpp>
 #include <weft/runtime/ranges/map_reduce.hpp>
 #include <weft/runtime/ranges/sequence.hpp>
 #include <weft/runtime/scope/finally.hpp>
@@ -182,12 +182,14 @@ TEST_SUITE("runtime/call") {
         std::vector<counter> counters(3);
         weft::test::runtime rt;
         rt.block_on([&]() -> task<> {
-            co_await weft::for_each_parallel(counters, 2, &counter::add);
-            CHECK(co_await weft::map_parallel(counters, 2, &counter::give) == ints(1, 1, 1));
-            CHECK((co_await weft::map_parallel_unordered(counters, 2, &counter::give)).size() == 3);
+            co_await weft::for_each(counters, &counter::add, {.limit = 2});
+            CHECK(co_await weft::map(counters, &counter::give, {.limit = 2}) == ints(1, 1, 1));
+            CHECK((co_await weft::map_unordered(counters, &counter::give, {.limit = 2})).size() ==
+                  3);
             CHECK(co_await weft::sequence(counters, &counter::give) == ints(1, 1, 1));
             auto const get = [](counter& c) -> task<sum> { co_return sum{c.value}; };
-            sum const all = co_await weft::map_reduce(counters, 2, get, sum{0}, &sum::plus);
+            sum const all =
+                co_await weft::map_reduce(counters, get, sum{0}, &sum::plus, {.limit = 2});
             CHECK(all.value == 3);
         });
     }
@@ -260,9 +262,9 @@ TEST_SUITE("runtime/call") {
         CHECK(rt.block_on(rt.spawn(lives, 1)));
         rt.block_on([]() -> task<> {
             std::vector<int> numbers{1};
-            CHECK((co_await weft::map_parallel(numbers, 1, lives))[0]);
+            CHECK((co_await weft::map(numbers, lives, {.limit = 1}))[0]);
             CHECK((co_await weft::sequence(numbers, lives))[0]);
-            CHECK((co_await weft::in_batches(numbers, 1, lives))[0]);
+            CHECK((co_await weft::in_batches(numbers, lives, {.size = 1}))[0]);
         });
         CHECK(converted::count == 0);
     }
@@ -414,7 +416,7 @@ TEST_SUITE("runtime/call") {
             CHECK(&*(co_await weft::all_settled(list()))[1] == &x);
             CHECK(&std::get<0>(co_await weft::sequence(reference(x))) == &x);
             CHECK(co_await weft::sequence(list()) == expected);
-            CHECK(co_await weft::in_batches(list(), 1) == expected);
+            CHECK(co_await weft::in_batches(list(), {.size = 1}) == expected);
             CHECK(&*co_await (reference(x) | weft::as_result) == &x);
             CHECK(&*co_await (weft::timeout(1s, reference(x)) | weft::as_result) == &x);
             CHECK(&co_await weft::shielded(1s, reference(x)) == &x);
@@ -430,12 +432,13 @@ TEST_SUITE("runtime/call") {
         std::vector<int> numbers{1, 2};
         rt.block_on([&]() -> task<> {
             std::vector<int*> const expected{&numbers[0], &numbers[1]};
-            CHECK(co_await weft::map_parallel(numbers, 2, reference) == expected);
-            CHECK((co_await weft::map_parallel_unordered(numbers, 2, reference)).size() == 2);
+            CHECK(co_await weft::map(numbers, reference, {.limit = 2}) == expected);
+            CHECK((co_await weft::map_unordered(numbers, reference, {.limit = 2})).size() == 2);
             CHECK(co_await weft::sequence(numbers, reference) == expected);
             auto const first = [](std::span<int> batch) { return reference(batch[0]); };
-            CHECK(co_await weft::in_batches(numbers, 1, first) == expected);
-            int const total = co_await weft::map_reduce(numbers, 2, reference, 0, std::plus<>());
+            CHECK(co_await weft::in_batches(numbers, first, {.size = 1}) == expected);
+            int const total =
+                co_await weft::map_reduce(numbers, reference, 0, std::plus<>(), {.limit = 2});
             CHECK(total == 3);
         });
     }
@@ -492,13 +495,13 @@ TEST_SUITE("runtime/call") {
             CHECK(**(co_await weft::all_settled(list()))[0] == 5);
             CHECK(*std::get<0>(co_await weft::sequence(constant_owner())) == 5);
             CHECK(*(co_await weft::sequence(list()))[0] == 5);
-            CHECK(*(co_await weft::in_batches(list(), 2))[0] == 5);
+            CHECK(*(co_await weft::in_batches(list(), {.size = 2}))[0] == 5);
             CHECK(**co_await (constant_owner() | weft::as_result) == 5);
             CHECK(*co_await weft::timeout(1s, constant_owner()) == 5);
             CHECK(*co_await weft::shielded(1s, constant_owner()) == 5);
             CHECK(*co_await weft::finally(constant_owner(), [] { return weft::yield(); }) == 5);
             std::vector const numbers{1, 2};
-            CHECK(*(co_await weft::map_parallel(numbers, 2, each))[1] == 5);
+            CHECK(*(co_await weft::map(numbers, each, {.limit = 2}))[1] == 5);
             CHECK(*(co_await weft::sequence(numbers, each))[1] == 5);
             co_await weft::scope([](nursery& n) -> task<std::string const> {
                 auto handle = n.spawn(constant());
@@ -519,22 +522,23 @@ TEST_SUITE("runtime/call") {
         namespace views = std::views;
         rt.block_on([&]() -> task<> {
             auto const first = views::iota(0) | views::take(3);
-            CHECK(co_await weft::map_parallel(first, 2, same) == ints(0, 1, 2));
-            CHECK(co_await weft::map_parallel(views::iota(0) | views::take(3), 2, same) ==
+            CHECK(co_await weft::map(first, same, {.limit = 2}) == ints(0, 1, 2));
+            CHECK(co_await weft::map(views::iota(0) | views::take(3), same, {.limit = 2}) ==
                   ints(0, 1, 2));
             std::vector numbers{1, 2, 3, 4};
             auto odd = numbers | views::filter([](int i) { return i % 2 != 0; });
-            CHECK(co_await weft::map_parallel(odd, 2, same) == ints(1, 3));
-            CHECK((co_await weft::map_parallel_unordered(odd, 2, same)).size() == 2);
+            CHECK(co_await weft::map(odd, same, {.limit = 2}) == ints(1, 3));
+            CHECK((co_await weft::map_unordered(odd, same, {.limit = 2})).size() == 2);
             auto twice = views::iota(1) | views::transform([](int i) { return 2 * i; }) |
                          views::take_while([](int i) { return i < 7; });
             CHECK(co_await weft::sequence(twice, same) == ints(2, 4, 6));
-            CHECK(co_await weft::map_parallel(twice | views::reverse | views::drop(1), 2, same) ==
+            CHECK(co_await weft::map(twice | views::reverse | views::drop(1), same, {.limit = 2}) ==
                   ints(4, 2));
-            CHECK(co_await weft::map_reduce(twice, 2, same, 0, std::plus<>()) == 12);
-            co_await weft::for_each_parallel(views::iota(0, 5), 2, none);
+            CHECK(co_await weft::map_reduce(twice, same, 0, std::plus<>(), {.limit = 2}) == 12);
+            co_await weft::for_each(views::iota(0, 5), none, {.limit = 2});
             auto const sum_of = [](std::span<int> part) -> task<int> { co_return part[0]; };
-            CHECK(co_await weft::in_batches(numbers | views::take(3), 2, sum_of) == ints(1, 3));
+            CHECK(co_await weft::in_batches(numbers | views::take(3), sum_of, {.size = 2}) ==
+                  ints(1, 3));
         });
     }
 }

@@ -1,4 +1,4 @@
-#include <weft/runtime/ranges/map_parallel.hpp>
+#include <weft/runtime/ranges/map.hpp>
 
 #include <weft/runtime/pool/thread_pool.hpp>
 #include <weft/runtime/time/sleep.hpp>
@@ -25,14 +25,14 @@ task<int> fails(int number) {
 
 }  // namespace
 
-TEST_SUITE("runtime/map_parallel") {
+TEST_SUITE("runtime/map") {
     TEST_CASE("values come in the order of the items, or as they are there") {
         weft::thread_pool pool({.workers = 2});
         crowd visited;
         auto visit = [&visited](int item) { return visited.enter(item); };
         auto work = [&]() -> task<bool> {
-            auto const in_order = co_await weft::map_parallel(numbers(300), 7, visit);
-            auto unordered = co_await weft::map_parallel_unordered(numbers(300), 7, visit);
+            auto const in_order = co_await weft::map(numbers(300), visit, {.limit = 7});
+            auto unordered = co_await weft::map_unordered(numbers(300), visit, {.limit = 7});
             std::sort(unordered.begin(), unordered.end());
             co_return in_order == numbers(300) && unordered == numbers(300);
         };
@@ -49,7 +49,7 @@ TEST_SUITE("runtime/map_parallel") {
             co_return item;
         };
         auto work = [&]() -> task<std::vector<int>> {
-            auto values = co_await weft::map_parallel_unordered(numbers(4), 4, visit);
+            auto values = co_await weft::map_unordered(numbers(4), visit, {.limit = 4});
             co_return values;
         };
         CHECK(pool.block_on(work()) == std::vector<int>{3, 2, 1, 0});
@@ -62,7 +62,7 @@ TEST_SUITE("runtime/map_parallel") {
             co_return weft::test::counted(objects, item);
         };
         auto work = [&]() -> task<> {
-            auto const values = co_await weft::map_parallel(numbers(50), 4, visit);
+            auto const values = co_await weft::map(numbers(50), visit, {.limit = 4});
             CHECK(objects.alive == 50);
             CHECK(values[49].value == 49);
         };
@@ -78,7 +78,7 @@ TEST_SUITE("runtime/map_parallel") {
             co_return item % 2 == 1;
         };
         auto work = [&]() -> task<bool> {
-            auto const flags = co_await weft::map_parallel(numbers(100), 8, is_odd);
+            auto const flags = co_await weft::map(numbers(100), is_odd, {.limit = 8});
             bool right = flags.size() == 100;
             for (std::size_t i = 0; i < flags.size(); ++i) {
                 right = right && flags[i] == (i % 2 == 1);
@@ -97,7 +97,7 @@ TEST_SUITE("runtime/map_parallel") {
             }
             co_return weft::test::counted(objects, item);
         };
-        auto work = [&]() -> task<> { (void)co_await weft::map_parallel(numbers(50), 4, visit); };
+        auto work = [&]() -> task<> { (void)co_await weft::map(numbers(50), visit, {.limit = 4}); };
         CHECK_THROWS_WITH(pool.block_on(work()), "item 20");
         CHECK(objects.alive == 0);
     }

@@ -3,6 +3,7 @@
 #include <weft/runtime/base/mutex.hpp>
 #include <weft/runtime/base/reference.hpp>
 #include <weft/runtime/ranges/detail/parallel_lanes.hpp>
+#include <weft/runtime/ranges/parallel_options.hpp>
 #include <weft/runtime/task/settled.hpp>
 
 #include <cstddef>
@@ -18,14 +19,18 @@ namespace detail {
 template <class Range, class Function>
 using mapped_t = typename task_of<Range, Function>::value_type;
 
+/// What can be mapped: the tasks have values.
+template <class Range, class Function>
+concept maps_through = works_through<Range, Function> && !std::is_void_v<mapped_t<Range, Function>>;
+
 /// The values that the tasks give, pointers for references.
 template <class Range, class Function>
 using mapped_list_t = std::vector<object_t<mapped_t<Range, Function>>>;
 
 template <class Range, class Function>
 task<mapped_list_t<Range, Function>> map_in_order(Range range,
-                                                  std::size_t limit,
-                                                  Function function) {
+                                                  Function function,
+                                                  std::size_t limit) {
     using value_type = mapped_t<Range, Function>;
     auto const count =
         static_cast<std::size_t>(std::ranges::distance(std::begin(range), std::end(range)));
@@ -36,8 +41,7 @@ task<mapped_list_t<Range, Function>> map_in_order(Range range,
                                 as_object<value_type>(static_cast<value_type&&>(value)));
         };
     };
-    co_await run_lanes<Range>(
-        range, lane_count<Range>(range, limit), function, keep, "map_parallel");
+    co_await run_lanes<Range>(range, lane_count<Range>(range, limit), function, keep, "map");
     mapped_list_t<Range, Function> values;
     values.reserve(count);
     for (settled<value_type>& each : places) {
@@ -48,8 +52,8 @@ task<mapped_list_t<Range, Function>> map_in_order(Range range,
 
 template <class Range, class Function>
 task<mapped_list_t<Range, Function>> map_as_completed(Range range,
-                                                      std::size_t limit,
-                                                      Function function) {
+                                                      Function function,
+                                                      std::size_t limit) {
     using value_type = mapped_t<Range, Function>;
     mapped_list_t<Range, Function> values;
     mutex access;
@@ -60,7 +64,7 @@ task<mapped_list_t<Range, Function>> map_as_completed(Range range,
         };
     };
     co_await run_lanes<Range>(
-        range, lane_count<Range>(range, limit), function, keep, "map_parallel_unordered");
+        range, lane_count<Range>(range, limit), function, keep, "map_unordered");
     co_return values;
 }
 
@@ -85,23 +89,28 @@ task<mapped_list_t<Range, Function>> map_as_completed(Range range,
 ///     std::invalid_argument for a limit of 0, unless there is no item.
 /// Example: examples/parallel_fetch.cpp
 template <class Range, class Function>
-    requires detail::multi_pass<Range> && detail::makes_tasks_of<Function, Range> &&
-             (!std::is_void_v<detail::mapped_t<Range, Function>>)
-[[nodiscard]] task<detail::mapped_list_t<Range, Function>> map_parallel(Range&& range,
-                                                                        std::size_t limit,
-                                                                        Function function) {
-    return detail::map_in_order<Range, Function>(
-        std::forward<Range>(range), limit, std::move(function));
+[[nodiscard]] auto map(Range&& range,
+                       Function function,
+                       parallel_options options = parallel_options()) {
+    if constexpr (detail::maps_through<Range, Function>) {
+        return detail::map_in_order<Range, Function>(
+            std::forward<Range>(range), std::move(function), options.limit);
+    } else {
+        return detail::rejected_work<Range, Function>::none();
+    }
 }
 
 /// The same, with the values in the order in which they were there.
 template <class Range, class Function>
-    requires detail::multi_pass<Range> && detail::makes_tasks_of<Function, Range> &&
-             (!std::is_void_v<detail::mapped_t<Range, Function>>)
-[[nodiscard]] task<detail::mapped_list_t<Range, Function>> map_parallel_unordered(
-    Range&& range, std::size_t limit, Function function) {
-    return detail::map_as_completed<Range, Function>(
-        std::forward<Range>(range), limit, std::move(function));
+[[nodiscard]] auto map_unordered(Range&& range,
+                                 Function function,
+                                 parallel_options options = parallel_options()) {
+    if constexpr (detail::maps_through<Range, Function>) {
+        return detail::map_as_completed<Range, Function>(
+            std::forward<Range>(range), std::move(function), options.limit);
+    } else {
+        return detail::rejected_work<Range, Function>::none();
+    }
 }
 
 }  // namespace weft
