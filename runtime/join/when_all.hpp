@@ -97,7 +97,7 @@ private:
         }
 
         [[nodiscard]] static constexpr bool keeps(std::size_t index) noexcept {
-            constexpr bool each[] = {!detail::result_slot<T>::is_handed_over...};
+            constexpr bool each[] = {!detail::outcome_slot<T>::moves_without_throwing...};
             return each[index];
         }
 
@@ -160,7 +160,7 @@ private:
 
     template <std::size_t... I>
     WEFT_ALWAYS_INLINE values take_all(std::index_sequence<I...>) {
-        return {std::get<I>(slots_).take()...};
+        return {detail::take_join_value(std::get<I>(slots_))...};
     }
 
     template <std::size_t... I>
@@ -188,7 +188,7 @@ private:
 
     detail::promise_base* children_[count];
     bool has_value_[count];  // not written for the first ones, which were nested and have one
-    std::tuple<detail::result_slot<T>...> slots_;
+    std::tuple<detail::outcome_slot<T>...> slots_;
 };
 
 /// Runs tasks concurrently and waits for all of them. Yields a tuple of their values; `unit` stands

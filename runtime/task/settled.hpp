@@ -4,6 +4,7 @@
 #include <weft/runtime/base/reference.hpp>
 #include <weft/runtime/task/task.hpp>
 #include <weft/runtime/values/error.hpp>
+#include <weft/runtime/values/outcome_slot.hpp>
 #include <weft/runtime/values/result.hpp>
 
 #include <exception>
@@ -29,16 +30,9 @@ struct settled_access;
 ///     `operator*` requires a value.
 template <class T>
 class [[nodiscard]] settled {
-    struct nothing {
-        nothing() noexcept {}
-    };
-
     static constexpr bool is_void = std::is_void_v<T>;
     static constexpr bool by_reference = std::is_reference_v<T>;
-    using stored =
-        std::conditional_t<is_void,
-                           nothing,
-                           std::conditional_t<by_reference, std::remove_reference_t<T>*, T>>;
+    using stored = typename detail::outcome_slot<T>::stored;
     using rvalue = std::add_rvalue_reference_t<T>;
     using lvalue = std::add_lvalue_reference_t<T>;
     using const_lvalue =
@@ -135,8 +129,7 @@ private:
     template <class... Arguments>
     void emplace(Arguments&&... arguments) {
         reset();
-        ::new (static_cast<void*>(__builtin_addressof(value_)))
-            stored(static_cast<Arguments&&>(arguments)...);
+        make_slot().emplace(static_cast<Arguments&&>(arguments)...);
         outcome_ = detail::outcome::value;
     }
 
@@ -147,11 +140,19 @@ private:
         outcome_ = detail::outcome::error;
     }
 
+    /// A copy's value is copied, a moved one's is moved.
+    template <class Other>
+    using copied = std::conditional_t<std::is_lvalue_reference_v<Other>, stored const&, stored&&>;
+
+    /// Requires: no value and no error.
+    [[nodiscard]] detail::outcome_slot<T>& make_slot() noexcept {
+        return *::new (static_cast<void*>(__builtin_addressof(value_))) detail::outcome_slot<T>;
+    }
+
     template <class Other>
     void construct(Other&& other) {
         if (other.has_value()) {
-            ::new (static_cast<void*>(__builtin_addressof(value_)))
-                stored(static_cast<Other&&>(other).value_);
+            make_slot().emplace(static_cast<copied<Other>>(other.value_.kept()));
         } else if (other.has_error()) {
             ::new (static_cast<void*>(__builtin_addressof(error_)))
                 std::exception_ptr(other.error_);
@@ -161,7 +162,7 @@ private:
 
     void reset() noexcept {
         if (has_value()) {
-            value_.~stored();
+            value_.end();
         } else if (has_error()) {
             error_.~exception_ptr();
         }
@@ -179,19 +180,13 @@ private:
 
     [[nodiscard]] auto get() const noexcept -> const_lvalue {
         if constexpr (by_reference) {
-            return *value_;
+            return *value_.kept();
         } else if constexpr (!is_void) {
-            return value_;
+            return value_.kept();
         }
     }
 
-    [[nodiscard]] auto get() noexcept -> lvalue {
-        if constexpr (by_reference) {
-            return *value_;
-        } else if constexpr (!is_void) {
-            return value_;
-        }
-    }
+    [[nodiscard]] auto get() noexcept -> lvalue { return value_.value(); }
 
     T take() {
         if constexpr (!is_void) {
@@ -200,7 +195,7 @@ private:
     }
 
     union {
-        stored value_;
+        detail::outcome_slot<T> value_;
         std::exception_ptr error_;
     };
 
@@ -212,7 +207,7 @@ namespace detail {
 /// How the library fills in what a task came to.
 struct settled_access {
     template <class T>
-    using stored = typename settled<T>::stored;
+    using stored = typename outcome_slot<T>::stored;
 
     /// Requires: `child` has ended. Moves its outcome to `target`; where the value's constructor
     /// throws, that is the outcome. The value follows `before` in the constructor's arguments.

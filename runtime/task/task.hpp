@@ -27,7 +27,7 @@ class task_promise final : public promise_base {
     using stored = std::conditional_t<by_reference, std::remove_reference_t<T>*, T>;
     static constexpr bool over_aligned = alignof(stored) > alignof(std::max_align_t);
 
-    // By a nested child, to where its parent wants it; see result_slot.
+    // By a nested child, to where its parent wants it; see outcome_slot.
     static constexpr bool is_handed_over = std::is_nothrow_move_constructible_v<stored>;
 
 public:

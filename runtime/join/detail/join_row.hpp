@@ -46,7 +46,7 @@ struct into_objects {
 };
 
 template <class T>
-struct marked_slot : result_slot<T> {
+struct marked_slot : outcome_slot<T> {
     bool has_value = false;
 
     ~marked_slot() {
@@ -58,7 +58,7 @@ struct marked_slot : result_slot<T> {
 
 template <class T>
 struct into_slots {
-    static constexpr bool is_handed_over = result_slot<T>::is_handed_over;
+    static constexpr bool is_handed_over = outcome_slot<T>::moves_without_throwing;
 
     marked_slot<T>* first;
 

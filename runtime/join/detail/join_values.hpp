@@ -4,6 +4,7 @@
 
 #include <weft/runtime/task/as_result.hpp>
 #include <weft/runtime/task/task.hpp>
+#include <weft/runtime/values/outcome_slot.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -25,85 +26,24 @@ namespace detail {
 template <class T>
 using join_value_t = std::conditional_t<std::is_void_v<T>, unit, std::remove_const_t<T>>;
 
-/// Where a child's value waits for the parent. Made and ended by those who know whether there is
-/// one.
+/// The value of a child, for the parent.
 template <class T>
-class result_slot {
-    using stored = std::conditional_t<std::is_reference_v<T>, std::remove_reference_t<T>*, T>;
-
-    // Placed by hand where a coroutine frame might not be aligned enough.
-    static constexpr bool over_aligned = alignof(stored) > alignof(std::max_align_t);
-
-public:
-    /// A nested child hands its value over itself. Otherwise put() does, which may throw.
-    static constexpr bool is_handed_over = std::is_nothrow_move_constructible_v<stored>;
-
-    result_slot() noexcept {}
-
-    result_slot(result_slot const&) = delete;
-    result_slot& operator=(result_slot const&) = delete;
-
-    ~result_slot() {}
-
-    [[nodiscard]] void* place() noexcept {
-        if constexpr (over_aligned) {
-            auto const address = reinterpret_cast<std::uintptr_t>(&storage_);
-            return storage_ + (-address & (alignof(stored) - 1));
-        } else {
-            return storage_;
-        }
+[[nodiscard]] join_value_t<T> take_join_value(outcome_slot<T>& slot) noexcept(
+    outcome_slot<T>::moves_without_throwing) {
+    if constexpr (std::is_void_v<T>) {
+        return unit();
+    } else {
+        return slot.take();
     }
-
-    /// Requires: `child` has ended with a value.
-    void put(task_promise<T>& child) noexcept(is_handed_over) {
-        if constexpr (std::is_reference_v<T>) {
-            ::new (place()) stored(__builtin_addressof(child.take_value()));
-        } else {
-            ::new (place()) stored(child.take_value());
-        }
-    }
-
-    [[nodiscard]] join_value_t<T> take() noexcept(is_handed_over) {
-        if constexpr (std::is_reference_v<T>) {
-            return static_cast<T>(*value());
-        } else {
-            return std::move(value());
-        }
-    }
-
-    void end() noexcept { value().~stored(); }
-
-private:
-    [[nodiscard]] stored& value() noexcept { return *std::launder(static_cast<stored*>(place())); }
-
-    alignas(over_aligned ? alignof(std::max_align_t) : alignof(stored)) unsigned char storage_
-        [over_aligned ? sizeof(stored) + alignof(stored) : sizeof(stored)];
-};
-
-/// Its place tells children apart, as every slot's does.
-template <>
-class result_slot<void> {
-public:
-    static constexpr bool is_handed_over = true;
-
-    [[nodiscard]] void* place() noexcept { return this; }
-
-    static void put(task_promise<void>&) noexcept {}
-
-    [[nodiscard]] static unit take() noexcept { return {}; }
-
-    static void end() noexcept {}
-
-private:
-    [[maybe_unused]] char unused_;
-};
+}
 
 /// For settle_child().
 template <class T>
 struct into_slot {
-    result_slot<T>& slot;
+    outcome_slot<T>& slot;
 
-    void operator()(task_promise<T>& child) const noexcept(result_slot<T>::is_handed_over) {
+    void operator()(task_promise<T>& child) const
+        noexcept(outcome_slot<T>::moves_without_throwing) {
         slot.put(child);
     }
 };

@@ -2,59 +2,56 @@
 
 /// A place for the value of a task of any type, a reference and none at all included.
 
-#include <optional>
+#include <weft/runtime/values/outcome_slot.hpp>
+
 #include <type_traits>
-#include <utility>
 
 namespace weft::detail {
 
 template <class T>
 class kept_value {
-    static constexpr bool by_reference = std::is_reference_v<T>;
-
-    struct nothing {};
-
-    using stored =
-        std::conditional_t<std::is_void_v<T>,
-                           nothing,
-                           std::conditional_t<by_reference, std::remove_reference_t<T>*, T>>;
-
 public:
-    [[nodiscard]] explicit operator bool() const noexcept { return kept_.has_value(); }
+    kept_value() noexcept = default;
+    kept_value(kept_value const&) = delete;
+    kept_value& operator=(kept_value const&) = delete;
 
-    /// Requires: the task has ended with a value.
+    ~kept_value() {
+        if (has_value_) {
+            slot_.end();
+        }
+    }
+
+    [[nodiscard]] explicit operator bool() const noexcept { return has_value_; }
+
+    /// Requires: empty; the task has ended with a value.
     template <class Ended>
     void take_from(Ended& ended) {
         if constexpr (std::is_void_v<T>) {
-            kept_.emplace();
-        } else if constexpr (by_reference) {
+            slot_.emplace();
+        } else if constexpr (std::is_reference_v<T>) {
             T reference = ended.take();
-            kept_.emplace(__builtin_addressof(reference));
+            slot_.emplace(__builtin_addressof(reference));
         } else {
-            kept_.emplace(ended.take());
+            slot_.emplace(ended.take());
         }
+        has_value_ = true;
     }
 
     /// Requires: not empty. Moves the value out.
-    T take() {
-        if constexpr (by_reference) {
-            return static_cast<T>(*kept_.value());
-        } else if constexpr (!std::is_void_v<T>) {
-            return std::move(kept_.value());
-        }
-    }
+    T take() { return slot_.take(); }
 
     /// Requires: not empty. Gives a copy.
-    T share() const {
-        if constexpr (by_reference) {
-            return static_cast<T>(*kept_.value());
+    T share() {
+        if constexpr (std::is_reference_v<T>) {
+            return slot_.take();
         } else if constexpr (!std::is_void_v<T>) {
-            return kept_.value();
+            return slot_.value();
         }
     }
 
 private:
-    std::optional<stored> kept_;
+    bool has_value_ = false;
+    outcome_slot<T> slot_;
 };
 
 }  // namespace weft::detail

@@ -17,6 +17,7 @@
 #include <weft/runtime/core/join_cell.hpp>
 #include <weft/runtime/task/task.hpp>
 #include <weft/runtime/values/error_hook.hpp>
+#include <weft/runtime/values/outcome_slot.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -158,12 +159,6 @@ private:
 /// The record of a child that yields a `T`.
 template <class T>
 class child_of final : public child_record {
-    using stored = std::conditional_t<std::is_void_v<T>,
-                                      std::byte,
-                                      std::conditional_t<std::is_reference_v<T>,
-                                                         std::remove_reference_t<T>*,
-                                                         std::remove_cv_t<T>>>;
-
 public:
     child_of(task_group& group, context const& surroundings) noexcept
         : child_record(&ended, &free_record, group, surroundings) {}
@@ -176,7 +171,7 @@ public:
 
     ~child_of() {
         if (has_value_) {
-            value_.~stored();
+            value_.end();
         }
     }
 
@@ -185,11 +180,7 @@ public:
         requires(!std::is_void_v<T>)
     {
         WEFT_ASSERT(has_value_, "the value of an unfinished child is taken");
-        if constexpr (std::is_reference_v<T>) {
-            return *value_;
-        } else {
-            return value_;
-        }
+        return value_.value();
     }
 
     static std::coroutine_handle<> ended(completion& base, promise_base& finished) noexcept {
@@ -212,22 +203,14 @@ public:
 
 private:
     void keep_value(task_promise<T>& promise) {
-        if constexpr (std::is_reference_v<T>) {
-            T&& reference = promise.take_value();
-            ::new (static_cast<void*>(&value_)) stored(__builtin_addressof(reference));
-        } else {
-            ::new (static_cast<void*>(&value_)) stored(promise.take_value());
-        }
+        value_.put(promise);
         has_value_ = true;
     }
 
     static void free_record(child_record& base) noexcept { delete static_cast<child_of*>(&base); }
 
     bool has_value_ = false;
-
-    union {
-        stored value_;
-    };
+    outcome_slot<T> value_;
 };
 
 }  // namespace weft::detail
