@@ -40,7 +40,7 @@ weft::task<> program() {
 
     // A source that many may follow is stopped after a while.
     weft::stop_source source;
-    weft::cancel_after const later(source, 5ms);
+    weft::cancel_after const later(5ms, source);
     auto const ended =
         co_await (weft::with_stop_token(source.token(), answer_after(1h)) | weft::as_result);
     std::printf("%s: %s\n", ended ? "in time" : "stopped", name_of(source.token().reason().kind()));

@@ -50,7 +50,7 @@ private:
 /// before:
 ///
 ///     weft::stop_source source;
-///     weft::cancel_after const later(source, 5s);
+///     weft::cancel_after const later(5s, source);
 ///
 /// To limit one task, use timeout(): it waits for the task, and costs less.
 ///
@@ -67,8 +67,8 @@ private:
 template <class Target>
 class [[nodiscard]] cancel_after : private detail::later_stop {
 public:
-    cancel_after(Target& target,
-                 time_span limit,
+    cancel_after(time_span limit,
+                 Target& target,
                  std::source_location at = std::source_location::current())
         : later_stop(&target, &pass_on, limit, at) {}
 

@@ -27,8 +27,8 @@ void rethrow_errors(std::exception_ptr body, std::exception_ptr cleanup);
 
 }  // namespace detail
 
-/// Runs `body`, then `cleanup`, whatever became of the body: value, error or stopped. Then the
-/// outcome of the body goes on.
+/// Runs `body`, then `cleanup`, for at most `limit`, whatever became of the body: value, error or
+/// stopped. Then the outcome of the body goes on.
 ///
 /// Thread safety: awaited in a task that a runtime runs.
 /// Cancellation: a stop of the awaiting task stops the body, which begins on a stopped task, too:
@@ -43,8 +43,8 @@ void rethrow_errors(std::exception_ptr body, std::exception_ptr cleanup);
 /// Example: examples/graceful_shutdown.cpp
 template <detail::plain_value T>
 [[nodiscard]] task<T> finally(task<T> body,
+                              time_span limit,
                               task<> cleanup,
-                              time_span limit = default_cleanup_limit,
                               std::source_location asked_at = std::source_location::current()) {
     detail::settle_operation<T> ended(std::move(body), detail::starts::always);
     // Made before the body runs: nothing can keep it from running afterwards.
@@ -59,17 +59,36 @@ template <detail::plain_value T>
     co_return ended.take();
 }
 
+/// The same with default_cleanup_limit.
+template <detail::plain_value T>
+[[nodiscard]] task<T> finally(task<T> body,
+                              task<> cleanup,
+                              std::source_location asked_at = std::source_location::current()) {
+    return finally(std::move(body), default_cleanup_limit, std::move(cleanup), asked_at);
+}
+
 /// The same for whatever else can be awaited, and for callables that give it, the clean-up when its
 /// time has come; see timeout. The clean-up's value is dropped.
 template <class Body, class Cleanup>
     requires detail::no_plain_task<Body> || (!std::same_as<std::remove_cvref_t<Cleanup>, task<>>)
 [[nodiscard]] auto finally(Body&& body,
+                           time_span limit,
                            Cleanup&& cleanup,
-                           time_span limit = default_cleanup_limit,
                            std::source_location asked_at = std::source_location::current()) {
     return finally(detail::as_task(static_cast<Body&&>(body)),
-                   detail::without_value(detail::as_task(static_cast<Cleanup&&>(cleanup))),
                    limit,
+                   detail::without_value(detail::as_task(static_cast<Cleanup&&>(cleanup))),
+                   asked_at);
+}
+
+template <class Body, class Cleanup>
+    requires detail::no_plain_task<Body> || (!std::same_as<std::remove_cvref_t<Cleanup>, task<>>)
+[[nodiscard]] auto finally(Body&& body,
+                           Cleanup&& cleanup,
+                           std::source_location asked_at = std::source_location::current()) {
+    return finally(static_cast<Body&&>(body),
+                   default_cleanup_limit,
+                   static_cast<Cleanup&&>(cleanup),
                    asked_at);
 }
 

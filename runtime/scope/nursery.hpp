@@ -158,19 +158,29 @@ public:
     /// Runs `cleanup` after the last child has ended, on every path: value, error or stopped.
     /// Clean-ups run one after the other, the youngest first. No stop reaches them but that of
     /// `limit`, which counts from the start of each; an error of theirs is thrown by the scope.
-    void defer(task<> cleanup,
-               time_span limit = default_limit(),
+    void defer(time_span limit,
+               task<> cleanup,
                std::source_location at = std::source_location::current()) {
         extras_->add_cleanup(std::move(cleanup), limit, at, group_->inherited().sched != nullptr);
+    }
+
+    /// The same with default_cleanup_limit.
+    void defer(task<> cleanup, std::source_location at = std::source_location::current()) {
+        defer(default_limit(), std::move(cleanup), at);
     }
 
     /// The same with a callable that gives something to await when its time has come. A value is
     /// dropped.
     template <class Function>
-    void defer(Function cleanup,
-               time_span limit = default_limit(),
+    void defer(time_span limit,
+               Function cleanup,
                std::source_location at = std::source_location::current()) {
-        defer(detail::without_value(detail::as_owned_task(std::move(cleanup))), limit, at);
+        defer(limit, detail::without_value(detail::as_owned_task(std::move(cleanup))), at);
+    }
+
+    template <class Function>
+    void defer(Function cleanup, std::source_location at = std::source_location::current()) {
+        defer(default_limit(), std::move(cleanup), at);
     }
 
     /// A nursery for other threads, which may be used when this scope has ended, too. Throws

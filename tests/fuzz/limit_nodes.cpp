@@ -43,13 +43,13 @@ work shielded_of(world& here, instance& self) {
 
 work finally_of(world& here, instance& self) {
     auto doing = finally(
-        run_child(here, self, 0), and_nothing(run_child(here, self, 1)), here.span(self.what().a));
+        run_child(here, self, 0), here.span(self.what().a), and_nothing(run_child(here, self, 1)));
     co_return co_await std::move(doing);
 }
 
 work with_token_of(world& here, instance& self) {
     stop_source source;
-    cancel_after const later(source, here.span(self.what().a));
+    cancel_after const later(here.span(self.what().a), source);
     work child = run_child(here, self, 0);
     parcel made = co_await with_stop_token(source.token(), std::move(child));
     co_return made;

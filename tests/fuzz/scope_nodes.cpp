@@ -93,7 +93,7 @@ work stop_handle_of(world& here, instance& self) {
 }
 
 work stop_later(world& here, instance& self, nursery& children) {
-    cancel_after const later(children, here.span(self.what().a));
+    cancel_after const later(here.span(self.what().a), children);
     work doing = run_child(here, self, 0);
     co_return co_await std::move(doing);
 }
@@ -127,7 +127,7 @@ work soft_stop_of(world& here, instance& self) {
 
 work with_cleanups(world& here, instance& self, nursery& children) {
     for (std::size_t i = 1; i < self.what().children.size(); ++i) {
-        children.defer(and_nothing(run_child(here, self, i)), here.span(self.what().a));
+        children.defer(here.span(self.what().a), and_nothing(run_child(here, self, i)));
     }
     work doing = run_child(here, self, 0);
     co_return co_await std::move(doing);

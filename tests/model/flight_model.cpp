@@ -166,7 +166,7 @@ weft::task<> stop_later(model::plain<int>& frames) {
     model::frame_end const tells(frames);
     weft::stop_source source;
     {
-        weft::cancel_after const later(source, 1ms);
+        weft::cancel_after const later(1ms, source);
         co_await model::reschedule{};
         co_await model::reschedule{};
     }

@@ -82,7 +82,7 @@ TEST_SUITE("runtime/runtime_base") {
                 co_await weft::yield();
             }
             weft::stop_source source;
-            weft::cancel_after const later(source, 1h);  // a task under the root scope
+            weft::cancel_after const later(1h, source);  // a task under the root scope
             has_ended = true;
         };
         std::thread other([&] { pool.block_on(work()); });

@@ -175,7 +175,7 @@ task<> play_call(runtime& rt,
     weft::stop_source quit;  // not a deadline: the limiter looks at those when the call comes
     std::optional<weft::cancel_after<weft::stop_source>> later;
     if (call.quits) {
-        later.emplace(quit, *call.quits);
+        later.emplace(*call.quits, quit);
     }
     auto const ended =
         co_await (weft::with_stop_token(quit.token(), limiter.run(note_start)) | weft::as_result);

@@ -369,7 +369,7 @@ TEST_SUITE("runtime/pass_stop") {
         };
         auto work = [&]() -> task<> {
             auto inside = [&](nursery& n) -> task<> {
-                n.defer(cleans(), 1h);
+                n.defer(1h, cleans());
                 co_await sleeps();
             };
             (void)co_await (weft::scope(inside) | weft::as_result);

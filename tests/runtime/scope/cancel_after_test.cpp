@@ -43,7 +43,7 @@ TEST_SUITE("runtime/cancel_after") {
         stop_source source;
         auto work = [&]() -> task<bool> {
             unsigned const line = __LINE__ + 1;
-            cancel_after const later(source, 5s);
+            cancel_after const later(5s, source);
             co_await weft::sleep_for(4s);
             bool const too_early = source.stop_requested();
             co_await weft::sleep_for(2s);
@@ -59,14 +59,14 @@ TEST_SUITE("runtime/cancel_after") {
         auto const start = rt.now();
         auto by_token = []() -> task<std::string> {
             stop_source source;
-            cancel_after const later(source, 1s);
+            cancel_after const later(1s, source);
             co_return co_await weft::test::outcome_under(source.token(), sleeps(24h));
         };
         CHECK(rt.block_on(by_token()) == "stopped");
         CHECK(rounded(rt.now() - start) == 1s);
         auto by_nursery = []() -> task<> {
             auto body = [](nursery& n) -> task<> {
-                cancel_after const later(n, 1s);
+                cancel_after const later(1s, n);
                 co_await weft::sleep_for(24h);
             };
             co_await weft::scope(body);
@@ -76,7 +76,7 @@ TEST_SUITE("runtime/cancel_after") {
         auto by_handle = []() -> task<bool> {
             auto body = [](nursery& n) -> task<bool> {
                 auto child = n.spawn(sleeps(24h));
-                cancel_after const later(child, 1s);
+                cancel_after const later(1s, child);
                 auto const ended = co_await (child.join() | weft::as_result);
                 co_return ended.error() == std::errc::operation_canceled&& child.done();
             };
@@ -93,7 +93,7 @@ TEST_SUITE("runtime/cancel_after") {
         stop_source source;
         auto work = [&]() -> task<> {
             {
-                cancel_after const later(source, 1s);
+                cancel_after const later(1s, source);
             }
             co_await weft::sleep_for(2s);
         };
@@ -108,7 +108,7 @@ TEST_SUITE("runtime/cancel_after") {
         runtime rt;
         stop_source source;
         auto work = [&]() -> task<> {
-            cancel_after const later(source, 0s);
+            cancel_after const later(0s, source);
             co_await weft::sleep_for(1ms);
         };
         rt.block_on(work());
@@ -121,7 +121,7 @@ TEST_SUITE("runtime/cancel_after") {
         std::optional<cancel_after<stop_source>> later;
         weft::stop_callback const note(source.token(), [&] { later.reset(); });
         auto work = [&]() -> task<> {
-            later.emplace(source, 1s);
+            later.emplace(1s, source);
             co_await weft::sleep_for(2s);
         };
         rt.block_on(work());
@@ -135,7 +135,7 @@ TEST_SUITE("runtime/cancel_after") {
         {
             weft::thread_pool pool({.workers = 1});
             auto work = [&]() -> task<> {
-                later.emplace(source, 24h);
+                later.emplace(24h, source);
                 co_return;
             };
             pool.block_on(work());
@@ -153,7 +153,7 @@ TEST_SUITE("runtime/cancel_after") {
             weft::thread_pool pool({.workers = 2});
             auto round = [&]() -> task<> {
                 stop_source source;
-                cancel_after const later(source, std::chrono::microseconds(random.below(4)));
+                cancel_after const later(std::chrono::microseconds(random.below(4)), source);
                 auto const turns = random.below(8);
                 for (std::uint64_t i = 0; i < turns; ++i) {
                     co_await weft::yield();

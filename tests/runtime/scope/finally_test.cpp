@@ -104,12 +104,12 @@ TEST_SUITE("runtime/finally") {
 
     TEST_CASE("a clean-up has a deadline of its own, and fails with it") {
         weft::thread_pool pool({.workers = 1});
-        CHECK(pool.block_on(outcome_of(weft::finally(value(1), never_ends(), 1ms))) ==
+        CHECK(pool.block_on(outcome_of(weft::finally(value(1), 1ms, never_ends()))) ==
               "error timed out");
         stop_source source;
         source.request_stop();
         CHECK(pool.block_on(
-                  outcome_under(source.token(), weft::finally(forever(), never_ends(), 1ms))) ==
+                  outcome_under(source.token(), weft::finally(forever(), 1ms, never_ends()))) ==
               "error timed out");
     }
 
@@ -123,7 +123,7 @@ TEST_SUITE("runtime/finally") {
             stopped = co_await weft::this_task::stop_requested();
             seen = co_await weft::this_task::deadline();
         };
-        CHECK(pool.block_on(outcome_under(source.token(), weft::finally(forever(), look(), 1h))) ==
+        CHECK(pool.block_on(outcome_under(source.token(), weft::finally(forever(), 1h, look()))) ==
               "stopped");
         CHECK_FALSE(stopped);
         CHECK(seen.remaining() > 30min);

@@ -414,7 +414,7 @@ TEST_SUITE("runtime/nursery") {
         weft::test::runtime pool;
         auto work = []() -> task<> {
             auto body = [](nursery& n) -> task<> {
-                n.defer(sleeps(), 3s);
+                n.defer(3s, sleeps());
                 co_return;
             };
             co_await weft::scope(body);

@@ -93,16 +93,16 @@ task<> check_sleeps_and_limits(Longest longest) {
         co_await weft::sleep_for(a_while);
         cleaned = true;
     };
-    CHECK(co_await weft::finally(one(), clean, longest) == 1);
+    CHECK(co_await weft::finally(one(), longest, clean) == 1);
     CHECK(std::exchange(cleaned, false));
     auto body = [&](weft::nursery& n) -> task<> {
-        n.defer(clean, longest);
+        n.defer(longest, clean);
         co_return;
     };
     co_await weft::scope(body);
     CHECK(std::exchange(cleaned, false));
     weft::stop_source source;
-    weft::cancel_after const later(source, longest);
+    weft::cancel_after const later(longest, source);
     co_await weft::sleep_for(a_while);
     CHECK(!source.stop_requested());
 }
@@ -154,7 +154,7 @@ task<> check_gates(Longest longest) {
     auto failing = [] { return weft::test::fails("broken"); };
     // Within a deadline it would know that the pause is too long.
     weft::stop_source source;
-    weft::cancel_after const later(source, a_while);
+    weft::cancel_after const later(a_while, source);
     auto const ended =
         co_await (weft::with_stop_token(source.token(), retry.run(failing)) | weft::as_result);
     CHECK(ended.error() == std::errc::operation_canceled);
@@ -179,7 +179,7 @@ task<> check_limits_of_rates(Longest longest) {
         weft::rate_limiter patient(options);
         CHECK(co_await patient.run(&one) == 1);
         weft::stop_source source;
-        weft::cancel_after const later(source, a_while);
+        weft::cancel_after const later(a_while, source);
         auto const ended =
             co_await (weft::with_stop_token(source.token(), patient.run(&one)) | weft::as_result);
         CHECK(!ended);
@@ -292,13 +292,13 @@ TEST_SUITE("runtime/longest_durations") {
         };
         CHECK(rounded(limited()) == 250ms);
         auto cleans = []() -> task<> {
-            auto both = weft::finally(one(), nothing_for(1h), 0.5s);
+            auto both = weft::finally(one(), 0.5s, nothing_for(1h));
             CHECK(!co_await (std::move(both) | weft::as_result));
         };
         CHECK(rounded(cleans()) == 500ms);
         auto defers = []() -> task<> {
             auto body = [](weft::nursery& n) -> task<> {
-                n.defer(nothing_for(1h), 0.5s);
+                n.defer(0.5s, nothing_for(1h));
                 co_return;
             };
             auto ended = weft::call([&] { return weft::scope(body); });
