@@ -48,7 +48,7 @@ task<double> spawn_and_join(std::size_t count, bool with_handles, count_of_ends&
             if (with_handles) {
                 children.spawn(end(ended));  // and dropped
             } else {
-                children.start(end(ended));
+                children.spawn_without_handle(end(ended));
             }
         }
         spawned = nanoseconds_since(start);

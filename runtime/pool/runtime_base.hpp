@@ -113,7 +113,7 @@ public:
     /// the task is destroyed, and its handle says that it was stopped.
     template <detail::plain_value T>
     join_handle<T> spawn(task<T> work) {
-        return detail::handle_access::start_or_refuse(std::move(work), root_);
+        return detail::handle_access::start_or_refuse(std::move(work), {}, root_);
     }
 
     /// Calls `function(arguments...)`, which gives something to await. The callable and its
@@ -122,6 +122,17 @@ public:
     template <class Function, class... Arguments>
     auto spawn(Function function, Arguments... arguments) {
         return spawn(detail::as_owned_task(std::move(function), std::move(arguments)...));
+    }
+
+    /// With a name, which its handle tells.
+    template <detail::plain_value T>
+    join_handle<T> spawn(named name, task<T> work) {
+        return detail::handle_access::start_or_refuse(std::move(work), name.name(), root_);
+    }
+
+    template <class Function, class... Arguments>
+    auto spawn(named name, Function function, Arguments... arguments) {
+        return spawn(name, detail::as_owned_task(std::move(function), std::move(arguments)...));
     }
 
     /// Runs a task to its end and gives its value or rethrows its error; operation_cancelled when
@@ -213,14 +224,26 @@ private:
 /// Example: examples/echo_server.cpp
 template <detail::plain_value T>
 join_handle<T> spawn(task<T> work) {
-    return detail::handle_access::start_or_refuse(std::move(work),
-                                                  detail::require_worker("spawn").sched().root());
+    return detail::handle_access::start_or_refuse(
+        std::move(work), {}, detail::require_worker("spawn").sched().root());
 }
 
 /// The same for a callable and its arguments; see runtime_base::spawn.
 template <class Function, class... Arguments>
 auto spawn(Function function, Arguments... arguments) {
     return spawn(detail::as_owned_task(std::move(function), std::move(arguments)...));
+}
+
+/// With a name, which its handle tells.
+template <detail::plain_value T>
+join_handle<T> spawn(named name, task<T> work) {
+    return detail::handle_access::start_or_refuse(
+        std::move(work), name.name(), detail::require_worker("spawn").sched().root());
+}
+
+template <class Function, class... Arguments>
+auto spawn(named name, Function function, Arguments... arguments) {
+    return spawn(name, detail::as_owned_task(std::move(function), std::move(arguments)...));
 }
 
 /// Runs a task on the calling thread until it ends, without a runtime: for tasks that only compute.

@@ -131,6 +131,17 @@ private:
     detail::join_wait wait_;
 };
 
+/// A child's name, for `spawn`: `n.spawn(named("reader"), read(stream))`. Copied by the spawn.
+class named {
+public:
+    explicit named(std::string_view name) noexcept : name_(name) {}
+
+    [[nodiscard]] std::string_view name() const noexcept { return name_; }
+
+private:
+    std::string_view name_;
+};
+
 /// One child of a scope or runtime, for whoever wants its outcome or wants to stop it. Made by
 /// `spawn`.
 ///
@@ -143,11 +154,11 @@ private:
 /// scope, and then holds the outcome. Joining does not change what a failing child does to a scope;
 /// in a supervisor scope, an error that was rethrown by a join is not rethrown by the scope.
 ///
-/// Thread safety: one owner at a time, and one await at a time. `request_stop` and `done` may be
+/// Thread safety: one owner at a time, and one await at a time. `request_stop` and `is_done` may be
 ///     called from any thread while the handle lives.
 /// Cancellation: a stop of the awaiting task ends the await and unwinds the task; the child goes
 ///     on. `h.join() | as_result` gives std::errc::operation_canceled then, and also when the child
-///     was stopped: `done()` tells which.
+///     was stopped: `is_done()` tells which.
 /// Lifetime: a reference that a join yielded is valid while the handle lives. The child's frame is
 ///     gone when the join ends: its arguments are destroyed.
 /// Resumption: through the ready queue of the worker on which the child ended.
@@ -181,7 +192,7 @@ public:
     [[nodiscard]] explicit operator bool() const noexcept { return child_ != nullptr; }
 
     /// True when the child has ended: a join gives its outcome at once.
-    [[nodiscard]] bool done() const noexcept { return child().cell().is_ended(); }
+    [[nodiscard]] bool is_done() const noexcept { return child().cell().is_ended(); }
 
     /// The name that the child was spawned with, or nothing.
     [[nodiscard]] std::string_view name() const noexcept { return child().name(); }
@@ -251,13 +262,17 @@ struct handle_access {
     /// Starts a child for which `count_in()` finds a group and counts it there; where there is none
     /// any more, the child is destroyed, and its handle says that it was stopped.
     template <class T, class CountIn>
-    [[nodiscard]] static join_handle<T> start_or_refuse(task<T> child, CountIn count_in) {
+    [[nodiscard]] static join_handle<T> start_if_counted(task<T> child,
+                                                         std::string_view name,
+                                                         CountIn count_in) {
         WEFT_CHECK(static_cast<bool>(child),
                    "an empty task is spawned: a task can be spawned once");
+        name_copy text(name);
         auto* const record = new child_of<T>;
+        record->take_name(text);
         join_handle<T> handle = make(*record);
         if (task_group* const group = count_in(); group != nullptr) {
-            group->start_counted(*record, std::move(child));
+            group->start_counted(*record, std::move(child), !name.empty());
         } else {
             record->refuse();
         }
@@ -266,9 +281,11 @@ struct handle_access {
 
     /// In a group that outlives the call.
     template <class T>
-    [[nodiscard]] static join_handle<T> start_or_refuse(task<T> child, task_group& group) {
-        return start_or_refuse(std::move(child),
-                               [&] { return group.count_child() ? &group : nullptr; });
+    [[nodiscard]] static join_handle<T> start_or_refuse(task<T> child,
+                                                        std::string_view name,
+                                                        task_group& group) {
+        return start_if_counted(
+            std::move(child), name, [&] { return group.count_child() ? &group : nullptr; });
     }
 };
 

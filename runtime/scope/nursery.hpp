@@ -60,17 +60,6 @@ task<T> run_in_slot([[maybe_unused]] gate_slot slot, task<T> work) {
 
 }  // namespace detail
 
-/// A child's name, for `spawn`: `n.spawn(named("reader"), read(stream))`. Copied by the spawn.
-class named {
-public:
-    explicit named(std::string_view name) noexcept : name_(name) {}
-
-    [[nodiscard]] std::string_view name() const noexcept { return name_; }
-
-private:
-    std::string_view name_;
-};
-
 /// How a stop is to happen.
 struct stop_options {
     /// Between the soft stop, which asks children to come to an end, and the hard one, which
@@ -117,12 +106,12 @@ public:
     }
 
     /// Without a handle: such a child costs its frame and nothing else from the beginning.
-    void start(task<> child) noexcept { group_->start_plain(std::move(child)); }
+    void spawn_without_handle(task<> child) noexcept { group_->start_plain(std::move(child)); }
 
     /// As in spawn(); a value is dropped.
     template <class Function, class... Arguments>
-    void start(Function function, Arguments... arguments) {
-        start(detail::without_value(
+    void spawn_without_handle(Function function, Arguments... arguments) {
+        spawn_without_handle(detail::without_value(
             detail::as_owned_task(std::move(function), std::move(arguments)...)));
     }
 
@@ -148,6 +137,18 @@ public:
     template <class Function, class... Arguments>
     [[nodiscard]] auto spawn_when_free(Function function, Arguments... arguments) {
         return spawn_when_free(detail::as_owned_task(std::move(function), std::move(arguments)...));
+    }
+
+    /// The name is copied when the child starts.
+    template <detail::plain_value T>
+    [[nodiscard]] spawn_operation<T> spawn_when_free(named name, task<T> child) noexcept {
+        return spawn_operation<T>(*this, std::move(child), name.name());
+    }
+
+    template <class Function, class... Arguments>
+    [[nodiscard]] auto spawn_when_free(named name, Function function, Arguments... arguments) {
+        return spawn_when_free(name,
+                               detail::as_owned_task(std::move(function), std::move(arguments)...));
     }
 
     /// Any thread. How many children of spawn_when_free() run at once; at first without limit.
@@ -237,9 +238,10 @@ private:
 template <class T>
 class [[nodiscard]] spawn_operation {
 public:
-    spawn_operation(nursery& owner, task<T> child) noexcept
+    spawn_operation(nursery& owner, task<T> child, std::string_view name = {}) noexcept
         : owner_(&owner)
         , child_(std::move(child))
+        , name_(name)
         , wait_(owner.extras_->gate()) {
         WEFT_CHECK(static_cast<bool>(child_),
                    "an empty task is spawned: a task can be spawned once");
@@ -260,12 +262,13 @@ public:
 
     join_handle<T> await_resume() {
         detail::gate_slot slot(owner_->extras_->gate());
-        return owner_->make(detail::run_in_slot(std::move(slot), std::move(child_)), {});
+        return owner_->make(detail::run_in_slot(std::move(slot), std::move(child_)), name_);
     }
 
 private:
     nursery* owner_;
     task<T> child_;
+    std::string_view name_;
     detail::gate_wait wait_;
 };
 

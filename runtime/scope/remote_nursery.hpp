@@ -89,14 +89,26 @@ public:
     /// The handle may be dropped.
     template <detail::plain_value T>
     join_handle<T> spawn(task<T> child) {
-        return detail::handle_access::start_or_refuse(std::move(child),
-                                                      [this] { return gate_->count_child(); });
+        return detail::handle_access::start_if_counted(
+            std::move(child), {}, [this] { return gate_->count_child(); });
     }
 
     /// The same for a callable and its arguments; see nursery::spawn.
     template <class Function, class... Arguments>
     auto spawn(Function function, Arguments... arguments) {
         return spawn(detail::as_owned_task(std::move(function), std::move(arguments)...));
+    }
+
+    /// With a name; see nursery::spawn.
+    template <detail::plain_value T>
+    join_handle<T> spawn(named name, task<T> child) {
+        return detail::handle_access::start_if_counted(
+            std::move(child), name.name(), [this] { return gate_->count_child(); });
+    }
+
+    template <class Function, class... Arguments>
+    auto spawn(named name, Function function, Arguments... arguments) {
+        return spawn(name, detail::as_owned_task(std::move(function), std::move(arguments)...));
     }
 
     /// Stops the scope as nursery::request_stop does; false when it was asked before, or has ended.

@@ -59,7 +59,7 @@ task<> whole(world& here, node const& root, stop_source& source) {
 
 task<> whole_in_virtual_time(world& here, program const& what, stop_source& source) {
     auto const body = [&](nursery& children) -> task<> {
-        children.start(watch(here, source, what.stop_us));
+        children.spawn_without_handle(watch(here, source, what.stop_us));
         task<> tree = whole(here, what.root, source);
         co_await std::move(tree);
         children.request_stop();

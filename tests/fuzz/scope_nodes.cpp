@@ -20,7 +20,7 @@ task<> and_nothing(work doing) {
 void spawn_others(world& here, instance& self, nursery& children) {
     for (std::size_t i = 1; i < self.what().children.size(); ++i) {
         if (i % 2 == 0) {
-            children.start(and_nothing(run_child(here, self, i)));
+            children.spawn_without_handle(and_nothing(run_child(here, self, i)));
         } else {
             (void)children.spawn(named("child"), run_child(here, self, i));
         }
@@ -60,7 +60,7 @@ work join_each(world& here, instance& self, nursery& children) {
     int joined = 0;
     for (join_handle<parcel>& each : handles) {
         result<parcel&> const ended = co_await (each | as_result);
-        bool const is_over = each.done();
+        bool const is_over = each.is_done();
         if (is_over && self.frames() > count - ++joined) {
             here.book.fail(self.what(), "a child was joined before its frame had gone");
         }
@@ -112,7 +112,8 @@ task<> ask_softly(nursery& children, clock::duration after, clock::duration grac
 }
 
 work stop_softly(world& here, instance& self, nursery& children) {
-    children.start(ask_softly(children, here.span(self.what().a), here.span(self.what().b)));
+    children.spawn_without_handle(
+        ask_softly(children, here.span(self.what().a), here.span(self.what().b)));
     work doing = run_child(here, self, 0);
     co_return co_await std::move(doing);
 }
@@ -178,7 +179,7 @@ work spawn_gated(world& here, instance& self, nursery& children, std::atomic<int
     for (std::size_t i = 0; i != self.what().children.size(); ++i) {
         task<> next = run_gated(here, self, i, running);
         join_handle<> const handle = co_await children.spawn_when_free(std::move(next));
-        (void)handle.done();
+        (void)handle.is_done();
     }
     co_return here.make(1);
 }

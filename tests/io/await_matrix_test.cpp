@@ -168,7 +168,7 @@ task<std::string> outcome_in_stopped_scope(task<> work, Come come) {
         if (come(0)) {
             n.request_stop();
         } else {
-            n.start(stop_later(n));
+            n.spawn_without_handle(stop_later(n));
         }
         outcome = co_await outcome_of(std::move(work));
     };

@@ -35,15 +35,15 @@ weft::task<> sleep_in_frame(model::plain<int>& frames, std::chrono::milliseconds
 // In models the second child of a group makes them (task_group::few_children).
 
 weft::task<> start_one(weft::nursery& children, model::plain<int>& value) {
-    children.start(sleep_in_frame(value, 1ms));
+    children.spawn_without_handle(sleep_in_frame(value, 1ms));
     co_return;
 }
 
 weft::task<> start_from_two_workers(model::plain<int>& sum) {
     model::plain<int> values[2];
     auto body = [&values](weft::nursery& children) -> weft::task<> {
-        children.start(start_one(children, values[0]));
-        children.start(write(values[1]));
+        children.spawn_without_handle(start_one(children, values[0]));
+        children.spawn_without_handle(write(values[1]));
         co_return;
     };
     co_await weft::scope(body);
@@ -61,8 +61,8 @@ void shards() {
 
 weft::task<> start_sleepers(model::plain<int>& one, model::plain<int>& other) {
     auto body = [&](weft::nursery& children) -> weft::task<> {
-        children.start(sleep_in_frame(one, 1h));
-        children.start(sleep_in_frame(other, 1h));
+        children.spawn_without_handle(sleep_in_frame(one, 1h));
+        children.spawn_without_handle(sleep_in_frame(other, 1h));
         co_return;
     };
     co_await weft::scope(body);
@@ -277,7 +277,7 @@ struct passage {
 weft::task<> hand_nursery_over(passage& hand) {
     auto body = [&hand](weft::nursery& children) -> weft::task<> {
         if (hand.stops) {
-            children.start(sleep_in_frame(*hand.value, 1h));
+            children.spawn_without_handle(sleep_in_frame(*hand.value, 1h));
         }
         hand.nursery.emplace(children.remote());
         hand.thread = model::thread::start(&passage::use, &hand);

@@ -82,7 +82,7 @@ weft::task<> join_error(weft::nursery& children) {
 weft::task<> ask_done(weft::nursery& children) {
     auto value = std::make_unique<model::plain<int>>(0);
     auto child = children.spawn(give(*value));
-    if (child.done()) {
+    if (child.is_done()) {
         model::expect(value->read() == 1, "a child has not ended that is done");
         value.reset();
     }

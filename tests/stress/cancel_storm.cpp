@@ -343,7 +343,7 @@ private:
         if (number % 2 == 0) {
             n.spawn(run(kind, (this->*kinds[kind])(number)));
         } else {
-            n.start(run(kind, (this->*kinds[kind])(number)));
+            n.spawn_without_handle(run(kind, (this->*kinds[kind])(number)));
         }
     }
 
@@ -443,7 +443,7 @@ private:
     task<> nests(std::size_t number) {
         auto body = [this, number](nursery& n) -> task<> {
             n.spawn(receives(number));
-            n.start(sleeps(number));
+            n.spawn_without_handle(sleeps(number));
             co_return;
         };
         co_await weft::scope(body);

@@ -52,7 +52,7 @@ inline task<> scope_start(cast c) {
     auto body = [&c](nursery& n) -> task<> {
         auto forget = [](task<int> child) -> task<> { co_await std::move(child); };
         for (auto& each : c) {
-            n.start(forget(std::move(each)));
+            n.spawn_without_handle(forget(std::move(each)));
         }
         co_return;
     };

@@ -149,7 +149,7 @@ TEST_SUITE("sync/stopped_frames") {
         on_pools([](place& at) -> task<> {
             auto in_scope = [](place& of) -> task<> {
                 auto body = [&of](nursery& n) -> task<> {
-                    n.start(waits(of));
+                    n.spawn_without_handle(waits(of));
                     co_await weft::yield();
                     co_await holds(of);
                 };
@@ -193,7 +193,7 @@ TEST_SUITE("sync/stopped_frames") {
         on_pools([](place& at) -> task<> {
             auto held = co_await at.lock.scoped_lock();
             auto body = [&](nursery& n) {
-                n.start(locks(at));
+                n.spawn_without_handle(locks(at));
                 return keeps(std::move(held));
             };
             co_await weft::scope(body);
@@ -264,7 +264,7 @@ task<> selected_or_slept(task<> one, task<> other, weft::clock::duration nap) {
 
 task<> in_scope(task<> one, task<> other) {
     auto body = [&](nursery& n) -> task<> {
-        n.start(std::move(one));
+        n.spawn_without_handle(std::move(one));
         co_await std::move(other);
     };
     co_await weft::scope(body);

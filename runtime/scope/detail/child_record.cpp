@@ -4,10 +4,19 @@
 #include <weft/runtime/scope/detail/task_group.hpp>
 #include <weft/runtime/scope/join_handle.hpp>
 
+#include <cstring>
 #include <memory>
 #include <utility>
 
 namespace weft::detail {
+
+name_copy::name_copy(std::string_view name)
+    : text_(name.empty() ? nullptr : new char[name.size() + 1]) {
+    if (text_ != nullptr) {
+        std::memcpy(text_, name.data(), name.size());
+        text_[name.size()] = '\0';
+    }
+}
 
 child_record::child_record(free_function free, outcome how) noexcept
     : completion(nullptr)

@@ -23,12 +23,28 @@
 #include <cstdint>
 #include <exception>
 #include <new>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
 namespace weft::detail {
 
 class task_group;
+
+/// A name on the heap, made before the record that takes it; null when it is empty.
+class name_copy {
+public:
+    explicit name_copy(std::string_view name);
+    name_copy(name_copy const&) = delete;
+    name_copy& operator=(name_copy const&) = delete;
+
+    ~name_copy() { delete[] text_; }
+
+private:
+    friend class child_record;
+
+    char* text_;
+};
 
 /// What is kept of one child for its handle, or for its name. The base of child_of<T>.
 class child_record : public completion {
@@ -67,6 +83,9 @@ public:
 
     /// Any thread. False when the child has ended, or was asked before.
     bool request_stop(stop_reason const& reason) noexcept;
+
+    /// Nobody else knows the record yet.
+    void take_name(name_copy& text) noexcept { name_ = std::exchange(text.text_, nullptr); }
 
     /// Nobody else knows the record yet: the child has a group now.
     void attach(task_group& group, context const& surroundings) noexcept;

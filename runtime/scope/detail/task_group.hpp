@@ -102,9 +102,10 @@ public:
 
     /// Any thread, after count_child(). Takes the task over.
     template <class T>
-    void start_counted(child_of<T>& record, task<T> child) noexcept {
+    void start_counted(child_of<T>& record, task<T> child, bool is_named) noexcept {
         record.attach(*this, context_);
-        start_counted(record, task_access::release(child).promise(), std::is_void_v<T>);
+        start_counted(
+            record, task_access::release(child).promise(), std::is_void_v<T> && !is_named);
     }
 
     /// Foreign thread, after count_child(), where no child follows: what was counted has ended.

@@ -544,7 +544,7 @@ TEST_SUITE("io/tcp_cancel") {
             while (std::chrono::steady_clock::now() < stop_at) {
             }
             transfer.request_stop();
-            while (!transfer.done()) {
+            while (!transfer.is_done()) {
                 std::this_thread::yield();
             }
         }

@@ -100,7 +100,7 @@ TEST_SUITE("runtime/runtime_base") {
             pool.join();
             auto holds = [](weft::test::counted held) -> task<int> { co_return held.value; };
             auto late = pool.spawn(holds(weft::test::counted(objects, 1)));
-            CHECK(late.done());
+            CHECK(late.is_done());
             CHECK(objects.alive == 0);
             CHECK_FALSE(late.request_stop());
             pool.spawn(holds(weft::test::counted(objects, 2)));
@@ -127,7 +127,7 @@ TEST_SUITE("runtime/runtime_base") {
             pool.join();
             int const at_end = count;
             other.join();
-            CHECK(handle.done());
+            CHECK(handle.is_done());
             CHECK(count == at_end);
         }
     }

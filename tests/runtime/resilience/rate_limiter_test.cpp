@@ -311,14 +311,14 @@ TEST_SUITE("runtime/resilience/rate_limiter") {
         };
         auto caller = [&]() -> task<> { co_await limiter.run(note_start); };
         auto body = [&](weft::nursery& n) -> task<> {
-            n.start(caller());
+            n.spawn_without_handle(caller());
             auto quits = n.spawn(caller());
-            n.start(caller());
-            n.start(caller());
+            n.spawn_without_handle(caller());
+            n.spawn_without_handle(caller());
             co_await weft::sleep_for(10ms);
             quits.request_stop();
             co_await weft::sleep_for(1ms);
-            n.start(caller());
+            n.spawn_without_handle(caller());
         };
         auto all = [&]() -> task<> { co_await weft::scope(body); };
         rt.block_on(all());
@@ -377,7 +377,7 @@ TEST_SUITE("runtime/resilience/rate_limiter") {
             auto const begin = rt.now();
             auto body = [&](weft::nursery& n) -> task<> {
                 for (planned_call& each : seen.calls) {
-                    n.start(play_call(rt, begin, limiter, each));
+                    n.spawn_without_handle(play_call(rt, begin, limiter, each));
                 }
                 co_return;
             };

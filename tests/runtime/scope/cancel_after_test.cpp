@@ -78,7 +78,7 @@ TEST_SUITE("runtime/cancel_after") {
                 auto child = n.spawn(sleeps(24h));
                 cancel_after const later(1s, child);
                 auto const ended = co_await (child.join() | weft::as_result);
-                co_return ended.error() == std::errc::operation_canceled&& child.done();
+                co_return ended.error() == std::errc::operation_canceled&& child.is_done();
             };
             co_return co_await weft::scope(body);
         };

@@ -86,10 +86,31 @@ TEST_SUITE("runtime/join_handle") {
             int sum = co_await child;
             sum += co_await child.join();
             sum += co_await child;
-            CHECK(child.done());
+            CHECK(child.is_done());
             co_return sum;
         };
         CHECK(run(body) == 9);
+    }
+
+    TEST_CASE("a child has the name that it was spawned with, whoever spawns it") {
+        weft::thread_pool pool({.workers = 2});
+        using weft::named;
+        auto const of_pool = pool.spawn(named("of the pool"), value_later(1, 0));
+        CHECK(of_pool.name() == "of the pool");
+        CHECK(pool.spawn(named("called"), value_later, 1, 0).name() == "called");
+        CHECK(pool.spawn(value_later(1, 0)).name().empty());
+        auto body = [](nursery& n) -> task<> {
+            weft::remote_nursery remote = n.remote();
+            CHECK(remote.spawn(named("from afar"), value_later(1, 0)).name() == "from afar");
+            CHECK(remote.spawn(named("nothing"), []() -> task<> { co_return; }).name() ==
+                  "nothing");
+            auto const when_free =
+                co_await n.spawn_when_free(named("when free"), value_later(1, 0));
+            CHECK(when_free.name() == "when free");
+            auto const of_root = weft::spawn(named("under the root"), value_later(1, 0));
+            CHECK(of_root.name() == "under the root");
+        };
+        run(body);
     }
 
     TEST_CASE("a reference that a join yields is the value in the record") {
@@ -217,7 +238,7 @@ TEST_SUITE("runtime/join_handle") {
                 thrown = true;
             }
             CHECK(thrown);
-            CHECK(stopped.done());
+            CHECK(stopped.is_done());
             CHECK(!stopped.request_stop());
             int const v = co_await untouched;
             co_return v;
@@ -313,7 +334,7 @@ TEST_SUITE("runtime/join_handle") {
                 };
                 CHECK_THROWS_WITH(pool.block_on(work()), "late");
             }
-            CHECK(kept.done());
+            CHECK(kept.is_done());
             CHECK(!kept.request_stop());
             auto look = [&]() -> task<int> {
                 bool thrown = false;
@@ -492,7 +513,7 @@ TEST_SUITE("runtime/join_handle") {
     }
 
     TEST_CASE("the use of an empty handle is a clear end") {
-        auto const seen = weft::test::death_of([] { (void)join_handle<int>().done(); });
+        auto const seen = weft::test::death_of([] { (void)join_handle<int>().is_done(); });
         CHECK(seen.signal == SIGABRT);
         CHECK(seen.text.find("an empty join_handle is used") != std::string::npos);
     }

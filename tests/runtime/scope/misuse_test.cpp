@@ -182,7 +182,7 @@ TEST_SUITE("runtime/misuse") {
         };
         pool.block_on(work());
         auto late = remote->spawn(one());
-        CHECK(late.done());
+        CHECK(late.is_done());
         CHECK(remote->refused() == 1);
         auto join = [&]() -> task<> { co_await late; };
         CHECK_THROWS_AS(pool.block_on(join()), weft::operation_cancelled);

@@ -57,12 +57,12 @@ TEST_SUITE("runtime/nursery_start") {
             auto body = [&](nursery& n) -> task<> {
                 std::atomic<int> started = 0;
                 auto starts = [&]() -> task<> {
-                    n.start(child());
+                    n.spawn_without_handle(child());
                     ++started;
                     co_return;
                 };
                 for (int i = 0; i < 400; ++i) {
-                    n.start(child());
+                    n.spawn_without_handle(child());
                     other.spawn(starts());
                 }
                 while (started < 400) {
@@ -128,8 +128,8 @@ TEST_SUITE("runtime/nursery_start") {
         };
         auto body = [&](nursery& n) -> task<> {
             for (int i = 0; i < 200; ++i) {
-                n.start(child(weft::test::counted(objects)));
-                n.start(child, weft::test::counted(objects));
+                n.spawn_without_handle(child(weft::test::counted(objects)));
+                n.spawn_without_handle(child, weft::test::counted(objects));
             }
             co_return;
         };
@@ -143,8 +143,8 @@ TEST_SUITE("runtime/nursery_start") {
         std::atomic<int> ran = 0;
         auto give = [&]() -> task<int> { co_return ++ran; };
         auto body = [&](nursery& n) -> task<> {
-            n.start(give());
-            n.start(give);
+            n.spawn_without_handle(give());
+            n.spawn_without_handle(give);
             n.defer(give);
             co_return;
         };
@@ -154,9 +154,9 @@ TEST_SUITE("runtime/nursery_start") {
 
     TEST_CASE("an error of a child without a handle stops its siblings and is the scope's") {
         auto body = [](nursery& n) -> task<> {
-            n.start(sleeps());
-            n.start(fails("broken"));
-            n.start(sleeps());
+            n.spawn_without_handle(sleeps());
+            n.spawn_without_handle(fails("broken"));
+            n.spawn_without_handle(sleeps());
             co_return;
         };
         CHECK_THROWS_WITH(run(body), "broken");
@@ -170,7 +170,7 @@ TEST_SUITE("runtime/nursery_start") {
                 ++went_on;
             };
             for (int i = 0; i < 100; ++i) {
-                n.start(child);
+                n.spawn_without_handle(child);
             }
             co_await yields(3);
             n.request_stop();

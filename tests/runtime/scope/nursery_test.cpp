@@ -509,7 +509,7 @@ TEST_SUITE("runtime/nursery") {
                     weft::result<void> const v = co_await (child.join() | weft::as_result);
                     co_return v.has_value();
                 };
-                CHECK(child.done());
+                CHECK(child.is_done());
                 refused_handles += weft::sync_wait(look()) ? 0U : 1U;
             }
         }

@@ -69,7 +69,7 @@ TEST_SUITE("runtime/scope_stop") {
                 };
                 struct guard {
                     ~guard() {
-                        owner.start(sleeps());
+                        owner.spawn_without_handle(sleeps());
                         owner.defer(last);
                     }
 

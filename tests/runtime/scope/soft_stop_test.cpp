@@ -35,7 +35,7 @@ void stop_from_outside(Child child, Stop stop) {
             stop(*open.load());
         });
         auto body = [&](nursery& n) -> task<> {
-            n.start(child());
+            n.spawn_without_handle(child());
             open = &n;
             open.notify_one();
             co_return;

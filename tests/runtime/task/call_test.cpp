@@ -165,7 +165,7 @@ TEST_SUITE("runtime/call") {
         rt.block_on([&]() -> task<> {
             co_await weft::scope([&](nursery& n) -> task<> {
                 n.spawn(&counter::add, &c);
-                n.start(&counter::add, &c);
+                n.spawn_without_handle(&counter::add, &c);
                 n.spawn(weft::named("counter"), &counter::add, &c);
                 co_await n.spawn_when_free(&counter::add, &c);
                 n.remote().spawn(&counter::add, &c);
@@ -211,7 +211,7 @@ TEST_SUITE("runtime/call") {
                 auto b = n.spawn(weft::named("b"), value_of, one());
                 auto c = co_await n.spawn_when_free(value_of, one());
                 auto d = n.remote().spawn(value_of, one());
-                n.start([](std::unique_ptr<int>) -> task<> { co_return; }, one());
+                n.spawn_without_handle([](std::unique_ptr<int>) -> task<> { co_return; }, one());
                 co_return co_await a + co_await b + co_await c + co_await d;
             });
             auto e = weft::spawn(value_of, one());

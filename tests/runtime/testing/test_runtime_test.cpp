@@ -220,11 +220,11 @@ TEST_SUITE("runtime/test_runtime") {
         rt.advance(0s);
         second.request_stop();
         rt.advance(0s);
-        CHECK(second.done());
+        CHECK(second.is_done());
         go_on = true;
         go_on.notify_all();
         CHECK(rt.block_on(after(1h, 3)) == 3);
-        CHECK(first.done());
+        CHECK(first.is_done());
     }
 
     TEST_CASE("advance moves time that is held") {

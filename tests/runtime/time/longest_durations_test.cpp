@@ -117,7 +117,7 @@ task<> check_stops(Longest longest) {
     };
     auto body = [&](weft::nursery& n) -> task<> {
         auto sheltered = [&]() -> task<> { (void)co_await weft::shielded(longest, finishes()); };
-        n.start(sheltered());
+        n.spawn_without_handle(sheltered());
         co_await weft::yield();
         n.request_stop();
     };
