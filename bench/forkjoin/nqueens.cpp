@@ -19,7 +19,7 @@ weft::task<std::uint64_t> solutions(forkjoin::board queens) {
     if (queens.is_full()) {
         co_return std::uint64_t{1};
     }
-    weft::task_list<std::uint64_t, forkjoin::nqueens_size_max> children;
+    weft::inline_tasks<std::uint64_t, forkjoin::nqueens_size_max> children;
     std::array<std::uint64_t, forkjoin::nqueens_size_max> counts;
     for (unsigned row = 0; row < queens.size(); ++row) {
         if (queens.admits(row)) {

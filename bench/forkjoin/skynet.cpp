@@ -19,7 +19,7 @@ weft::task<std::uint64_t> skynet(std::uint64_t first, std::uint64_t leaves) {
         co_return first;
     }
     std::uint64_t const each = leaves / forkjoin::skynet_fan_out;
-    weft::task_list<std::uint64_t, forkjoin::skynet_fan_out> children;
+    weft::inline_tasks<std::uint64_t, forkjoin::skynet_fan_out> children;
     std::array<std::uint64_t, forkjoin::skynet_fan_out> sums;
     for (std::uint64_t i = 0; i < forkjoin::skynet_fan_out; ++i) {
         children.push_back(skynet(first + i * each, each));

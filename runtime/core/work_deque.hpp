@@ -101,7 +101,7 @@ public:
     }
 
     /// Owner, after an undecided claim(): true when the item is ours.
-    [[nodiscard]] bool settle() noexcept {
+    [[nodiscard]] bool resolve_claim() noexcept {
         // relaxed: own — where claim() left it
         std::int64_t const b = bottom_.load(relaxed);
         // relaxed: hint — race_for() decides

@@ -17,7 +17,7 @@ class scheduler;
 struct local_binding;
 
 /// What is narrowed rarely. Lives in the frame of whoever narrowed it last.
-struct ambient {
+struct ambient_state {
     /// Asked before the hard stop, or right behind it without a grace; null where nobody can ask
     /// softly.
     stop_state* soft_stop = nullptr;
@@ -27,14 +27,14 @@ struct ambient {
     local_binding const* locals = nullptr;
 };
 
-inline constexpr ambient nothing_ambient{};
+inline constexpr ambient_state nothing_ambient{};
 
 struct context {
     context(scheduler* home, stop_state* state) noexcept : sched(home), stop(state) {}
 
     scheduler* sched;  ///< null under a sync_wait without a runtime
     stop_state* stop;  ///< the innermost stop state; never null
-    ambient const* surroundings = &nothing_ambient;
+    ambient_state const* ambient = &nothing_ambient;
 };
 
 /// A context with a stop state of its own, which follows the parent's.
@@ -42,7 +42,7 @@ struct stop_context : context {
     explicit stop_context(context const& parent) noexcept
         : context(parent.sched, &own_stop)
         , own_stop(parent.stop) {
-        surroundings = parent.surroundings;
+        ambient = parent.ambient;
     }
 
     /// Takes its place under a parent by follow(), before anybody uses it.
@@ -50,7 +50,7 @@ struct stop_context : context {
 
     void follow(context const& parent) noexcept {
         sched = parent.sched;
-        surroundings = parent.surroundings;
+        ambient = parent.ambient;
         own_stop.follow(parent.stop);
     }
 

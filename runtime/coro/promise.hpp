@@ -48,7 +48,7 @@
 namespace weft::detail {
 
 class promise_base;
-class join_state;
+class fork_join;
 
 /// In nested_child: a child is on the stack, but its end is not a return. Neither 0 nor a frame's
 /// address, and without the lowest bit, which end_child() masks.
@@ -72,7 +72,7 @@ public:
 
     context_ref(context const* made) noexcept : bits_(reinterpret_cast<std::uintptr_t>(made)) {}
 
-    explicit context_ref(join_state& join) noexcept
+    explicit context_ref(fork_join& join) noexcept
         : bits_(reinterpret_cast<std::uintptr_t>(&join) + join_bit) {}
 
     [[nodiscard]] context const* operator->() const noexcept { return *this; }
@@ -84,8 +84,8 @@ public:
     }
 
     /// Null when it refers to a context.
-    [[nodiscard]] join_state* join() const noexcept {
-        return (bits_ & join_bit) == 0 ? nullptr : reinterpret_cast<join_state*>(bits_ - join_bit);
+    [[nodiscard]] fork_join* join() const noexcept {
+        return (bits_ & join_bit) == 0 ? nullptr : reinterpret_cast<fork_join*>(bits_ - join_bit);
     }
 
 private:
@@ -98,10 +98,10 @@ private:
 
 /// Whoever wants to hear of a coroutine's end. `on_done` runs when the coroutine is suspended for
 /// good, with its outcome in the promise, and returns what runs next on this thread.
-struct completion {
-    using function = std::coroutine_handle<> (*)(completion&, promise_base&) noexcept;
+struct end_hook {
+    using function = std::coroutine_handle<> (*)(end_hook&, promise_base&) noexcept;
 
-    explicit completion(function f) noexcept : on_done(f) {}
+    explicit end_hook(function f) noexcept : on_done(f) {}
 
     function on_done;
 };
@@ -192,8 +192,8 @@ public:
     // --- whoever owns the coroutine (I1) -----------------------------------------
     // Set by whoever starts the coroutine, not here: each costs a store per frame.
     context_ref context_;
-    promise_base* parent_;    // who awaits us; for a root and for a join's child nobody
-    completion* completion_;  // who hears of our end; null: resume parent_
+    promise_base* parent_;  // who awaits us; for a root and for a join's child nobody
+    end_hook* completion_;  // who hears of our end; null: resume parent_
 
     union {
         std::coroutine_handle<>* slot_;  // plain await: the handle that owns our frame
@@ -201,7 +201,7 @@ public:
         void* result_;                   // nested child: where its value goes
     };
 
-    std::uint32_t carried_;  // of a join's child: its number
+    std::uint32_t child_index_;  // of a join's child: its number
     wake_as wake_as_ : 2 = wake_as::resume;
     bool was_told_ : 1 = false;  // with a completion: the task has been told of its stop (S1)
     outcome outcome_ = outcome::pending;

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <weft/runtime/join/detail/as_tasks.hpp>
-#include <weft/runtime/join/detail/concurrent_join.hpp>
+#include <weft/runtime/join/detail/start_all_join.hpp>
 #include <weft/runtime/task/settled.hpp>
 #include <weft/runtime/values/result.hpp>
 
@@ -33,7 +33,7 @@ public:
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> parent) noexcept {
         if constexpr (ResultForm) {
-            this->tell_stop();
+            this->tell_when_stopped();
         }
         return this->begin(parent.promise(), "all_settled");
     }
@@ -78,7 +78,7 @@ public:
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> parent) noexcept {
         if constexpr (ResultForm) {
-            this->tell_stop();
+            this->tell_when_stopped();
         }
         return this->begin(parent.promise(), "all_settled");
     }

@@ -3,7 +3,7 @@
 #include <weft/runtime/base/reference.hpp>
 #include <weft/runtime/join/detail/as_tasks.hpp>
 #include <weft/runtime/join/detail/completed_queue.hpp>
-#include <weft/runtime/join/detail/concurrent_join.hpp>
+#include <weft/runtime/join/detail/start_all_join.hpp>
 #include <weft/runtime/join/when_all.hpp>
 #include <weft/runtime/task/as_result.hpp>
 #include <weft/runtime/task/settled.hpp>
@@ -99,7 +99,7 @@ private:
         settled<T> outcome;
     };
 
-    completions(detail::concurrent_join& join, std::size_t count)
+    completions(detail::start_all_join& join, std::size_t count)
         : join_(&join)
         , queue_(count)
         , places_(count) {}
@@ -120,7 +120,7 @@ private:
                             std::move(ended->outcome));
     }
 
-    detail::concurrent_join* join_;
+    detail::start_all_join* join_;
     detail::completed_queue queue_;
     std::vector<place> places_;
 };
@@ -138,13 +138,13 @@ concept takes_completions =
 /// The body is the first child of the join, but follows the stop state of the awaiting coroutine:
 /// its end stops the others, their stop is not its own.
 template <bool ResultForm, class T, class Body>
-class [[nodiscard]] as_completed_operation : private detail::concurrent_join {
+class [[nodiscard]] as_completed_operation : private detail::start_all_join {
     using value_type = typename std::invoke_result_t<Body&, completions<T>&>::value_type;
     using body_task = task<value_type>;
 
 public:
     as_completed_operation(std::vector<task<T>>&& children, Body body)
-        : concurrent_join(&settle)
+        : start_all_join(&settle)
         , results_(*this, children.size())
         , children_(std::move(children))
         , body_(std::move(body)) {}
@@ -155,7 +155,7 @@ public:
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> parent) noexcept {
         if constexpr (ResultForm) {
-            tell_stop();
+            tell_when_stopped();
         }
         if (parent.promise().stop().stop_requested()) [[unlikely]] {
             return start(parent.promise(), "as_completed");  // of nothing: there is no child yet
@@ -188,14 +188,14 @@ public:
         return as_completed_operation<true, T, Body>(std::move(children_), std::move(body_));
     }
 
-    private : static stop_kind settle(concurrent_join& base, detail::promise_base& child) noexcept {
+    private : static stop_kind settle(start_all_join& base, detail::promise_base& child) noexcept {
         auto& self = static_cast<as_completed_operation&>(base);
-        if (child.carried_ == 0) {
+        if (child.child_index_ == 0) {
             return self.body_ended(static_cast<typename body_task::promise_type&>(child));
         }
-        std::size_t const index = child.carried_ - 1;
+        std::size_t const index = child.child_index_ - 1;
         self.results_.keep(index, static_cast<detail::task_promise<T>&>(child));
-        self.children_[index] = {};  // keeps I3 of concurrent_join: before anybody is told
+        self.children_[index] = {};  // keeps I3 of start_all_join: before anybody is told
         self.results_.give(index);
         return stop_kind::none;
     }

@@ -1,8 +1,8 @@
 #pragma once
 
-/// The fork-join primitive. How it works: join_state.hpp.
+/// The fork-join primitive. How it works: fork_join.hpp.
 
-#include <weft/runtime/join/detail/join_state.hpp>
+#include <weft/runtime/join/detail/fork_join.hpp>
 #include <weft/runtime/join/detail/join_values.hpp>
 #include <weft/runtime/join/detail/when_all_range.hpp>
 #include <weft/runtime/task/as_result.hpp>
@@ -22,7 +22,7 @@ namespace weft {
 
 /// What `co_await when_all(tasks...)` waits in; the result form yields a `result`.
 template <bool ResultForm, class... T>
-class [[nodiscard]] when_all_operation : private detail::join_state {
+class [[nodiscard]] when_all_operation : private detail::fork_join {
     using positions = std::index_sequence_for<T...>;
     using values = std::tuple<detail::join_value_t<T>...>;
     static constexpr std::size_t count = sizeof...(T);
@@ -32,7 +32,7 @@ class [[nodiscard]] when_all_operation : private detail::join_state {
 
 public:
     explicit when_all_operation(task<T>&&... children) noexcept
-        : join_state(&child_done)
+        : fork_join(&child_done)
         , children_{&detail::task_access::release_promise(children)...} {}
 
     when_all_operation(when_all_operation const&) = delete;
@@ -51,13 +51,13 @@ public:
     template <std::derived_from<detail::promise_base> Promise>
     [[nodiscard]] WEFT_INLINE_SUSPENSION bool await_suspend(
         std::coroutine_handle<Promise> parent) noexcept {
-        return join_state::run(parent.address(), members{this});
+        return fork_join::run(parent.address(), members{this});
     }
 
     std::conditional_t<ResultForm, result<values>, values> await_resume() {
         if constexpr (ResultForm) {
             if (!went_smoothly<true>(count)) {
-                if (std::error_code const code = detail::code_of_join<join_state>(*this)) {
+                if (std::error_code const code = detail::code_of_join<fork_join>(*this)) {
                     return failure(code);
                 }
             }
@@ -74,13 +74,13 @@ public:
     }
 
 private:
-    /// The children as join_state::run() wants them.
+    /// The children as fork_join::run() wants them.
     struct members {
         when_all_operation* self;
 
         static constexpr bool hides_stop = ResultForm;
 
-        [[nodiscard]] join_state& join() const noexcept { return *self; }
+        [[nodiscard]] fork_join& join() const noexcept { return *self; }
 
         static constexpr std::size_t size() noexcept { return count; }
 
@@ -103,7 +103,7 @@ private:
 
         static void ended(std::size_t) noexcept {}
 
-        [[nodiscard]] WEFT_ALWAYS_INLINE members found_late() const noexcept {
+        [[nodiscard]] WEFT_ALWAYS_INLINE members relocated() const noexcept {
             return {detail::late_address(*self)};
         }
 
@@ -122,18 +122,18 @@ private:
 
     /// Takes the children of an operation that nobody will await.
     explicit when_all_operation(when_all_operation<false, T...>& other) noexcept
-        : join_state(&child_done) {
+        : fork_join(&child_done) {
         for (std::size_t i = 0; i != count; ++i) {
             children_[i] = std::exchange(other.children_[i], nullptr);
         }
     }
 
-    static std::coroutine_handle<> child_done(detail::completion& base,
+    static std::coroutine_handle<> child_done(detail::end_hook& base,
                                               detail::promise_base& child) noexcept {
         return static_cast<when_all_operation&>(base).end_child(child, &settle);
     }
 
-    static detail::outcome settle(join_state& base, detail::promise_base& child) noexcept {
+    static detail::outcome settle(fork_join& base, detail::promise_base& child) noexcept {
         return settle_any(
             positions{}, static_cast<when_all_operation&>(base), child, child.result_);
     }
@@ -152,7 +152,7 @@ private:
 
     template <std::size_t I>
     detail::outcome settle_one(detail::promise_base& child) noexcept {
-        detail::outcome const ended = detail::settle_child<type<I>, join_state>(
+        detail::outcome const ended = detail::settle_child<type<I>, fork_join>(
             *this, child, I, detail::into_slot<type<I>>{std::get<I>(slots_)});
         has_value_[I] = ended == detail::outcome::value;
         return ended;

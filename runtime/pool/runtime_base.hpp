@@ -20,14 +20,12 @@ namespace weft {
 namespace detail {
 
 /// A foreign thread that waits for the end of one task.
-class blocking_wait : public completion {
+class blocking_wait : public end_hook {
 public:
-    explicit blocking_wait(context const& parent) noexcept
-        : completion(&done)
-        , own_context(parent) {}
+    explicit blocking_wait(context const& parent) noexcept : end_hook(&done), own_context(parent) {}
 
     blocking_wait(scheduler* home, stop_state* parent) noexcept
-        : completion(&done)
+        : end_hook(&done)
         , own_context(home, parent) {}
 
     template <class T>
@@ -43,7 +41,7 @@ public:
     stop_context own_context;
 
 private:
-    static std::coroutine_handle<> done(completion& base, promise_base&) noexcept {
+    static std::coroutine_handle<> done(end_hook& base, promise_base&) noexcept {
         static_cast<blocking_wait&>(base).ended.signal();
         return std::noop_coroutine();
     }

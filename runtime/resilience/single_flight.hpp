@@ -67,7 +67,7 @@ public:
     /// The next call of `key` begins the work anew, whatever has become of a run that goes on: for
     /// when the world has changed, or work hangs. The run goes on for the callers that it has.
     void forget(Key const& key) {
-        detail::scoped_lock const lock(board_.guard);
+        detail::scoped_lock const lock(board_.mutex_);
         if (auto const found = listed_.find(key); found != listed_.end()) {
             found->second->forget();
         }
@@ -97,7 +97,7 @@ public:
     [[nodiscard]] keyed_policy keyed(Key key) { return keyed_policy(*this, std::move(key)); }
 
     [[nodiscard]] single_flight_counters counters() const noexcept {
-        detail::scoped_lock const lock(board_.guard);
+        detail::scoped_lock const lock(board_.mutex_);
         return board_.counters;
     }
 
@@ -151,7 +151,7 @@ private:
                                   detail::flight_edge& dependence) {
         entry* begun = nullptr;
         {
-            detail::scoped_lock const lock(board_.guard);
+            detail::scoped_lock const lock(board_.mutex_);
             ++board_.counters.calls;
             if (auto const found = listed_.find(key); found != listed_.end()) {
                 if (inside != nullptr && !dependence.connect(*inside, *found->second)) {
@@ -183,7 +183,7 @@ private:
         return joined;
     }
 
-    /// Requires: the board's guard is held.
+    /// Requires: the board's mutex is held.
     [[nodiscard]] entry* list(Key key) {
         auto const [place, is_new] = listed_.try_emplace(std::move(key), nullptr);
         try {
@@ -223,7 +223,7 @@ private:
     // --- any thread, under its guard ------------------------------------------------
     detail::flight_board board_;
 
-    // --- any thread, under board_.guard --------------------------------------------
+    // --- any thread, under board_.mutex_ --------------------------------------------
     std::unordered_map<Key, entry*, Hash> listed_;
 };
 

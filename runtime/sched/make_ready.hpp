@@ -17,7 +17,7 @@
 ///   continue_inline   no queue: the caller, whose coroutine has ended or goes on at once, returns
 ///                     what this gives to the one that is to run on this thread now
 ///   worker::push_fork the children of a fork-join, which thieves may take and their parent takes
-///                     back (join/detail/join_state.cpp)
+///                     back (join/detail/fork_join.cpp)
 ///
 /// What happens at the coroutine's turn is in wake_as: it is resumed, unwound, or, where it is no
 /// coroutine but a call, its completion is told.

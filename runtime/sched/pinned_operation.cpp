@@ -47,7 +47,7 @@ void pinned_operation::on_request(remote_request& request) noexcept {
 }
 
 void pinned_operation::deliver() noexcept {
-    bool const unwinds = stopped_ && take_stop(*waiter_, policy_);
+    bool const unwinds = stopped_ && take_stop(*waiter_, when_stopped_);
     make_ready_here(*home_, *waiter_, unwind_if(unwinds));
 }
 

@@ -60,10 +60,10 @@ protected:
     [[nodiscard]] bool stop_arrived() const noexcept { return arrived_; }
 
     /// Before begin(): the coroutine asked for a result<T>, and is to be told of a stop.
-    void tell_when_stopped() noexcept { policy_ = when_stopped::tell; }
+    void tell_when_stopped() noexcept { when_stopped_ = when_stopped::tell; }
 
     /// Before begin(): the coroutine is to be resumed even when stopped.
-    void resume_when_stopped() noexcept { policy_ = when_stopped::resume; }
+    void resume_when_stopped() noexcept { when_stopped_ = when_stopped::resume; }
 
     /// After delivery: the operation ended by the stop.
     [[nodiscard]] bool was_stopped() const noexcept { return stopped_; }
@@ -83,7 +83,7 @@ private:
     bool arrived_ = false;
     bool is_complete_ = false;
     bool stopped_ = false;
-    when_stopped policy_ = when_stopped::unwind;
+    when_stopped when_stopped_ = when_stopped::unwind;
 };
 
 }  // namespace weft::detail

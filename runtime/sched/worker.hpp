@@ -102,12 +102,12 @@ public:
     }
 
     /// `claimed` when `expected` is the youngest forked child and has not been stolen: it is the
-    /// caller's then. After `undecided`, settle_claim() tells.
+    /// caller's then. After `undecided`, resolve_claim() tells.
     [[nodiscard]] WEFT_ALWAYS_INLINE claim_status claim_fork(promise_base& expected) noexcept {
         return forks_.claim(&expected);
     }
 
-    [[nodiscard]] bool settle_claim() noexcept { return forks_.settle(); }
+    [[nodiscard]] bool resolve_claim() noexcept { return forks_.resolve_claim(); }
 
     /// Counts a fork. False when it is time for is_loop_due().
     [[nodiscard]] WEFT_ALWAYS_INLINE bool spend_fork() noexcept {

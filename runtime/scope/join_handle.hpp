@@ -24,19 +24,19 @@ struct handle_access;
 /// A coroutine that waits for a child: the part that does not depend on what the child yields.
 ///
 /// Protocol. The wait is registered with the waiter's stop first, then with the child's cell; the
-/// cell decides between the child's end and the stop (join_cell I2), and whoever has it schedules
+/// cell decides between the child's end and the stop (handle_cell I2), and whoever has it schedules
 /// the waiter, as its last access.
-class join_wait : private stop_node {
+class handle_wait : private stop_node {
 public:
-    join_wait(child_record& child, when_stopped policy) noexcept
+    handle_wait(child_record& child, when_stopped policy) noexcept
         : stop_node(&on_stop)
         , child_(&child)
-        , policy_(policy) {}
+        , when_stopped_(policy) {}
 
-    join_wait(join_wait const&) = delete;
-    join_wait& operator=(join_wait const&) = delete;
+    handle_wait(handle_wait const&) = delete;
+    handle_wait& operator=(handle_wait const&) = delete;
 
-    ~join_wait() { withdraw(); }
+    ~handle_wait() { withdraw(); }
 
     /// True when there is an outcome that needs no look at the waiter.
     [[nodiscard]] bool is_ready() const noexcept {
@@ -69,7 +69,7 @@ private:
     // --- constant after construction, or begin() --------------------------------------
     child_record* child_;
     promise_base* waiter_ = nullptr;
-    when_stopped policy_;
+    when_stopped when_stopped_;
 
     // --- whoever has the waiter ---------------------------------------------------------
     bool stopped_ = false;
@@ -128,7 +128,7 @@ public:
 
 private:
     Owner owner_;
-    detail::join_wait wait_;
+    detail::handle_wait wait_;
 };
 
 /// A child's name, for `spawn`: `n.spawn(named("reader"), read(stream))`. Copied by the spawn.

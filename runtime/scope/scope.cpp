@@ -6,7 +6,7 @@
 namespace weft::detail {
 
 scope_core::scope_core(promise_base& owner, on_error policy, when_stopped stopped) noexcept
-    : completion(&body_ended)
+    : end_hook(&body_ended)
     , owner_(&owner)
     , when_stopped_(stopped)
     , group_(*owner.context_, policy)
@@ -32,7 +32,7 @@ std::coroutine_handle<> scope_core::run_failed(std::exception_ptr error) noexcep
     return join_children();
 }
 
-std::coroutine_handle<> scope_core::body_ended(completion& base, promise_base& body) noexcept {
+std::coroutine_handle<> scope_core::body_ended(end_hook& base, promise_base& body) noexcept {
     auto& self = static_cast<scope_core&>(base);
     self.body_ended_as_ = body.outcome_;
     self.kept_->keep(body);
@@ -44,7 +44,7 @@ std::coroutine_handle<> scope_core::body_ended(completion& base, promise_base& b
     return self.join_children();
 }
 
-std::coroutine_handle<> scope_core::children_ended(completion& base, promise_base&) noexcept {
+std::coroutine_handle<> scope_core::children_ended(end_hook& base, promise_base&) noexcept {
     return static_cast<join_hook&>(base).self->clean_up();
 }
 
@@ -64,7 +64,7 @@ std::coroutine_handle<> scope_core::clean_up() noexcept {
     return continue_inline(*next);
 }
 
-std::coroutine_handle<> scope_core::cleanup_ended(completion& base, promise_base& done) noexcept {
+std::coroutine_handle<> scope_core::cleanup_ended(end_hook& base, promise_base& done) noexcept {
     scope_core& self = *static_cast<cleanup_hook&>(base).self;
     std::exception_ptr error = static_cast<task_promise<void>&>(done).error();
     done.handle().destroy();

@@ -70,7 +70,7 @@ private:
 };
 
 /// The part of a scope that does not depend on its body.
-class scope_core : private completion {
+class scope_core : private end_hook {
 public:
     /// `stopped`: what a stop of the awaiting coroutine does to it.
     scope_core(promise_base& owner, on_error policy, when_stopped stopped) noexcept;
@@ -98,24 +98,22 @@ public:
 
 private:
     /// Called when the last child has ended; the base class is called when the body has.
-    struct join_hook : completion {
-        explicit join_hook(scope_core& core) noexcept : completion(&children_ended), self(&core) {}
+    struct join_hook : end_hook {
+        explicit join_hook(scope_core& core) noexcept : end_hook(&children_ended), self(&core) {}
 
         scope_core* self;
     };
 
     /// Called when a clean-up has ended.
-    struct cleanup_hook : completion {
-        explicit cleanup_hook(scope_core& core) noexcept
-            : completion(&cleanup_ended)
-            , self(&core) {}
+    struct cleanup_hook : end_hook {
+        explicit cleanup_hook(scope_core& core) noexcept : end_hook(&cleanup_ended), self(&core) {}
 
         scope_core* self;
     };
 
-    static std::coroutine_handle<> body_ended(completion& base, promise_base& body) noexcept;
-    static std::coroutine_handle<> children_ended(completion& base, promise_base& owner) noexcept;
-    static std::coroutine_handle<> cleanup_ended(completion& base, promise_base& done) noexcept;
+    static std::coroutine_handle<> body_ended(end_hook& base, promise_base& body) noexcept;
+    static std::coroutine_handle<> children_ended(end_hook& base, promise_base& owner) noexcept;
+    static std::coroutine_handle<> cleanup_ended(end_hook& base, promise_base& done) noexcept;
     [[nodiscard]] std::coroutine_handle<> join_children() noexcept;
     [[nodiscard]] std::coroutine_handle<> clean_up() noexcept;
     [[nodiscard]] std::coroutine_handle<> finish() noexcept;

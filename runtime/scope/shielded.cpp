@@ -6,20 +6,20 @@
 namespace weft::detail {
 
 shield_state::shield_state(promise_base& parent, promise_base& child, time_span limit) noexcept
-    : completion(&child_done)
+    : end_hook(&child_done)
     , stop_node(&on_stop)
     , worker_timer(&fired)
     , context_(*parent.context_)
-    , surroundings_(*parent.context_->surroundings)
+    , ambient_(*parent.context_->ambient)
     , home_(&require_worker("shielded"))
     , parent_(&parent)
     , child_(&child)
     , limit_(limit.nanoseconds())
     , end_(*this) {
     context_.own_stop.follow(nullptr);
-    surroundings_.soft_stop = nullptr;
-    surroundings_.deadline = no_deadline;
-    context_.surroundings = &surroundings_;
+    ambient_.soft_stop = nullptr;
+    ambient_.deadline = no_deadline;
+    context_.ambient = &ambient_;
     child.context_ = &context_;
     child.parent_ = &parent;
     child.completion_ = this;
@@ -49,7 +49,7 @@ void shield_state::fired(worker_timer& timer) noexcept {
     self.context_.own_stop.request_stop(self.parent_->stop().reason());
 }
 
-std::coroutine_handle<> shield_state::child_done(completion& base, promise_base& child) noexcept {
+std::coroutine_handle<> shield_state::child_done(end_hook& base, promise_base& child) noexcept {
     auto& self = static_cast<shield_state&>(base);
     self.is_child_gone_ = end_if_stopped(child);
     self.withdraw();  // keeps I2

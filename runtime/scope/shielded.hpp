@@ -30,7 +30,7 @@ namespace weft {
 
 namespace detail {
 
-class shield_state : private completion, private stop_node, private worker_timer {
+class shield_state : private end_hook, private stop_node, private worker_timer {
 public:
     shield_state(promise_base& parent, promise_base& child, time_span limit) noexcept;
     shield_state(shield_state const&) = delete;
@@ -52,7 +52,7 @@ private:
         shield_state* self;
     };
 
-    static std::coroutine_handle<> child_done(completion& base, promise_base& child) noexcept;
+    static std::coroutine_handle<> child_done(end_hook& base, promise_base& child) noexcept;
     static void on_stop(stop_node& node) noexcept;
     static void on_stop_request(remote_request& request) noexcept;
     static void on_end_request(remote_request& request) noexcept;
@@ -62,7 +62,7 @@ private:
 
     // --- constant after construction -------------------------------------------
     stop_context context_;
-    ambient surroundings_;
+    ambient_state ambient_;
     worker* home_;
     promise_base* parent_;
     promise_base* child_;

@@ -25,7 +25,7 @@ namespace weft {
 
 namespace detail {
 
-class foreign_stop_state : private completion, private stop_node {
+class foreign_stop_state : private end_hook, private stop_node {
 public:
     foreign_stop_state(promise_base& parent,
                        promise_base& child,
@@ -41,7 +41,7 @@ public:
     [[nodiscard]] bool is_child_gone() const noexcept { return is_child_gone_; }
 
 private:
-    static std::coroutine_handle<> child_done(completion& base, promise_base& child) noexcept;
+    static std::coroutine_handle<> child_done(end_hook& base, promise_base& child) noexcept;
     static void on_other_stop(stop_node& node) noexcept;
 
     // --- constant after construction -------------------------------------------
@@ -49,7 +49,7 @@ private:
     stop_state* other_;
     promise_base* parent_;
     promise_base* child_;
-    when_stopped policy_;
+    when_stopped when_stopped_;
 
     // --- whoever ends the child; read after its end -----------------------------------
     bool is_child_gone_ = false;

@@ -15,11 +15,11 @@ clock::duration deadline::remaining() const noexcept {
 namespace detail {
 
 deadline deadline_of(context const& surroundings) noexcept {
-    return deadline(to_time_point(surroundings.surroundings->deadline));
+    return deadline(to_time_point(surroundings.ambient->deadline));
 }
 
 stop_token soft_token_of(context const& surroundings) noexcept {
-    stop_state* const soft = surroundings.surroundings->soft_stop;
+    stop_state* const soft = surroundings.ambient->soft_stop;
     return stop_token(soft != nullptr ? soft : surroundings.stop);
 }
 

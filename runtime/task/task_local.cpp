@@ -3,7 +3,7 @@
 namespace weft::detail {
 
 void const* find_local(context const& where, void const* key) noexcept {
-    for (auto const* each = where.surroundings->locals; each != nullptr; each = each->outer) {
+    for (auto const* each = where.ambient->locals; each != nullptr; each = each->outer) {
         if (each->key == key) {
             return each->value;
         }

@@ -53,10 +53,10 @@ public:
         std::coroutine_handle<Promise> parent) noexcept {
         auto const first = begin_plain_await(parent.promise(), *promise_, owner_);
         context_ = *promise_->context_;
-        binding_.outer = context_.surroundings->locals;
-        surroundings_ = *context_.surroundings;
-        surroundings_.locals = &binding_;
-        context_.surroundings = &surroundings_;
+        binding_.outer = context_.ambient->locals;
+        ambient_ = *context_.ambient;
+        ambient_.locals = &binding_;
+        context_.ambient = &ambient_;
         promise_->context_ = &context_;
         return first;
     }
@@ -67,7 +67,7 @@ private:
     task_promise<T>* promise_;
     std::coroutine_handle<> owner_;
     local_binding binding_;
-    ambient surroundings_;
+    ambient_state ambient_;
     context context_{nullptr, nullptr};
 };
 

@@ -7,7 +7,7 @@ namespace weft::detail {
 void virtual_clock::begin_self_advance() noexcept {
     scoped_lock const lock(mutex_);
     ++self_advances_;
-    settle();
+    try_advance();
 }
 
 void virtual_clock::end_self_advance() noexcept {
@@ -25,7 +25,7 @@ void virtual_clock::end_hold() noexcept {
     scoped_lock const lock(mutex_);
     WEFT_ASSERT(holds_ != 0, "virtual time is released more often than it was held");
     --holds_;
-    settle();
+    try_advance();
 }
 
 void virtual_clock::advance(nanoseconds_u64 distance) noexcept {
@@ -33,7 +33,7 @@ void virtual_clock::advance(nanoseconds_u64 distance) noexcept {
     WEFT_CHECK(!advancing_, "virtual time is advanced by two threads at once");
     advancing_ = true;
     target_ = time_after(now(), distance);
-    settle();
+    try_advance();
     while (advancing_) {
         changed_.wait(mutex_);
     }
@@ -71,7 +71,7 @@ void virtual_clock::move_to(nanoseconds_u64 time) noexcept {
 }
 
 /// Requires: mutex_ is held.
-void virtual_clock::settle() noexcept {
+void virtual_clock::try_advance() noexcept {
     if (!everybody_waits()) {
         return;  // keeps I1
     }
@@ -112,7 +112,7 @@ void virtual_driver::park(nanoseconds_u64 deadline) noexcept {
     scoped_lock const lock(clock_->mutex_);
     deadline_ = deadline;
     parked_ = true;
-    clock_->settle();
+    clock_->try_advance();
     while (!notified_) {
         clock_->changed_.wait(clock_->mutex_);
     }

@@ -57,7 +57,7 @@ public:
 private:
     friend class virtual_driver;
 
-    void settle() noexcept;
+    void try_advance() noexcept;
     void move_to(nanoseconds_u64 time) noexcept;
     [[nodiscard]] bool everybody_waits() const noexcept;
     [[nodiscard]] nanoseconds_u64 earliest_deadline() const noexcept;

@@ -12,33 +12,33 @@ timeout_state::timeout_state(promise_base& parent,
                              deadline_request limit,
                              stop_from follows,
                              when_stopped policy) noexcept
-    : completion(&child_done)
+    : end_hook(&child_done)
     , worker_timer(&fired)
     , remote_request(&on_request)
     , context_(*parent.context_)
-    , surroundings_(*parent.context_->surroundings)
+    , ambient_(*parent.context_->ambient)
     , home_(&require_worker("timeout"))
     , parent_(&parent)
     , child_(&child)
     , asked_at_(limit.asked_at)
     , follows_(follows)
-    , policy_(policy) {
+    , when_stopped_(policy) {
     if (follows == stop_from::nobody) {
         context_.own_stop.follow(nullptr);
-        surroundings_.soft_stop = nullptr;
-        surroundings_.deadline = no_deadline;
+        ambient_.soft_stop = nullptr;
+        ambient_.deadline = no_deadline;
     }
     nanoseconds_u64 const now = home_->now();
     nanoseconds_u64 const deadline = time_after(limit.relative ? now : 0, limit.time.nanoseconds());
-    bool const narrows = deadline < surroundings_.deadline && deadline < end_of_time;
+    bool const narrows = deadline < ambient_.deadline && deadline < end_of_time;
     if (narrows) {
-        surroundings_.deadline = deadline;
+        ambient_.deadline = deadline;
     }
     has_timer_ = narrows && deadline > now;
     if (narrows && !has_timer_) {
         expire();
     }
-    context_.surroundings = &surroundings_;
+    context_.ambient = &ambient_;
     child.context_ = &context_;
     child.parent_ = &parent;
     child.completion_ = this;
@@ -51,7 +51,7 @@ std::coroutine_handle<> timeout_state::begin() noexcept {
         return child_done(*this, *child_);
     }
     if (has_timer_) {
-        home_->add_timer(*this, surroundings_.deadline);
+        home_->add_timer(*this, ambient_.deadline);
     }
     return continue_inline(*child_);
 }
@@ -71,10 +71,10 @@ bool timeout_state::ended_by_limit() noexcept {
 }
 
 bool timeout_state::passes_stop_on() noexcept {
-    return is_child_gone_ && !ended_by_limit() && take_stop(*parent_, policy_);
+    return is_child_gone_ && !ended_by_limit() && take_stop(*parent_, when_stopped_);
 }
 
-std::coroutine_handle<> timeout_state::child_done(completion& base, promise_base& child) noexcept {
+std::coroutine_handle<> timeout_state::child_done(end_hook& base, promise_base& child) noexcept {
     auto& self = static_cast<timeout_state&>(base);
     self.is_child_gone_ = end_if_stopped(child);  // keeps guarded_await I2
     if (self.has_timer_) {

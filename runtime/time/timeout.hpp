@@ -46,7 +46,7 @@ struct deadline_request {
 enum class stop_from : bool { nobody, parent };
 
 /// The part of a timeout that does not depend on the child's type.
-class timeout_state : private completion, private worker_timer, private remote_request {
+class timeout_state : private end_hook, private worker_timer, private remote_request {
 public:
     timeout_state(promise_base& parent,
                   promise_base& child,
@@ -66,7 +66,7 @@ public:
     [[nodiscard]] bool ended_by_limit() noexcept;
 
 private:
-    static std::coroutine_handle<> child_done(completion& base, promise_base& child) noexcept;
+    static std::coroutine_handle<> child_done(end_hook& base, promise_base& child) noexcept;
     static void fired(worker_timer& timer) noexcept;
     void expire() noexcept;
     static void on_request(remote_request& request) noexcept;
@@ -74,13 +74,13 @@ private:
 
     // --- constant after begin() ----------------------------------------------------
     stop_context context_;
-    ambient surroundings_;
+    ambient_state ambient_;
     worker* home_;
     promise_base* parent_;
     promise_base* child_;
     std::source_location asked_at_;
     stop_from follows_;
-    when_stopped policy_;
+    when_stopped when_stopped_;
     bool has_timer_;
 
     // --- whoever ends the child; read after its end -----------------------------------

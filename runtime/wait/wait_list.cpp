@@ -48,10 +48,10 @@ bool waiter::begin(promise_base& promise) noexcept {
 /// The stop came before the wait began.
 bool waiter::end_stopped() noexcept {
     stopped_ = true;
-    if (!take_stop(*promise_, policy_)) {
+    if (!take_stop(*promise_, when_stopped_)) {
         return false;
     }
-    policy_ = when_stopped::unwind;
+    when_stopped_ = when_stopped::unwind;
     deliver();
     return true;
 }
@@ -104,7 +104,7 @@ void waiter::schedule() noexcept {
         arbiter_->wake();
         return;
     }
-    make_ready(*promise_, unwind_if(stopped_ && take_stop(*promise_, policy_)));
+    make_ready(*promise_, unwind_if(stopped_ && take_stop(*promise_, when_stopped_)));
 }
 
 void waiter::transfer(wait_rules const& rules) noexcept {

@@ -121,7 +121,7 @@ public:
     [[nodiscard]] bool begin(promise_base& promise) noexcept;
 
     /// Before begin(): the coroutine asked for a result<T>, and is to be told of a stop.
-    void tell_when_stopped() noexcept { policy_ = when_stopped::tell; }
+    void tell_when_stopped() noexcept { when_stopped_ = when_stopped::tell; }
 
     /// After delivery: the wait ended by the stop and the operation has had no effect.
     [[nodiscard]] bool was_stopped() const noexcept { return stopped_; }
@@ -179,7 +179,7 @@ public:
 
 protected:
     /// Whether the coroutine is to be told of a stop.
-    [[nodiscard]] when_stopped policy() const noexcept { return policy_; }
+    [[nodiscard]] when_stopped policy() const noexcept { return when_stopped_; }
 
     /// After delivery: begin() may follow again.
     void rearm(wait_rules const& rules) noexcept;
@@ -205,7 +205,7 @@ private:
     promise_base* promise_ = nullptr;  // a coroutine waits …
     wait_arbiter* arbiter_ = nullptr;  // … or a select
     std::uint32_t branch_ = 0;
-    when_stopped policy_ = when_stopped::unwind;
+    when_stopped when_stopped_ = when_stopped::unwind;
 
     // --- any thread, under the primitive's lock (I2) ------------------------------
     stage stage_ = stage::idle;

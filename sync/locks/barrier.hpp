@@ -126,9 +126,9 @@ class barrier : private detail::barrier_core {
 public:
     using arrive_operation = detail::wait_operation<detail::arrival_request>;
 
-    explicit barrier(std::size_t participants, Completion completion = Completion())
+    explicit barrier(std::size_t participants, Completion end_hook = Completion())
         : barrier_core(participants, &complete)
-        , completion_(std::move(completion)) {}
+        , completion_(std::move(end_hook)) {}
 
     /// `co_await b.arrive_and_wait()` goes on when all participants have arrived.
     [[nodiscard]] arrive_operation arrive_and_wait() noexcept {

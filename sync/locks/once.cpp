@@ -146,8 +146,7 @@ std::coroutine_handle<> once_wait::run_body() noexcept {
     return continue_inline(*caller_);
 }
 
-std::coroutine_handle<> once_wait::body_done(detail::completion& hook,
-                                             promise_base& body) noexcept {
+std::coroutine_handle<> once_wait::body_done(detail::end_hook& hook, promise_base& body) noexcept {
     once_wait& self = *static_cast<body_hook&>(hook).self;
     self.body_stopped_ = body.outcome_ == outcome::stopped;
     try {

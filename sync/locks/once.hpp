@@ -111,14 +111,14 @@ private:
     static void turn(waiter& self) noexcept;
 
     /// Hears of the body's end.
-    struct body_hook : detail::completion {
-        explicit body_hook(once_wait& owner) noexcept : completion(&body_done), self(&owner) {}
+    struct body_hook : detail::end_hook {
+        explicit body_hook(once_wait& owner) noexcept : end_hook(&body_done), self(&owner) {}
 
         once_wait* self;
     };
 
     static std::coroutine_handle<> on_turn(queued_call& self) noexcept;
-    static std::coroutine_handle<> body_done(detail::completion& hook, promise_base& body) noexcept;
+    static std::coroutine_handle<> body_done(detail::end_hook& hook, promise_base& body) noexcept;
     [[nodiscard]] std::coroutine_handle<> run_body() noexcept;
 
     static wait_rules const rules;

@@ -124,7 +124,7 @@ bool channel_wait::begin(promise_base& waiter) noexcept {
 
 bool channel_wait::end_stopped(promise_base& waiter) noexcept {
     outcome_ = hand_over::stopped;
-    if (!take_stop(waiter, policy_)) {
+    if (!take_stop(waiter, when_stopped_)) {
         return false;
     }
     make_ready(waiter, wake_as::unwind);
@@ -143,7 +143,7 @@ void channel_wait::on_stop(stop_node& node) noexcept {
         self.outcome_ = hand_over::stopped;
     }
     promise_base& waiter = *self.promise_;
-    make_ready(waiter, unwind_if(take_stop(waiter, self.policy_)));  // the last access
+    make_ready(waiter, unwind_if(take_stop(waiter, self.when_stopped_)));  // the last access
 }
 
 hand_over channel_wait::finish() {

@@ -129,7 +129,7 @@ protected:
     bool stop_arrived_ = false;
 
     // --- constant after construction -------------------------------------------
-    when_stopped policy_ = when_stopped::unwind;
+    when_stopped when_stopped_ = when_stopped::unwind;
 
 private:
     friend class wake_chain;
@@ -214,7 +214,7 @@ public:
     hand_over finish();
 
     /// Before begin(): the coroutine asked for a result<T>, and is to be told of a stop.
-    void tell_when_stopped() noexcept { policy_ = when_stopped::tell; }
+    void tell_when_stopped() noexcept { when_stopped_ = when_stopped::tell; }
 
     /// The owner, before begin(): the value's move or copy has thrown.
     void fail(std::exception_ptr thrown) noexcept;

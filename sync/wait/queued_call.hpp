@@ -13,12 +13,12 @@
 
 namespace weft::detail {
 
-class queued_call : private completion {
+class queued_call : private end_hook {
 public:
     /// Gives what runs next on the worker.
     using function = std::coroutine_handle<> (*)(queued_call& self) noexcept;
 
-    explicit queued_call(function f) noexcept : completion(&run), call_(f) {}
+    explicit queued_call(function f) noexcept : end_hook(&run), call_(f) {}
 
     queued_call(queued_call const&) = delete;
     queued_call& operator=(queued_call const&) = delete;
@@ -31,7 +31,7 @@ protected:
     ~queued_call() = default;
 
 private:
-    static std::coroutine_handle<> run(completion& base, promise_base&) noexcept {
+    static std::coroutine_handle<> run(end_hook& base, promise_base&) noexcept {
         auto& self = static_cast<queued_call&>(base);
         return self.call_(self);
     }

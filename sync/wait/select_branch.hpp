@@ -306,7 +306,7 @@ private:
         return won_;
     }
 
-    static std::coroutine_handle<> ended(completion& base, promise_base& promise) noexcept {
+    static std::coroutine_handle<> ended(end_hook& base, promise_base& promise) noexcept {
         auto& self = static_cast<select_branch&>(static_cast<foreign_place&>(base));
         outcome const how = promise.outcome_;
         bool const decides =

@@ -53,7 +53,7 @@
 namespace weft::detail {
 
 /// A branch that runs in a coroutine of its own when the select waits.
-class foreign_place : public completion {
+class foreign_place : public end_hook {
 public:
     /// Without waiting: true when it is complete, with a result or an error.
     using ask_function = bool (*)(foreign_place& self) noexcept;
@@ -90,7 +90,7 @@ protected:
                   ask_function function_to_ask,
                   take_back_function to_take_back,
                   bool takes) noexcept
-        : completion(ended)
+        : end_hook(ended)
         , ask_(function_to_ask)
         , take_back_(to_take_back)
         , takes_(takes) {}

@@ -55,7 +55,7 @@ claim_status worker::claim_fork(promise_base& expected) noexcept {
     return claim_status::claimed;
 }
 
-bool worker::settle_claim() noexcept {
+bool worker::resolve_claim() noexcept {
     model::step();
     bool const mine = !forks_.empty();
     forks_.clear();
@@ -246,7 +246,7 @@ void gate::open() noexcept {
 }
 
 job::job(crew& workers, task<> work, detail::stop_state* parent)
-    : completion(&done)
+    : end_hook(&done)
     , crew_(&workers)
     , context_(&workers.scheduler_, parent)
     , work_(std::move(work)) {
@@ -256,7 +256,7 @@ job::job(crew& workers, task<> work, detail::stop_state* parent)
     workers.add(promise);
 }
 
-std::coroutine_handle<> job::done(completion& base, promise_base& promise) noexcept {
+std::coroutine_handle<> job::done(end_hook& base, promise_base& promise) noexcept {
     auto& self = static_cast<job&>(base);
     expect(self.ended_ == detail::outcome::pending, "a coroutine ends twice");
     self.ended_ = promise.outcome_;

@@ -92,7 +92,7 @@ private:
 };
 
 /// A task that a crew runs, and its end.
-class job : private detail::completion {
+class job : private detail::end_hook {
 public:
     /// Worker 0 starts with the first job, and so on; a job without a worker is ready.
     job(crew& workers, task<> work, detail::stop_state* parent = nullptr);
@@ -113,7 +113,7 @@ public:
     [[nodiscard]] bool has_error() const noexcept { return ended_ == detail::outcome::error; }
 
 private:
-    static std::coroutine_handle<> done(completion& base, detail::promise_base& promise) noexcept;
+    static std::coroutine_handle<> done(end_hook& base, detail::promise_base& promise) noexcept;
 
     crew* crew_;
     detail::stop_context context_;

@@ -50,13 +50,13 @@ CHANGES = (
     ('a link by somebody else', 'runtime/stop/stop_token.cpp',
      'if ((state->word_.fetch_or(linked_bit, acq_rel) & linked_bit) != 0) {',
      'if ((state->word_.fetch_or(linked_bit, acq_rel) & 0) != 0) {', 'stop_token'),
-    ('the other side of a record', 'runtime/core/join_cell.hpp',
+    ('the other side of a record', 'runtime/core/handle_cell.hpp',
      'return (before & (child_bit | handle_bit)) == share;', 'return share == handle_bit;',
      'join_handle'),
-    ('a child that ends during the wait for it', 'runtime/core/join_cell.hpp',
+    ('a child that ends during the wait for it', 'runtime/core/handle_cell.hpp',
      'if (expected == ended) {\n            return wait_status::ended;',
      'if (false) {\n            return wait_status::ended;', 'join_handle'),
-    ('a stop state that is closed', 'runtime/core/join_cell.hpp',
+    ('a stop state that is closed', 'runtime/core/handle_cell.hpp',
      'if ((before & closed_bit) != 0) {', 'if (false) {', 'join_handle'),
     ('work that appears before the sleep', 'runtime/sched/worker.cpp',
      'if (work || !scheduler_->injected_.looks_empty()) {', 'if (false) {', 'park'),
@@ -272,7 +272,7 @@ FAULTS = (
      '        slots_[i].runs->wake();\n    }',
      'for (unsigned i = 0; i < worker_count_; ++i) {\n        slots_[i].runs->wake();\n    }\n'
      '    stopping_.store(true, relaxed);', 'runtime'),
-    ('a child is counted before its failure is noted', 'runtime/join/detail/join_state.cpp',
+    ('a child is counted before its failure is noted', 'runtime/join/detail/fork_join.cpp',
      'if (ended != outcome::value) [[unlikely]] {\n        note_unhappy(ended);\n    } else if',
      'if (ended != outcome::value) [[unlikely]] {\n'
      '        bool const last = (state_.fetch_sub(1, acq_rel) & count_mask) == 1;\n'
@@ -280,13 +280,13 @@ FAULTS = (
      '        return !last         ? std::noop_coroutine()\n'
      '               : passes_stop() ? pass_stop(*parent_)\n'
      '                               : parent_->handle();\n    } else if', 'join'),
-    ('a child of a join that fails stops nobody', 'runtime/join/detail/join_state.cpp',
+    ('a child of a join that fails stops nobody', 'runtime/join/detail/fork_join.cpp',
      'context_.value.own_stop.request_stop(failed ? stop_kind::sibling_failed\n'
      '                                                : stop_kind::requested);  // keeps I4', '',
      'join'),
-    ('the losers of a race are not stopped', 'runtime/join/detail/concurrent_join.cpp',
+    ('the losers of a race are not stopped', 'runtime/join/detail/start_all_join.cpp',
      'self.context_.own_stop.request_stop(reason);', '', 'when_any'),
-    ('two errors are kept at the same time', 'runtime/join/detail/join_state.cpp',
+    ('two errors are kept at the same time', 'runtime/join/detail/fork_join.cpp',
      'while ((before & error_lock_bit) != 0) {', 'while (false) {', 'join'),
     ('a child arrives before its frame is freed', 'runtime/scope/detail/task_group.cpp',
      'promise.handle().destroy();\n    if (error != nullptr) [[unlikely]] {\n'

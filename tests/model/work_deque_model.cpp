@@ -45,8 +45,8 @@ bool take_oldest(deque& queue) {
 
 bool claim(deque& queue, item& expected) {
     claim_status const status = queue.claim(&expected);
-    bool const claimed =
-        status == claim_status::claimed || (status == claim_status::undecided && queue.settle());
+    bool const claimed = status == claim_status::claimed ||
+                         (status == claim_status::undecided && queue.resolve_claim());
     return take(claimed ? &expected : nullptr);
 }
 

@@ -177,8 +177,8 @@ TEST_SUITE("runtime/limits") {
         CHECK(ran == 1);
     }
 
-    TEST_CASE("a task_list refuses a task too many") {
-        weft::task_list<int, 1> list;
+    TEST_CASE("a inline_tasks refuses a task too many") {
+        weft::inline_tasks<int, 1> list;
         list.push_back(same(1));
         CHECK_THROWS_AS(list.push_back(same(2)), std::invalid_argument);
         CHECK(list.size() == 1);

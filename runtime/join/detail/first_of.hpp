@@ -8,7 +8,7 @@
 
 #include <weft/runtime/base/reference.hpp>
 #include <weft/runtime/join/detail/as_tasks.hpp>
-#include <weft/runtime/join/detail/concurrent_join.hpp>
+#include <weft/runtime/join/detail/start_all_join.hpp>
 #include <weft/runtime/join/when_all.hpp>
 #include <weft/runtime/task/as_result.hpp>
 #include <weft/runtime/task/settled.hpp>
@@ -130,13 +130,13 @@ public:
     /// At the end of a child that was not stopped. Keeps its outcome if it decides, and tells why
     /// the others are to be stopped then.
     template <class Errors, class T, class... Before>
-    stop_kind note(concurrent_join& join,
+    stop_kind note(start_all_join& join,
                    Errors& errors,
                    task_promise<T>& child,
                    Before... before) noexcept {
         bool const failed = child.outcome_ == outcome::error;
         if (Kind == first_of::success && failed) {
-            errors.note(child.carried_, child.error());
+            errors.note(child.child_index_, child.error());
             return stop_kind::none;
         }
         if (child.outcome_ == outcome::stopped || !join.claim()) {
@@ -153,7 +153,7 @@ public:
         return std::move(decided_).value();
     }
 
-    result<Value> take_result(concurrent_join const& join,
+    result<Value> take_result(start_all_join const& join,
                               std::span<std::exception_ptr const> errors) {
         if (decided_.was_stopped() && !join.was_cut_short()) {
             return failure(code_of_first(errors));
@@ -187,7 +187,7 @@ public:
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> parent) noexcept {
         if constexpr (ResultForm) {
-            this->tell_stop();
+            this->tell_when_stopped();
         }
         return this->begin(parent.promise(), name_of(Kind));
     }
@@ -240,7 +240,7 @@ public:
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> parent) noexcept {
         if constexpr (ResultForm) {
-            this->tell_stop();
+            this->tell_when_stopped();
         }
         return this->begin(parent.promise(), name_of(Kind));
     }

@@ -3,7 +3,7 @@
 /// The joins of tasks that stand in a row, and where their values go. See when_all_range.hpp.
 
 #include <weft/runtime/base/reference.hpp>
-#include <weft/runtime/join/detail/join_state.hpp>
+#include <weft/runtime/join/detail/fork_join.hpp>
 #include <weft/runtime/join/detail/join_values.hpp>
 #include <weft/runtime/task/task.hpp>
 
@@ -104,18 +104,18 @@ struct row_of_children {
 };
 
 template <class Operation, class T, class Results, bool HidesStop>
-class join_of_row : public join_state {
+class join_of_row : public fork_join {
 protected:
     using row_of_tasks = row_of_children<T, Results>;
 
-    join_of_row() noexcept : join_state(&child_done) {}
+    join_of_row() noexcept : fork_join(&child_done) {}
 
     ~join_of_row() = default;
 
     [[nodiscard]] bool run_row(void* parent) noexcept {
         row_of_tasks const row = operation().row();
         WEFT_CHECK(row.count <= count_max, "a join of too many children");
-        return join_state::run(parent, members{this, row});
+        return fork_join::run(parent, members{this, row});
     }
 
     /// After the join, or instead of it. Others may have looked at the tasks until now.
@@ -136,7 +136,7 @@ private:
 
         static constexpr bool hides_stop = HidesStop;
 
-        [[nodiscard]] join_state& join() const noexcept { return *owner; }
+        [[nodiscard]] fork_join& join() const noexcept { return *owner; }
 
         [[nodiscard]] std::size_t size() const noexcept { return row.count; }
 
@@ -158,7 +158,7 @@ private:
             return !Results::is_handed_over;
         }
 
-        [[nodiscard]] members found_late() const noexcept { return *this; }
+        [[nodiscard]] members relocated() const noexcept { return *this; }
 
         void ended(std::size_t index) const noexcept {
             row.results.ended(index);
@@ -178,14 +178,14 @@ private:
 
     [[nodiscard]] Operation& operation() noexcept { return static_cast<Operation&>(*this); }
 
-    static std::coroutine_handle<> child_done(completion& base, promise_base& child) noexcept {
+    static std::coroutine_handle<> child_done(end_hook& base, promise_base& child) noexcept {
         return static_cast<join_of_row&>(base).end_child(child, &settle);
     }
 
-    static outcome settle(join_state& base, promise_base& child) noexcept {
+    static outcome settle(fork_join& base, promise_base& child) noexcept {
         row_of_tasks const row = static_cast<join_of_row&>(base).operation().row();
         std::size_t const index = row.results.index_of(child.result_);
-        return settle_child<T, join_state>(base, child, index, into_results{row.results, index});
+        return settle_child<T, fork_join>(base, child, index, into_results{row.results, index});
     }
 };
 

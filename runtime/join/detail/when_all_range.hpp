@@ -61,7 +61,7 @@ public:
 
     std::conditional_t<ResultForm, result<values>, values> await_resume() {
         if constexpr (ResultForm) {
-            if (std::error_code const code = detail::code_of_join<detail::join_state>(*this)) {
+            if (std::error_code const code = detail::code_of_join<detail::fork_join>(*this)) {
                 return failure(code);
             }
             if constexpr (std::is_void_v<values>) {
@@ -128,7 +128,7 @@ public:
 
     std::conditional_t<ResultForm, result<void>, void> await_resume() {
         if constexpr (ResultForm) {
-            if (std::error_code const code = detail::code_of_join<detail::join_state>(*this)) {
+            if (std::error_code const code = detail::code_of_join<detail::fork_join>(*this)) {
                 return failure(code);
             }
             return {};
@@ -158,7 +158,7 @@ private:
 
 /// A row of up to `Capacity` tasks, for a join that allocates nothing:
 ///
-///     weft::task_list<long, 16> children;
+///     weft::inline_tasks<long, 16> children;
 ///     std::array<long, 16> results;
 ///     …  children.push_back(work(i));
 ///     co_await weft::when_all(children.tasks(), std::span(results));
@@ -169,21 +169,21 @@ private:
 /// Errors: std::invalid_argument for a task too many, which is destroyed.
 /// Example: examples/parallel_sum.cpp
 template <class T, std::size_t Capacity>
-class task_list {
+class inline_tasks {
 public:
-    task_list() noexcept {}
+    inline_tasks() noexcept {}
 
-    task_list(task_list const&) = delete;
-    task_list& operator=(task_list const&) = delete;
+    inline_tasks(inline_tasks const&) = delete;
+    inline_tasks& operator=(inline_tasks const&) = delete;
 
-    ~task_list() {
+    ~inline_tasks() {
         while (size_ != 0) {
             storage_.tasks[--size_].~task();
         }
     }
 
     void push_back(task<T> child) {
-        detail::check_argument(size_ != Capacity, "a task_list is full");
+        detail::check_argument(size_ != Capacity, "a inline_tasks is full");
         ::new (static_cast<void*>(&storage_.tasks[size_])) task<T>(std::move(child));
         ++size_;
     }

@@ -8,7 +8,7 @@
 #include <weft/runtime/base/argument.hpp>
 #include <weft/runtime/base/invoke.hpp>
 #include <weft/runtime/base/mutex.hpp>
-#include <weft/runtime/join/detail/concurrent_join.hpp>
+#include <weft/runtime/join/detail/start_all_join.hpp>
 #include <weft/runtime/task/task.hpp>
 
 #include <concepts>

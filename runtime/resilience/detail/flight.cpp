@@ -13,8 +13,8 @@ namespace {
 
 /// Of all boards: flights of different ones may wait for each other.
 struct flight_graph {
-    mutex guard;
-    std::uint64_t searches = 0;  // under guard
+    mutex mutex_;
+    std::uint64_t searches = 0;  // under mutex_
 };
 
 /// Never destroyed: a flight may land after the statics are gone.
@@ -39,7 +39,7 @@ void flight::drop() noexcept {
     }
 }
 
-/// Requires: the board's guard is held.
+/// Requires: the board's mutex is held.
 void flight::remove_from_list() noexcept {
     if (listed_) {
         listed_ = false;
@@ -48,7 +48,7 @@ void flight::remove_from_list() noexcept {
     }
 }
 
-/// Requires: the board's guard is held. What a participant does that is stopped; after `abandon`
+/// Requires: the board's mutex is held. What a participant does that is stopped; after `abandon`
 /// the caller has a reference and asks the work to stop.
 flight::departure flight::depart() noexcept {
     if (done_) {
@@ -68,7 +68,7 @@ flight::departure flight::depart() noexcept {
 void flight::land(outcome how, std::exception_ptr error) noexcept {
     intrusive_list<flight_wait> landed;
     {
-        scoped_lock const lock(board_->guard);
+        scoped_lock const lock(board_->mutex_);
         remove_from_list();
         outcome_ = how;
         error_ = std::move(error);
@@ -81,7 +81,7 @@ void flight::land(outcome how, std::exception_ptr error) noexcept {
 }
 
 std::exception_ptr flight::take_error() noexcept {
-    scoped_lock const lock(board_->guard);
+    scoped_lock const lock(board_->mutex_);
     return --participants_ == 0 ? std::move(error_) : error_;  // keeps I5
 }
 
@@ -111,7 +111,7 @@ bool flight::reaches(flight const& goal) noexcept {
 
 /// keeps I6
 bool flight_edge::connect(flight& source, flight& target) noexcept {
-    scoped_lock const lock(graph().guard);
+    scoped_lock const lock(graph().mutex_);
     if (target.reaches(source)) {
         return false;
     }
@@ -126,7 +126,7 @@ flight_edge::~flight_edge() {
         return;
     }
     {
-        scoped_lock const lock(graph().guard);
+        scoped_lock const lock(graph().mutex_);
         unlink();
     }
     target_->drop();
@@ -138,7 +138,7 @@ bool flight_wait::begin(promise_base& waiter) noexcept {
     flight& target = *flight_;
     auto what = flight::departure::stay;
     {
-        scoped_lock const lock(target.board_->guard);
+        scoped_lock const lock(target.board_->mutex_);
         if (target.done_) {
             return false;
         }
@@ -164,7 +164,7 @@ void flight_wait::on_stop(stop_node& node) noexcept {
     flight& target = *self.flight_;
     auto what = flight::departure::stay;
     {
-        scoped_lock const lock(target.board_->guard);
+        scoped_lock const lock(target.board_->mutex_);
         self.stop_came_ = true;
         if (target.done_ || !self.is_linked()) {
             return;  // the flight has landed (I2), or begin() sees to it

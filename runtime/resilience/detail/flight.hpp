@@ -59,8 +59,8 @@ inline constexpr task_local<flight*> current_flight;
 
 /// What the flights of one single_flight share.
 struct flight_board {
-    mutable mutex guard;
-    single_flight_counters counters;  // under guard
+    mutable mutex mutex_;
+    single_flight_counters counters;  // under mutex_
 };
 
 /// Waits for the landing. A stop of the last participant does not end the wait but the work.
@@ -90,7 +90,7 @@ private:
     flight* flight_;
     promise_base* waiter_ = nullptr;
 
-    // --- any thread, under the board's guard --------------------------------------
+    // --- any thread, under the board's mutex --------------------------------------
     bool stop_came_ = false;
 };
 
@@ -121,13 +121,13 @@ public:
     void share() noexcept;
     void drop() noexcept;
 
-    /// Requires: the board's guard is held, and the flight is listed.
+    /// Requires: the board's mutex is held, and the flight is listed.
     void join() noexcept { ++participants_; }
 
     /// Pilot, once. `how` is not `value` unless the value is in place.
     void land(outcome how, std::exception_ptr error) noexcept;
 
-    /// Whoever comes next begins another. Requires: the board's guard is held.
+    /// Whoever comes next begins another. Requires: the board's mutex is held.
     void forget() noexcept { remove_from_list(); }
 
     /// Asks the work to stop.
@@ -143,7 +143,7 @@ public:
 protected:
     using function = void (*)(flight&) noexcept;
 
-    /// With one reference and one participant. `unlist` is called under the board's guard.
+    /// With one reference and one participant. `unlist` is called under the board's mutex.
     flight(flight_board& board, function unlist, function dispose) noexcept
         : board_(&board)
         , unlist_(unlist)
@@ -173,7 +173,7 @@ private:
     /// Written by every holder of a reference.
     atomic<std::uint32_t> references_{1};
 
-    // --- any thread, under the board's guard --------------------------------------
+    // --- any thread, under the board's mutex --------------------------------------
     intrusive_list<flight_wait> waiting_;
     std::size_t participants_ = 1;  // from a landing with an error on, those yet to take it
     bool listed_ = true;

@@ -19,7 +19,7 @@ name_copy::name_copy(std::string_view name)
 }
 
 child_record::child_record(free_function free, outcome how) noexcept
-    : completion(nullptr)
+    : end_hook(nullptr)
     , free_(free)
     , outcome_(how)
     , around_{nullptr} {
@@ -83,14 +83,14 @@ bool child_record::request_stop(stop_reason const& reason) noexcept {
 }
 
 /// The child's turn has come for the first time.
-std::coroutine_handle<> child_record::starting(completion& base, promise_base& promise) noexcept {
+std::coroutine_handle<> child_record::starting(end_hook& base, promise_base& promise) noexcept {
     auto& self = static_cast<child_record&>(base);
     if (self.cell_.has_handle() || self.cell_.was_asked()) {
         self.on_done = &child_of<void>::ended;
     } else {
         task_group& group = *self.around_.group;
         std::destroy_at(&self.kept_.context);
-        delete static_cast<child_of<void>*>(&self);  // nobody else knows it (join_cell I3)
+        delete static_cast<child_of<void>*>(&self);  // nobody else knows it (handle_cell I3)
         promise.context_ = &group.shared_context();
         promise.completion_ = &group;
     }
@@ -125,7 +125,7 @@ std::coroutine_handle<> child_record::end(promise_base& finished,
 
 void child_record::tell_waiter() noexcept {
     if (void* const waiter = cell_.end(); waiter != nullptr) {
-        static_cast<join_wait*>(waiter)->child_ended();
+        static_cast<handle_wait*>(waiter)->child_ended();
     }
 }
 

@@ -3,7 +3,7 @@
 /// What is kept of one child of a group while somebody may ask for it.
 ///
 /// Protocol of a child. It has a record (child_record) with a stop state of its own and a cell in
-/// which it meets its join_handle (core/join_cell.hpp). Most handles are dropped at once. So a
+/// which it meets its join_handle (core/handle_cell.hpp). Most handles are dropped at once. So a
 /// child that yields nothing and has no name is queued to be notified (wake_as): before its
 /// first resume the worker calls starting(), which looks whether the record is needed.
 ///   handle dropped, no stop requested through it: the record is freed. The child follows a stop
@@ -14,7 +14,7 @@
 /// I2 What a child leaves is visible in this order: its frame is destroyed, its stop state is gone
 ///    from the group's, its handle's waiter is told, its siblings are stopped if it failed.
 
-#include <weft/runtime/core/join_cell.hpp>
+#include <weft/runtime/core/handle_cell.hpp>
 #include <weft/runtime/task/task.hpp>
 #include <weft/runtime/values/error_hook.hpp>
 #include <weft/runtime/values/outcome_slot.hpp>
@@ -47,7 +47,7 @@ private:
 };
 
 /// What is kept of one child for its handle, or for its name. The base of child_of<T>.
-class child_record : public completion {
+class child_record : public end_hook {
 public:
     child_record(child_record const&) = delete;
     child_record& operator=(child_record const&) = delete;
@@ -70,7 +70,7 @@ public:
 
     // --- holder of a share of the record ---------------------------------------------
 
-    [[nodiscard]] join_cell& cell() noexcept { return cell_; }
+    [[nodiscard]] handle_cell& cell() noexcept { return cell_; }
 
     /// The child's name, or an empty string.
     [[nodiscard]] char const* name() const noexcept { return name_ != nullptr ? name_ : ""; }
@@ -107,7 +107,7 @@ protected:
                  free_function free,
                  task_group& group,
                  context const& surroundings) noexcept
-        : completion(ended)
+        : end_hook(ended)
         , free_(free)
         , around_{&group} {
         ::new (static_cast<void*>(&kept_.context)) stop_context(surroundings);
@@ -118,7 +118,7 @@ protected:
 
     /// Of a child that has no group yet.
     child_record(function ended, free_function free) noexcept
-        : completion(ended)
+        : end_hook(ended)
         , free_(free)
         , around_{nullptr} {}
 
@@ -136,7 +136,7 @@ protected:
 private:
     friend class task_group;
 
-    static std::coroutine_handle<> starting(completion& base, promise_base& promise) noexcept;
+    static std::coroutine_handle<> starting(end_hook& base, promise_base& promise) noexcept;
     /// A record that has no handle; null without memory.
     static child_record* of_error(std::exception_ptr const& error) noexcept;
     void tell_waiter() noexcept;
@@ -166,7 +166,7 @@ private:
     char* name_ = nullptr;  // on the heap
 
     // --- any thread (its own protocol) -----------------------------------------------
-    join_cell cell_;
+    handle_cell cell_;
 
     // --- child, until its end; then constant, or of the list of errors ------------------
     outcome outcome_ = outcome::pending;
@@ -202,7 +202,7 @@ public:
         return value_.value();
     }
 
-    static std::coroutine_handle<> ended(completion& base, promise_base& finished) noexcept {
+    static std::coroutine_handle<> ended(end_hook& base, promise_base& finished) noexcept {
         auto& self = static_cast<child_of&>(static_cast<child_record&>(base));
         auto& promise = static_cast<task_promise<T>&>(finished);
         outcome how = promise.outcome_;

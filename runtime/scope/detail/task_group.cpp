@@ -25,24 +25,23 @@ struct alignas(cache_line) task_group::stop_shard {
 };
 
 task_group::task_group(scheduler* home, on_error policy) noexcept
-    : completion(&plain_child_ended)
+    : end_hook(&plain_child_ended)
     , context_(home, nullptr)
     , policy_(policy)
     , has_peers_(home->worker_count() > 1) {
-    surroundings_.soft_stop = &soft_stop_;
-    context_.surroundings = &surroundings_;
+    ambient_.soft_stop = &soft_stop_;
+    context_.ambient = &ambient_;
 }
 
 task_group::task_group(context const& surroundings, on_error policy) noexcept
-    : completion(&plain_child_ended)
+    : end_hook(&plain_child_ended)
     , context_(surroundings)
     , policy_(policy)
     , has_peers_(surroundings.sched != nullptr && surroundings.sched->worker_count() > 1)
-    , surroundings_(*surroundings.surroundings)
-    , soft_stop_(surroundings_.soft_stop != nullptr ? surroundings_.soft_stop
-                                                    : &context_.own_stop) {
-    surroundings_.soft_stop = &soft_stop_;
-    context_.surroundings = &surroundings_;
+    , ambient_(*surroundings.ambient)
+    , soft_stop_(ambient_.soft_stop != nullptr ? ambient_.soft_stop : &context_.own_stop) {
+    ambient_.soft_stop = &soft_stop_;
+    context_.ambient = &ambient_;
 }
 
 void task_group::give_name(child_record& record, std::string_view name) {
@@ -138,7 +137,7 @@ void task_group::note_stopped() noexcept {
     child_stopped_.store(true, relaxed);
 }
 
-std::coroutine_handle<> task_group::plain_child_ended(completion& base,
+std::coroutine_handle<> task_group::plain_child_ended(end_hook& base,
                                                       promise_base& promise) noexcept {
     auto& self = static_cast<task_group&>(base);
     std::exception_ptr error;
@@ -243,7 +242,7 @@ std::coroutine_handle<> task_group::tell_joiner() noexcept {
     return joiner_->on_done(*joiner_, *owner_);
 }
 
-bool task_group::join(completion& joiner, promise_base& owner) noexcept {
+bool task_group::join(end_hook& joiner, promise_base& owner) noexcept {
     joiner_ = &joiner;
     owner_ = &owner;
     // acq_rel: count — publish joiner_ and observe the children's effects; pairs with arrive()
@@ -276,9 +275,9 @@ bool task_group::count_child() noexcept {
 
 // --- soft stops ---------------------------------------------------------------------------------
 
-struct task_group::grace_period : completion {
+struct task_group::grace_period : end_hook {
     explicit grace_period(task_group& owner) noexcept
-        : completion(&over)
+        : end_hook(&over)
         , group(&owner)
         , own_context(owner.context_.sched, nullptr) {}
 
@@ -288,7 +287,7 @@ struct task_group::grace_period : completion {
         group.request_stop(reason);
     }
 
-    static std::coroutine_handle<> over(completion& base, promise_base& finished) noexcept {
+    static std::coroutine_handle<> over(end_hook& base, promise_base& finished) noexcept {
         task_group& group = *static_cast<grace_period&>(base).group;
         finished.handle().destroy();
         return static_cast<grace_period&>(base).is_last() ? group.tell_joiner()

@@ -48,7 +48,7 @@ enum class on_error : std::uint8_t {
     report,         ///< tell the listener, unless a join_handle hands it out
 };
 
-class task_group : private completion {
+class task_group : private end_hook {
 public:
     /// The outermost group of a scheduler.
     task_group(scheduler* home, on_error policy) noexcept;
@@ -121,7 +121,7 @@ public:
 
     /// Once. False when there is nothing to wait for; else `joiner` hears of `owner` when the last
     /// child has ended, on that child's thread.
-    [[nodiscard]] bool join(completion& joiner, promise_base& owner) noexcept;
+    [[nodiscard]] bool join(end_hook& joiner, promise_base& owner) noexcept;
 
     /// Foreign thread, once.
     void join_blocking() noexcept;
@@ -161,7 +161,7 @@ private:
     static constexpr std::size_t few_children = 64;
 #endif
 
-    static std::coroutine_handle<> plain_child_ended(completion& base,
+    static std::coroutine_handle<> plain_child_ended(end_hook& base,
                                                      promise_base& promise) noexcept;
     static void give_name(child_record& record, std::string_view name);
     void start_counted(child_record& record, promise_base& promise, bool may_shed_record) noexcept;
@@ -188,7 +188,7 @@ private:
     stop_context context_;
     on_error policy_;
     bool has_peers_;  // there are workers to meet in one lock
-    ambient surroundings_;
+    ambient_state ambient_;
 
     // --- any thread (its own protocol) -----------------------------------------------
     stop_state soft_stop_;
@@ -204,7 +204,7 @@ private:
     atomic<grace_period*> grace_{nullptr};
 
     // --- joiner, before it gives its share; read by whoever reaches 0 -----------------
-    completion* joiner_ = nullptr;
+    end_hook* joiner_ = nullptr;
     promise_base* owner_ = nullptr;
     thread_event* joining_thread_ = nullptr;
 

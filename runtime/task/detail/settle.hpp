@@ -21,15 +21,15 @@ enum class starts : bool { unless_stopped, always };
 ///
 /// What the child had is gone when its awaiter goes on, however it ended.
 template <class T>
-class settle_operation : private completion {
+class settle_operation : private end_hook {
 public:
     explicit settle_operation(task<T> child,
                               starts when = starts::unless_stopped,
                               when_stopped policy = when_stopped::resume) noexcept
-        : completion(&child_done)
+        : end_hook(&child_done)
         , child_(std::move(child))
         , starts_(when)
-        , policy_(policy) {
+        , when_stopped_(policy) {
         WEFT_CHECK(static_cast<bool>(child_),
                    "an empty task is awaited: a task can be awaited once");
     }
@@ -70,7 +70,7 @@ public:
 
 protected:
     /// Without a task, until watch().
-    settle_operation() noexcept : completion(&child_done) {}
+    settle_operation() noexcept : end_hook(&child_done) {}
 
     void watch(task<T> child) noexcept {
         WEFT_CHECK(static_cast<bool>(child), "a factory gives an empty task");
@@ -80,18 +80,18 @@ protected:
     [[nodiscard]] settled<T>& ended() noexcept { return ended_; }
 
 private:
-    static std::coroutine_handle<> child_done(completion& base, promise_base& child) noexcept {
+    static std::coroutine_handle<> child_done(end_hook& base, promise_base& child) noexcept {
         auto& self = static_cast<settle_operation&>(base);
         promise_base& parent = *child.parent_;
         settled_access::move_outcome(static_cast<task_promise<T>&>(child), self.ended_);
         self.child_ = task<T>();
-        return self.was_stopped() ? end_by_stop(parent, self.policy_) : go_on(parent);
+        return self.was_stopped() ? end_by_stop(parent, self.when_stopped_) : go_on(parent);
     }
 
     task<T> child_;
     settled<T> ended_;
     starts starts_ = starts::unless_stopped;
-    when_stopped policy_ = when_stopped::resume;
+    when_stopped when_stopped_ = when_stopped::resume;
 };
 
 /// Ends the awaiting coroutine as stopped: for code that has held a stop back and lets it go on

@@ -16,7 +16,8 @@ using weft::detail::work_deque;
 /// True when the owner's claim succeeds.
 bool takes(work_deque<int>& deque, int& item) {
     claim_status const claim = deque.claim(&item);
-    return claim == claim_status::claimed || (claim == claim_status::undecided && deque.settle());
+    return claim == claim_status::claimed ||
+           (claim == claim_status::undecided && deque.resolve_claim());
 }
 
 struct enable_fences {
@@ -134,7 +135,7 @@ TEST_SUITE("runtime/core/work_deque") {
         deque.push(&item);
         CHECK(deque.claim(&item) == claim_status::undecided);
         CHECK(deque.steal().status != steal_status::ok);
-        CHECK(deque.settle());
+        CHECK(deque.resolve_claim());
         CHECK(deque.pop() == nullptr);
     }
 

@@ -383,13 +383,13 @@ TEST_SUITE("runtime/when_all") {
 
     TEST_CASE("a list of tasks frees those that nobody awaited") {
         {
-            weft::task_list<tracked<8>, 4> unused;
+            weft::inline_tasks<tracked<8>, 4> unused;
             unused.push_back(makes<8>(1, 0));
             CHECK(unused.size() == 1);
         }
         weft::thread_pool pool({.workers = 2});
         auto work = []() -> task<int> {
-            weft::task_list<int, 4> children;
+            weft::inline_tasks<int, 4> children;
             for (int i = 1; i <= 3; ++i) {
                 children.push_back(after_yields(i, i));
             }

@@ -66,7 +66,7 @@ public:
     void announce_forks() noexcept {}
 
     [[nodiscard]] claim_status claim_fork(promise_base& expected) noexcept;
-    [[nodiscard]] bool settle_claim() noexcept;
+    [[nodiscard]] bool resolve_claim() noexcept;
 
     [[nodiscard]] bool spend_fork() noexcept { return true; }
 

@@ -1,7 +1,7 @@
 // What becomes of a join where there is no memory for what it offers to thieves, and one that is
 // awaited twice.
 
-#include <weft/runtime/join/detail/join_state.hpp>
+#include <weft/runtime/join/detail/fork_join.hpp>
 
 #include <weft/runtime/join/when_all.hpp>
 #include <weft/runtime/pool/thread_pool.hpp>
@@ -74,7 +74,7 @@ std::vector<task<int>> many(int count, int turns_of_first) {
 
 }  // namespace
 
-TEST_SUITE("runtime/join_state") {
+TEST_SUITE("runtime/fork_join") {
     TEST_CASE("a join of more children than there is memory to offer runs them all the same") {
 #if WEFT_TSAN
         WEFT_SKIP("ThreadSanitizer has its own operator new");

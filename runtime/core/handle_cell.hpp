@@ -33,7 +33,7 @@
 
 namespace weft::detail {
 
-class join_cell {
+class handle_cell {
 public:
     enum class wait_status {
         waiting,  ///< the child will give the waiter back by end()
@@ -41,9 +41,9 @@ public:
         refused,  ///< withdraw() was first
     };
 
-    join_cell() noexcept = default;
-    join_cell(join_cell const&) = delete;
-    join_cell& operator=(join_cell const&) = delete;
+    handle_cell() noexcept = default;
+    handle_cell(handle_cell const&) = delete;
+    handle_cell& operator=(handle_cell const&) = delete;
 
     // --- child -----------------------------------------------------------------------
 

@@ -1,16 +1,16 @@
-#include <weft/runtime/join/detail/concurrent_join.hpp>
+#include <weft/runtime/join/detail/start_all_join.hpp>
 
 #include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/sched/pass_stop.hpp>
 
 namespace weft::detail {
 
-std::coroutine_handle<> concurrent_join::start(promise_base& parent, char const* name) noexcept {
+std::coroutine_handle<> start_all_join::start(promise_base& parent, char const* name) noexcept {
     context_.follow(*parent.context_);
     parent_ = &parent;
     std::uint32_t count = 0;
     for (promise_base* each = first_; each != nullptr; each = each->sibling_) {
-        each->carried_ = count++;
+        each->child_index_ = count++;
     }
     if (first_ == nullptr || parent.stop().stop_requested()) [[unlikely]] {
         return start_nothing();
@@ -29,7 +29,7 @@ std::coroutine_handle<> concurrent_join::start(promise_base& parent, char const*
 
 /// There are no children, or the parent is stopped already: they end without a start (S2 of
 /// promise.hpp).
-std::coroutine_handle<> concurrent_join::start_nothing() noexcept {
+std::coroutine_handle<> start_all_join::start_nothing() noexcept {
     // relaxed: own — no child is known to anybody else
     stopped_.store(true, relaxed);
     for (promise_base* each = first_; each != nullptr;) {
@@ -41,14 +41,13 @@ std::coroutine_handle<> concurrent_join::start_nothing() noexcept {
     return finish();
 }
 
-bool concurrent_join::claim() noexcept {
+bool start_all_join::claim() noexcept {
     // relaxed: claim — the exchange picks one child; what it writes is published by the count (I2)
     return !decided_.exchange(true, relaxed);
 }
 
-std::coroutine_handle<> concurrent_join::child_done(completion& base,
-                                                    promise_base& child) noexcept {
-    auto& self = static_cast<concurrent_join&>(base);
+std::coroutine_handle<> start_all_join::child_done(end_hook& base, promise_base& child) noexcept {
+    auto& self = static_cast<start_all_join&>(base);
     if (child.outcome_ == outcome::stopped) {
         // relaxed: publish — ordered by the count that follows (I2)
         self.stopped_.store(true, relaxed);
@@ -64,12 +63,12 @@ std::coroutine_handle<> concurrent_join::child_done(completion& base,
     return self.finish();
 }
 
-bool concurrent_join::was_cut_short() const noexcept {
+bool start_all_join::was_cut_short() const noexcept {
     // relaxed: observe — ordered by the count (I2)
     return stopped_.load(relaxed) && !is_decided() && parent_->stop().stop_requested();
 }
 
-std::coroutine_handle<> concurrent_join::finish() noexcept {
+std::coroutine_handle<> start_all_join::finish() noexcept {
     return was_cut_short() ? end_by_stop(*parent_, when_stopped_) : go_on(*parent_);
 }
 

@@ -39,25 +39,25 @@
 
 namespace weft::detail {
 
-class concurrent_join : public completion {
+class start_all_join : public end_hook {
 public:
-    /// Called at the end of `child`, whose number is in `carried_`: moves the outcome out and
+    /// Called at the end of `child`, whose number is in `child_index_`: moves the outcome out and
     /// destroys the frame. Why the others are not wanted any more, or `none` while they are.
-    using settle_function = stop_kind (*)(concurrent_join&, promise_base& child) noexcept;
+    using settle_function = stop_kind (*)(start_all_join&, promise_base& child) noexcept;
 
-    explicit concurrent_join(settle_function settle) noexcept
-        : completion(&child_done)
+    explicit start_all_join(settle_function settle) noexcept
+        : end_hook(&child_done)
         , settle_(settle) {}
 
-    concurrent_join(concurrent_join const&) = delete;
-    concurrent_join& operator=(concurrent_join const&) = delete;
+    start_all_join(start_all_join const&) = delete;
+    start_all_join& operator=(start_all_join const&) = delete;
 
     /// Makes `child` one of the children, in front of those added before.
     void add_front(promise_base& child) noexcept {
         child.context_ = &context_;
         child.completion_ = this;
         child.sibling_ = first_;
-        child.carried_ = 0;
+        child.child_index_ = 0;
         first_ = &child;
     }
 
@@ -83,10 +83,10 @@ public:
     }
 
     /// Before start(): a stop of the parent is told instead of unwinding it.
-    void tell_stop() noexcept { when_stopped_ = when_stopped::tell; }
+    void tell_when_stopped() noexcept { when_stopped_ = when_stopped::tell; }
 
 private:
-    static std::coroutine_handle<> child_done(completion& base, promise_base& child) noexcept;
+    static std::coroutine_handle<> child_done(end_hook& base, promise_base& child) noexcept;
     [[nodiscard]] std::coroutine_handle<> start_nothing() noexcept;
     [[nodiscard]] std::coroutine_handle<> finish() noexcept;
 
@@ -117,12 +117,12 @@ template <class T>
 /// `template <std::size_t I> stop_kind child_ended(promise&) noexcept`, which moves the outcome out
 /// and tells why the others are to be stopped, if they are.
 template <class Derived, class... T>
-class join_of_pack : public concurrent_join {
+class join_of_pack : public start_all_join {
 protected:
     using tasks = std::tuple<task<T>...>;
 
     explicit join_of_pack(tasks&& children) noexcept
-        : concurrent_join(&settle)
+        : start_all_join(&settle)
         , children_(std::move(children)) {}
 
     ~join_of_pack() = default;
@@ -155,10 +155,10 @@ private:
                                promise_base& child) noexcept {
         using function = stop_kind (*)(join_of_pack&, promise_base&) noexcept;
         static constexpr function each[] = {&settle_one<I>...};
-        return each[child.carried_](self, child);
+        return each[child.child_index_](self, child);
     }
 
-    static stop_kind settle(concurrent_join& base, promise_base& child) noexcept {
+    static stop_kind settle(start_all_join& base, promise_base& child) noexcept {
         auto& self = static_cast<join_of_pack&>(base);
         return settle_at(std::index_sequence_for<T...>{}, self, child);
     }
@@ -167,12 +167,12 @@ private:
 /// A join of a number of children known at run time. `Derived` has
 /// `stop_kind child_ended(std::size_t index, promise&) noexcept`, as above.
 template <class Derived, class T>
-class join_of_range : public concurrent_join {
+class join_of_range : public start_all_join {
 protected:
     using tasks = std::vector<task<T>>;
 
     explicit join_of_range(tasks&& children) noexcept
-        : concurrent_join(&settle)
+        : start_all_join(&settle)
         , children_(std::move(children)) {}
 
     ~join_of_range() = default;
@@ -187,9 +187,9 @@ protected:
     tasks children_;
 
 private:
-    static stop_kind settle(concurrent_join& base, promise_base& child) noexcept {
+    static stop_kind settle(start_all_join& base, promise_base& child) noexcept {
         auto& self = static_cast<join_of_range&>(base);
-        std::size_t const index = child.carried_;
+        std::size_t const index = child.child_index_;
         auto& derived = static_cast<Derived&>(self);
         stop_kind const reason = derived.child_ended(index, static_cast<task_promise<T>&>(child));
         self.children_[index] = {};  // keeps I3

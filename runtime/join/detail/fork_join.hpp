@@ -81,7 +81,7 @@ protected:
 
         ~lazy_context() {}
 
-        join_state* below;  // while it is being made: whose context waits for this one
+        fork_join* below;  // while it is being made: whose context waits for this one
         stop_context value;
     };
 
@@ -93,19 +93,19 @@ protected:
     std::uint32_t error_index_;  // if failed_bit is set
 };
 
-class join_state : private rare_join_state, public completion {
+class fork_join : private rare_join_state, public end_hook {
 public:
     static constexpr std::uint64_t count_max = (std::uint64_t{1} << 28) - 2;
 
     /// What becomes of `child`, which has ended and knows `result_`: gives its value or its error
     /// to the join, destroys its frame, and tells how it ended for the join: `error` also when the
     /// value's move throws.
-    using settle_function = outcome (*)(join_state&, promise_base& child) noexcept;
+    using settle_function = outcome (*)(fork_join&, promise_base& child) noexcept;
 
-    explicit join_state(completion::function child_done) noexcept : completion(child_done) {}
+    explicit fork_join(end_hook::function child_done) noexcept : end_hook(child_done) {}
 
-    join_state(join_state const&) = delete;
-    join_state& operator=(join_state const&) = delete;
+    fork_join(fork_join const&) = delete;
+    fork_join& operator=(fork_join const&) = delete;
 
     /// Runs the children of the coroutine at `parent`, which is suspended. False when all have
     /// ended and it shall go on at once. `Children` knows them by number:
@@ -114,11 +114,11 @@ public:
     ///   result(i)   where child i's value goes; its address also identifies the child, void too
     ///   keeps(i)    whether a nested child shall leave its value to the settle_function
     ///   ended(i)    nested child i has ended with its value
-    ///   found_late() a copy for an out-of-line call, its address found there: see late_address()
+    ///   relocated() a copy for an out-of-line call, its address found there: see late_address()
     ///   hides_stop  whether the parent is told, not unwound, when a stop ends the join
     template <class Children>
     [[nodiscard]] WEFT_ALWAYS_INLINE static bool run(void* parent, Children children) noexcept {
-        join_state& self = children.join();
+        fork_join& self = children.join();
         WEFT_ASSERT(!self.has_begun(), "a when_all is awaited twice");
         std::size_t const count = children.size();
         self.parent_ = &promise_base::at(parent);
@@ -133,7 +133,7 @@ public:
         auto const name = reinterpret_cast<std::uintptr_t>(parent);
         if (here == nullptr || nested_child != name || stack_position() <= nesting_floor ||
             here->wants_forks() || !here->spend_fork()) [[unlikely]] {
-            return run_with_care(children.found_late());
+            return run_slow(children.relocated());
         }
         return nest_all(children, name);
     }
@@ -224,7 +224,7 @@ private:
         std::size_t const count = children.size();
         for (std::size_t done = 0; done != count; ++done) {
             if (!nest(children, done)) [[unlikely]] {
-                return stop_nesting(children.found_late(), done, outer);
+                return stop_nesting(children.relocated(), done, outer);
             }
         }
         nested_child = outer;
@@ -244,7 +244,7 @@ private:
     /// The long way of run(): looks for what forbids nesting (no worker, no stack, the loop is due)
     /// and for thieves who lack forks.
     template <class Children>
-    [[nodiscard]] WEFT_NOINLINE static bool run_with_care(Children children) noexcept {
+    [[nodiscard]] WEFT_NOINLINE static bool run_slow(Children children) noexcept {
         worker* const here = this_threads_worker;
         if (here == nullptr) [[unlikely]] {
             return run_off_pool(children);
@@ -319,7 +319,7 @@ private:
     /// On a thread that is no worker all children start here.
     template <class Children>
     [[nodiscard]] WEFT_COLD static bool run_off_pool(Children children) noexcept {
-        join_state& self = children.join();
+        fork_join& self = children.join();
         self.require_no_pool();
         std::size_t const count = children.size();
         std::uintptr_t const outer = nested_child;

@@ -1,4 +1,4 @@
-#include <weft/runtime/join/detail/join_state.hpp>
+#include <weft/runtime/join/detail/fork_join.hpp>
 
 #include <weft/runtime/sched/make_ready.hpp>
 #include <weft/runtime/sched/pass_stop.hpp>
@@ -38,11 +38,10 @@ void run_within(promise_base& promise) noexcept {
 }
 
 bool can_run_within() noexcept {
-    return current_worker() != nullptr && join_state::claim_stack_room(nested_child);
+    return current_worker() != nullptr && fork_join::claim_stack_room(nested_child);
 }
 
-std::coroutine_handle<> join_state::end_child(promise_base& child,
-                                              settle_function settle) noexcept {
+std::coroutine_handle<> fork_join::end_child(promise_base& child, settle_function settle) noexcept {
     bool const is_nested = (nested_child & ~std::uintptr_t{1}) == child.frame_address();
     if (is_nested) {
         nested_child = names_nobody;  // the frame's address may serve another soon
@@ -62,15 +61,15 @@ std::coroutine_handle<> join_state::end_child(promise_base& child,
     return passes_stop() ? pass_stop(*parent_) : continue_inline(*parent_);
 }
 
-bool join_state::claim(promise_base& child) noexcept {
+bool fork_join::claim(promise_base& child) noexcept {
     worker& here = *this_threads_worker;
     claim_status const claimed = here.claim_fork(child);
     return claimed == claim_status::claimed ||
-           (claimed == claim_status::undecided && here.settle_claim());
+           (claimed == claim_status::undecided && here.resolve_claim());
 }
 
 /// The parent gives its share. False when it shall go on.
-bool join_state::leave(std::size_t done) noexcept {
+bool fork_join::leave(std::size_t done) noexcept {
     std::uint64_t const share = done + 1;
     // acq_rel: count — publish the nested children's results and observe the others' when last
     // (I3); pairs with itself and with end_child()
@@ -91,7 +90,7 @@ bool join_state::leave(std::size_t done) noexcept {
     return true;
 }
 
-void join_state::note_error(std::size_t index, std::exception_ptr error) noexcept {
+void fork_join::note_error(std::size_t index, std::exception_ptr error) noexcept {
     // acquire: observe the error of who held the lock before; pairs with release below
     std::uint64_t before = state_.fetch_or(error_lock_bit, acquire);
     while ((before & error_lock_bit) != 0) {
@@ -111,7 +110,7 @@ void join_state::note_error(std::size_t index, std::exception_ptr error) noexcep
     state_.fetch_add(((before & failed_bit) == 0 ? failed_bit : 0) - error_lock_bit, release);
 }
 
-void join_state::note_unhappy(outcome ended) noexcept {
+void fork_join::note_unhappy(outcome ended) noexcept {
     bool const failed = ended == outcome::error;
     if (!failed) {
         // relaxed: publish — ordered by the count that follows (I3)
@@ -122,13 +121,13 @@ void join_state::note_unhappy(outcome ended) noexcept {
                                                 : stop_kind::requested);  // keeps I4
 }
 
-bool join_state::was_stopped() const noexcept {
+bool fork_join::was_stopped() const noexcept {
     // relaxed: observe — ordered by the count (I3)
     return (state_.load(relaxed) & (failed_bit | stopped_bit)) == stopped_bit;
 }
 
 /// After the join: its stop is the parent's.
-bool join_state::passes_stop() const noexcept {
+bool fork_join::passes_stop() const noexcept {
     // relaxed: observe — ordered by the count (I3)
     return was_stopped() &&
            take_stop(*parent_,
@@ -136,30 +135,30 @@ bool join_state::passes_stop() const noexcept {
                                                                   : when_stopped::unwind);
 }
 
-std::exception_ptr join_state::error() const noexcept {
+std::exception_ptr fork_join::error() const noexcept {
     // relaxed: observe — ordered by the count (I3)
     return (state_.load(relaxed) & failed_bit) != 0 ? error_.value : nullptr;
 }
 
-void join_state::rethrow_error() const {
+void fork_join::rethrow_error() const {
     if (std::exception_ptr const error = this->error()) {
         std::rethrow_exception(error);
     }
 }
 
 /// Off the workers, a join may run only what no worker's deque offers.
-void join_state::require_no_pool() const noexcept {
+void fork_join::require_no_pool() const noexcept {
     WEFT_CHECK(parent_->context_->sched == nullptr,
                "a coroutine of a runtime is resumed on a thread that is not one "
                "of its workers");
 }
 
-void join_state::postpone(promise_base& child) noexcept {
+void fork_join::postpone(promise_base& child) noexcept {
     child.next = postponed;
     postponed = &child;
 }
 
-void join_state::run_postponed() noexcept {
+void fork_join::run_postponed() noexcept {
     while (runnable* const item = postponed) {
         postponed = item->next;
         detail::run(promise_base::from(*item));
@@ -167,9 +166,9 @@ void join_state::run_postponed() noexcept {
 }
 
 /// The parent is suspended here, and it is late to make contexts: whoever needed one has made it.
-bool join_state::is_parent_stopped() const noexcept {
+bool fork_join::is_parent_stopped() const noexcept {
     for (context_ref around = parent_->context_;;) {
-        join_state* const outer = around.join();
+        fork_join* const outer = around.join();
         if (outer == nullptr) {
             return around->stop->stop_requested();
         }
@@ -181,7 +180,7 @@ bool join_state::is_parent_stopped() const noexcept {
     }
 }
 
-context const& join_state::inherited() noexcept {
+context const& fork_join::inherited() noexcept {
     // acquire: observe the context; pairs with make_context():publish
     if ((state_.load(acquire) & context_made_bit) == 0) {
         make_context();
@@ -191,17 +190,17 @@ context const& join_state::inherited() noexcept {
 
 /// Claims the contexts that are missing from here upwards, and makes them from above downwards.
 /// Whoever finds one claimed waits for it; waits go upwards only.
-void join_state::make_context() noexcept {
-    join_state* below = nullptr;
+void fork_join::make_context() noexcept {
+    fork_join* below = nullptr;
     context const* above = nullptr;
-    for (join_state* each = this;;) {
+    for (fork_join* each = this;;) {
         // acquire: claim the making, or observe who was faster; pairs with itself and publish below
         std::uint64_t const before = each->state_.fetch_or(context_claimed_bit, acquire);
         if ((before & context_claimed_bit) == 0) {
             each->context_.below = below;
             below = each;
             context_ref const outer = each->parent_->context_;
-            if (join_state* const outer_join = outer.join(); outer_join != nullptr) {
+            if (fork_join* const outer_join = outer.join(); outer_join != nullptr) {
                 each = outer_join;
                 continue;
             }
@@ -217,7 +216,7 @@ void join_state::make_context() noexcept {
         break;
     }
     while (below != nullptr) {
-        join_state& each = *below;
+        fork_join& each = *below;
         below = each.context_.below;
         ::new (static_cast<void*>(&each.context_.value)) stop_context(*above);
         above = &each.context_.value;
@@ -226,7 +225,7 @@ void join_state::make_context() noexcept {
     }
 }
 
-void join_state::clean_up_made() noexcept {
+void fork_join::clean_up_made() noexcept {
     // relaxed: own — nobody else is left
     std::uint64_t const state = state_.load(relaxed);
     if ((state & failed_bit) != 0) {

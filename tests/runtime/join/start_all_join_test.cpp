@@ -1,4 +1,4 @@
-#include <weft/runtime/join/detail/concurrent_join.hpp>
+#include <weft/runtime/join/detail/start_all_join.hpp>
 
 #include <weft/runtime/join/all_settled.hpp>
 #include <weft/runtime/join/first_success.hpp>
@@ -57,7 +57,7 @@ task<> gather_two() {
 
 }  // namespace
 
-TEST_SUITE("runtime/concurrent_join") {
+TEST_SUITE("runtime/start_all_join") {
     TEST_CASE("the forms for a few tasks take no memory besides the frames of the tasks") {
         constexpr int rounds = 1'000;
         weft::thread_pool pool({.workers = 1});
