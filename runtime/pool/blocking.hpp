@@ -25,6 +25,9 @@
 /// I5 A thread is woken when the mutex has been given back, so that it does not wait for that
 ///    first. By then its seat may have been left, or another thread's, and the call be over: seats
 ///    live as long as the pool, and the destructor waits until nobody is about to wake.
+///
+/// Rejected: a visit that is a `waiter` of wait_list.hpp. Who has got a thread is resumed there and
+/// not made ready, and to make a thread, with the pool's mutex held, may throw.
 
 #include <weft/runtime/base/atomic.hpp>
 #include <weft/runtime/base/intrusive_list.hpp>

@@ -25,7 +25,7 @@ LIMITS = {
     'runtime/scope/finally.hpp': 38_000,
     'runtime/scope/shielded.hpp': 38_000,
     'runtime/scope/this_task.hpp': 38_000,
-    'runtime/join/': 36_700,
+    'runtime/join/': 37_000,
     'runtime/ranges/': 35_500,
     'runtime/pool/': 29_100,
     'runtime/pool/blocking.hpp': 38_000,  # this_task
@@ -38,7 +38,7 @@ LIMITS = {
     'io/base/': 21_000,
     'io/net/': 29_300,
     'io/': 29_100,
-    'weft.hpp': 60_700,
+    'weft.hpp': 61_000,
 }
 
 

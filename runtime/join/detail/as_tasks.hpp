@@ -4,7 +4,6 @@
 
 #include <weft/runtime/task/call.hpp>
 
-#include <iterator>
 #include <span>
 #include <type_traits>
 #include <utility>

@@ -26,6 +26,9 @@
 /// I5 Once its participants have taken it, only they hold the error: it is not destroyed by the
 ///    pilot's thread, behind the back of who has caught it.
 /// I6 The edges of all boards together make no cycle, so no flight waits for itself.
+///
+/// Rejected: callers that wait as a `waiter` of wait_list.hpp. A stop takes that out of its list;
+/// here the last participant, which has been stopped as well, waits on until the work has ended.
 
 #include <weft/runtime/base/intrusive_list.hpp>
 #include <weft/runtime/base/mutex.hpp>

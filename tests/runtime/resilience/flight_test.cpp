@@ -56,7 +56,7 @@ TEST_SUITE("runtime/resilience/flight") {
             flown.share();
             flight_pilot pilot{flight_reference(flown)};
             {
-                weft::detail::scoped_lock const lock(board.guard);
+                weft::detail::scoped_lock const lock(board.mutex_);
                 flown.join();
             }
             pilot.land(outcome::error, std::make_exception_ptr(counted_error(errors)));
