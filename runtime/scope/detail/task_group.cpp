@@ -96,7 +96,8 @@ context const& task_group::choose_context() noexcept {
         }
     }
     // Children stay where they started, mostly: those of one worker share its shards.
-    stop_shard* const own = shards + current_worker()->index() * stop_shard::per_worker;
+    stop_shard* const own =
+        shards + std::size_t{current_worker()->index()} * stop_shard::per_worker;
     return own[own->turn++ % stop_shard::per_worker].context;
 }
 
