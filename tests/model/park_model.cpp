@@ -1,7 +1,9 @@
 /// Parking and waking: real workers, in real schedulers, that wait in mutex and condition.
 
 #include <weft/runtime/join/when_all.hpp>
+#include <weft/runtime/pool/thread_driver.hpp>
 #include <weft/runtime/pool/thread_pool.hpp>
+#include <weft/runtime/sched/scheduler.hpp>
 #include <weft/tests/model/stepper.hpp>
 
 #include <doctest/doctest.h>
@@ -95,6 +97,38 @@ void destroyed_during_a_post() {
     pool.reset();
 }
 
+/// A request that nothing but its wake-up announces.
+struct told_request : weft::detail::remote_request {
+    told_request() noexcept : remote_request(&tell) {}
+
+    event happened;
+
+private:
+    static void tell(remote_request& base) noexcept {
+        static_cast<told_request&>(base).happened.signal();
+    }
+};
+
+weft::detail::driver* make_driver(unsigned) {
+    return new weft::detail::thread_driver;
+}
+
+/// The last request may come when the worker has taken the one before it, and not yet its wake-up.
+void notified_twice() {
+    told_request first;
+    told_request next;
+    told_request last;
+    weft::detail::scheduler workers(1, make_driver);
+    weft::detail::worker& only = workers.worker_at(0);
+    auto posts = [&] { only.post(next); };
+    model::thread poster(posts);
+    only.post(first);
+    first.happened.wait();
+    only.post(last);
+    last.happened.wait();
+    next.happened.wait();
+}
+
 }  // namespace
 
 TEST_SUITE("model/park") {
@@ -108,6 +142,10 @@ TEST_SUITE("model/park") {
         CHECK(model::explore("injected", &injected_is_shared, {.stale_reads = 0}));
         CHECK(model::explore("ready", &ready_is_shared, {.stale_reads = 0}));
         CHECK(model::explore("fork", &fork_is_shared, {.stale_reads = 0}));
+    }
+
+    TEST_CASE("a wake-up that comes on top of another one is not lost") {
+        CHECK(model::explore("notified_twice", &notified_twice, {.stale_reads = 1}));
     }
 
     TEST_CASE("a pool may be destroyed when a posted task has run, wherever its poster is") {

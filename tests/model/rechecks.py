@@ -267,6 +267,11 @@ FAULTS = (
      'injected_.push(promise);\n    fence_seq_cst();',
      'notify();\n    injected_.push(promise);\n    fence_seq_cst();\n'
      '    visitors_.fetch_sub(1, release);\n    return;', 'park'),
+    ('a second wake-up leaves the first one as it is', 'runtime/sched/worker.cpp',
+     'if (parker_.exchange(parker_state::notified, release) == parker_state::parked) {',
+     'if (parker_.load(relaxed) == parker_state::notified) {\n        return;\n    }\n'
+     '    if (parker_.exchange(parker_state::notified, release) == parker_state::parked) {',
+     'park'),
     ('workers are woken before the end is announced', 'runtime/sched/scheduler.cpp',
      'stopping_.store(true, relaxed);\n    for (unsigned i = 0; i < worker_count_; ++i) {\n'
      '        slots_[i].runs->wake();\n    }',
