@@ -49,7 +49,7 @@ class as_completed_operation;
 ///     `request_stop` from any thread until the body ends. The request whose stop makes the body
 ///     end is waited for; whoever else asks sees to it that the body has not ended.
 /// Cancellation: a stop of the coroutine in `next` unwinds it; nothing has been taken then. An
-///     outcome that is there wins.
+///     outcome that is there when it is asked for wins.
 /// Lifetime: lives until the body ends; do not keep references beyond it.
 /// Resumption: `next` through the scheduler of its coroutine, or at once when an outcome is there.
 /// Complexity: O(1) and one lock for each outcome; no allocation.
