@@ -207,11 +207,6 @@ public:
         return child().request_stop(stop_reason(stop_kind::requested, at));
     }
 
-    /// The same as request_stop().
-    bool cancel(std::source_location at = std::source_location::current()) const noexcept {
-        return request_stop(at);
-    }
-
     [[nodiscard]] join_operation<T, join_handle&> join() & noexcept {
         return join_operation<T, join_handle&>(*this);
     }

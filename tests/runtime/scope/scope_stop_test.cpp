@@ -94,7 +94,7 @@ TEST_SUITE("runtime/scope_stop") {
             auto body = [&](nursery& n) -> task<int> {
                 auto handle = n.spawn(sleeps());
                 co_await weft::yield();
-                handle.cancel();
+                handle.request_stop();
                 (void)co_await (handle | weft::as_result);
                 source.request_stop();
                 co_return 42;
