@@ -22,7 +22,8 @@
 /// I3 A connection that broke is not mistaken for one that ended. The kernel tells the error once,
 ///    to the reader or to the writer, and perhaps to neither (a transfer with MSG_WAITALL that has
 ///    a part answers with the part); afterwards it tells the end of the stream. So whoever is told
-///    the end asks whether the peer sent one (direct_call.hpp); which error it was is kept here.
+///    the end asks whether the peer sent one (net/detail/stream_end.hpp); which error it was is
+///    kept here.
 
 #include <weft/runtime/base/atomic.hpp>
 #include <weft/runtime/coro/promise.hpp>

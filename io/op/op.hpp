@@ -100,7 +100,6 @@ public:
     [[nodiscard]] bool start(promise_base& waiter) noexcept;
 
     using pinned_operation::resume_when_stopped;
-    using pinned_operation::stop_arrived;
     using pinned_operation::tell_when_stopped;
     using pinned_operation::was_stopped;
 

@@ -64,12 +64,6 @@ public:
     /// An entry to fill with one of the prep functions, or null when the queue is full.
     [[nodiscard]] ::io_uring_sqe* try_sqe() noexcept;
 
-    /// Position of an entry given out by try_sqe(), below entries(). Its next use is after the
-    /// kernel has taken it.
-    [[nodiscard]] unsigned index_of(::io_uring_sqe const& sqe) const noexcept {
-        return static_cast<unsigned>(&sqe - uring_.sq.sqes);
-    }
-
     /// Entries that the kernel has not taken yet.
     [[nodiscard]] unsigned unsubmitted() const noexcept;
 

@@ -55,10 +55,6 @@ protected:
     /// result.
     void complete(bool stopped) noexcept;
 
-    /// Home. A stop was requested while in flight; for operations that would otherwise go on after
-    /// a short transfer.
-    [[nodiscard]] bool stop_arrived() const noexcept { return arrived_; }
-
     /// Before begin(): the coroutine asked for a result<T>, and is to be told of a stop.
     void tell_when_stopped() noexcept { when_stopped_ = when_stopped::tell; }
 

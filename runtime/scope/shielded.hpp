@@ -21,9 +21,8 @@
 #include <weft/runtime/task/task.hpp>
 #include <weft/runtime/time/sleep.hpp>
 
-#include <concepts>
 #include <coroutine>
-#include <type_traits>
+#include <new>
 #include <utility>
 
 namespace weft {

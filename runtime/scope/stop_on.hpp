@@ -15,10 +15,8 @@
 #include <weft/runtime/task/task.hpp>
 #include <weft/runtime/values/error.hpp>
 
-#include <concepts>
 #include <coroutine>
 #include <new>
-#include <type_traits>
 #include <utility>
 
 namespace weft {

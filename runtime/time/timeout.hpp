@@ -25,10 +25,9 @@
 #include <weft/runtime/task/task.hpp>
 #include <weft/runtime/time/sleep.hpp>
 
-#include <concepts>
 #include <coroutine>
+#include <new>
 #include <source_location>
-#include <type_traits>
 #include <utility>
 
 namespace weft {

@@ -162,8 +162,6 @@ public:
         branch_ = branch;
     }
 
-    [[nodiscard]] std::uint32_t branch() const noexcept { return branch_; }
-
     [[nodiscard]] wait_lock& lock() const noexcept { return *lock_; }
 
     /// Under the lock. True when the operation takes effect at once; else it is in a list.

@@ -100,8 +100,6 @@ public:
 
     [[nodiscard]] channel_core& core() const noexcept { return *core_; }
 
-    [[nodiscard]] std::uint32_t branch() const noexcept { return branch_; }
-
     /// After the hand-over.
     [[nodiscard]] hand_over outcome() const noexcept { return outcome_; }
 

@@ -62,11 +62,11 @@ template <class T>
 
 /// What few joins need. It stands in front of what all of them do, which is thus next to what the
 /// compiler keeps behind it in the parent's frame.
-class rare_join_state {
+class rare_fork_join {
 protected:
-    rare_join_state() noexcept {}
+    rare_fork_join() noexcept {}
 
-    ~rare_join_state() = default;
+    ~rare_fork_join() = default;
 
     union lazy_error {
         lazy_error() noexcept {}
@@ -93,7 +93,7 @@ protected:
     std::uint32_t error_index_;  // if failed_bit is set
 };
 
-class fork_join : private rare_join_state, public end_hook {
+class fork_join : private rare_fork_join, public end_hook {
 public:
     static constexpr std::uint64_t count_max = (std::uint64_t{1} << 28) - 2;
 
