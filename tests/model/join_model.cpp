@@ -77,6 +77,25 @@ void nested() {
     model::expect(parent.has_value(), "a join does not end");
 }
 
+/// Joins whose children neither wait nor are stolen. Nested in another they are open or not, as the
+/// worker chooses.
+weft::task<> join_cheaply(int depth) {
+    if (depth == 0) {
+        co_return;
+    }
+    auto children = weft::when_all(join_cheaply(depth - 1), join_cheaply(depth - 1));
+    std::size_t const before = model::heavy_steps();
+    co_await children;
+    model::expect(model::heavy_steps() == before, "a join that nobody meets is not free");
+}
+
+void alone() {
+    model::crew workers(1);
+    model::job parent(workers, join_cheaply(2));
+    workers.run();
+    model::expect(parent.has_value(), "a join does not end");
+}
+
 // --- errors -----------------------------------------------------------------------
 
 template <bool IsFirst>
@@ -196,6 +215,11 @@ TEST_SUITE("model/join") {
         CHECK(model::explore("three", &three<2>));
         CHECK(model::explore("three_on_three", &three<3>));
         CHECK(model::explore("nested", &nested));
+    }
+
+    TEST_CASE(
+        "a join of which nothing is stolen, and nothing waits, has no step that others pay for") {
+        CHECK(model::explore("alone", &alone));
     }
 
     TEST_CASE("a failing child stops the others, and all are waited for") {

@@ -32,6 +32,7 @@ bool machine::execute(void (*body)()) {
     thread_count_ = 0;
     current_ = 0;
     steps_ = 0;
+    heavy_steps_ = 0;
     now_ = 0;
     streak_ = 0;
     ++execution_;
@@ -400,6 +401,7 @@ std::uint64_t machine::newest(cell const& of) const noexcept {
 }
 
 void machine::modify(cell const& of, std::uint64_t value, order how, site where) {
+    ++heavy_steps_;
     trace("modifies to", value, where);
     how = mutate(how, "modify", where);
     note_store(of, how);
@@ -411,6 +413,7 @@ void machine::modify(cell const& of, std::uint64_t value, order how, site where)
 
 bool machine::compare_exchange(
     cell const& of, std::uint64_t& expected, std::uint64_t value, exchange_orders how, site where) {
+    ++heavy_steps_;
     how = mutate(how, where);
     std::size_t const count = memory_.readable(current_, of.location, how.failure);
     bool const newest_fits = newest(of) == expected;
@@ -468,6 +471,7 @@ mutex_state& machine::state_of(void const* mutex) {
 }
 
 void machine::lock(void const* mutex) {
+    ++heavy_steps_;
     point();
     step_.touch_mutex(state_of(mutex).number);
     while (state_of(mutex).is_locked) {

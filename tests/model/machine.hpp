@@ -60,6 +60,8 @@ public:
 
     [[nodiscard]] std::size_t steps() const noexcept { return steps_; }
 
+    [[nodiscard]] std::size_t heavy_steps() const noexcept { return heavy_steps_; }
+
     [[nodiscard]] std::string const& failure() const noexcept { return failure_; }
 
     [[noreturn]] void fail(char const* what, site where);
@@ -143,6 +145,7 @@ private:
     bool bounded_ = true;
     bool tracing_ = false;
     std::size_t steps_ = 0;
+    std::size_t heavy_steps_ = 0;
     std::uint64_t now_ = 0;
     options bounds_;
     std::size_t streak_ = 0;  // steps since another thread ran

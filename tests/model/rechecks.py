@@ -285,6 +285,10 @@ FAULTS = (
      '        return !last         ? std::noop_coroutine()\n'
      '               : passes_stop() ? pass_stop(*parent_)\n'
      '                               : parent_->handle();\n    } else if', 'join'),
+    ('a child is counted while nobody else knows of it', 'runtime/join/detail/fork_join.hpp',
+     'children.ended(index);\n        return true;',
+     'children.ended(index);\n        children.join().state_.fetch_add(0, relaxed);\n'
+     '        return true;', 'join'),
     ('a child of a join that fails stops nobody', 'runtime/join/detail/fork_join.cpp',
      'context_.value.own_stop.request_stop(failed ? stop_kind::sibling_failed\n'
      '                                                : stop_kind::requested);  // keeps I4', '',

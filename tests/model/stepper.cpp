@@ -31,6 +31,10 @@ std::size_t choose(std::size_t count) noexcept {
     return the_machine().choose(count);
 }
 
+std::size_t heavy_steps() noexcept {
+    return the_machine().heavy_steps();
+}
+
 unsigned thread::start(void (*function)(void*) noexcept, void* argument) noexcept {
     return the_machine().start(function, argument);
 }

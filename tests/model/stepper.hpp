@@ -57,6 +57,9 @@ void expect(bool condition, char const* what, site where = site::current()) noex
 /// A choice of the model's own among `count` possibilities, 0 being the plain one.
 [[nodiscard]] std::size_t choose(std::size_t count) noexcept;
 
+/// How often this execution has locked a mutex, or tried to change an atomic in one step.
+[[nodiscard]] std::size_t heavy_steps() noexcept;
+
 /// A thread of the model. Joined before it is destroyed.
 class thread {
 public:

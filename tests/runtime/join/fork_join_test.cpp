@@ -1,5 +1,5 @@
-// What becomes of a join where there is no memory for what it offers to thieves, and one that is
-// awaited twice.
+// The memory that a join takes, what becomes of one where there is none for what it offers to
+// thieves, and of one that is awaited twice.
 
 #include <weft/runtime/join/detail/fork_join.hpp>
 
@@ -29,6 +29,9 @@ std::atomic<bool> memory_is_short{false};
 /// How often there was none.
 std::atomic<int> refusals{0};
 
+/// How many blocks there have been.
+std::atomic<int> blocks{0};
+
 }  // namespace
 
 #if !WEFT_TSAN
@@ -37,6 +40,7 @@ void* operator new(std::size_t size) {
         ++refusals;
         throw std::bad_alloc();
     }
+    ++blocks;
     if (void* const block = std::malloc(size); block != nullptr) {
         return block;
     }
@@ -100,6 +104,24 @@ TEST_SUITE("runtime/fork_join") {
                 }
             }
         }
+    }
+
+    TEST_CASE("a join of which nothing is stolen, and nothing waits, takes no memory") {
+#if WEFT_TSAN
+        WEFT_SKIP("ThreadSanitizer has its own operator new");
+#endif
+        auto work = []() -> task<int> {
+            int taken = 0;
+            for (int i = 0; i < 100; ++i) {
+                auto two = weft::when_all(number(1, 0), number(2, 0));
+                int const before = blocks;
+                (void)co_await two;
+                taken += blocks - before;
+            }
+            co_return taken;
+        };
+        weft::thread_pool pool({.workers = 1});
+        CHECK(pool.block_on(work()) == 0);
     }
 
 #if WEFT_ASSERTS
