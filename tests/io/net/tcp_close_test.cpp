@@ -344,12 +344,17 @@ TEST_SUITE("io/tcp/close") {
                 CHECK(pair.near.native_handle() == -1);
                 ++closed;
             };
-            auto body = [&](nursery& children) -> task<> {
-                children.spawn(read_until_closed(pair.near, arrived));
+            auto stopped = [&](nursery& closers) -> task<> {
+                closers.spawn(closer());
+                closers.spawn(closer());
+                closers.request_stop();
+                co_return;
+            };
+            // The reader stands outside: the stop might reach it before the close does.
+            auto body = [&](nursery& readers) -> task<> {
+                readers.spawn(read_until_closed(pair.near, arrived));
                 co_await wait_for(arrived, 1);
-                children.spawn(closer());
-                children.spawn(closer());
-                children.request_stop();
+                co_await weft::scope(stopped);
             };
             co_await weft::scope(body);
             CHECK(closed == 2);
