@@ -56,6 +56,7 @@ work wait_for_latch(world& here, instance& self) {
 }
 
 work meet(world& here, instance&) {
+    semaphore_permit const seat = co_await here.seats.scoped_acquire();
     co_await here.meeting.arrive_and_wait();
     co_return here.make(1);
 }

@@ -166,6 +166,7 @@ public:
     latch countdown{3};
     std::atomic<int> to_count{3};
     barrier<> meeting{2};
+    semaphore seats{2, 2};  // as many as take part: more must not arrive at once
     mutex condition_lock;
     condition_variable changed;
     int changes = 0;

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 
-report = re.compile(r'\b(WARNING|ERROR): |: runtime error: ')
+report = re.compile(r'\b(WARNING|ERROR|FAILED): |: runtime error: |^weft: ')
 head, heads, end = 40, 3, 20
 
 
