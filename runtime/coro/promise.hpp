@@ -202,8 +202,8 @@ public:
     };
 
     std::uint32_t child_index_;  // of a join's child: its number
-    wake_as wake_as_ : 2 = wake_as::resume;
-    bool was_told_ : 1 = false;  // with a completion: the task has been told of its stop (S1)
+    wake_as wake_as_ = wake_as::resume;
+    bool was_told_ = false;  // with a completion: the task has been told of its stop (S1)
     outcome outcome_ = outcome::pending;
 };
 

@@ -100,8 +100,8 @@ void waiter::deliver() noexcept {
 }
 
 void waiter::schedule() noexcept {
-    if (arbiter_ != nullptr) {
-        arbiter_->wake();
+    if (arbiter_.self != nullptr) {
+        arbiter_.wake();
         return;
     }
     make_ready(*promise_, unwind_if(stopped_ && take_stop(*promise_, when_stopped_)));

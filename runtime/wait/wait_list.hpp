@@ -65,18 +65,25 @@ namespace weft::detail {
 class waiter;
 
 /// What a waiter belongs to that is one of several branches, instead of a coroutine of its own
-/// (sync/wait/select_site.hpp).
-class wait_arbiter {
-public:
-    /// Under the lock through which the waiter was found: decides for a branch whose effect is
-    /// there already. False when another has been decided for, or the branch is to look again.
-    [[nodiscard]] virtual bool decide_in_list(std::uint32_t branch) noexcept = 0;
+/// (sync/wait/select_site.hpp). A reference: the arbiter itself pays nothing for being one.
+struct wait_arbiter {
+    struct functions {
+        /// Under the lock through which the waiter was found: decides for a branch whose effect is
+        /// there already. False when another has been decided for, or the branch is to look again.
+        bool (*decide_in_list)(void* self, std::uint32_t branch) noexcept;
 
-    /// With no lock held: the one who decided leaves.
-    virtual void wake() noexcept = 0;
+        /// With no lock held: the one who decided leaves.
+        void (*wake)(void* self) noexcept;
+    };
 
-protected:
-    ~wait_arbiter() = default;
+    [[nodiscard]] bool decide_in_list(std::uint32_t branch) const noexcept {
+        return how->decide_in_list(self, branch);
+    }
+
+    void wake() const noexcept { how->wake(self); }
+
+    void* self = nullptr;  // null: none
+    functions const* how;
 };
 
 /// The lock of a primitive.
@@ -134,7 +141,7 @@ public:
     /// of its list, and has got nothing.
     [[nodiscard]] bool grant(waiter_list& woken) noexcept {
         unlink();
-        if (arbiter_ != nullptr && !arbiter_->decide_in_list(branch_)) {
+        if (arbiter_.self != nullptr && !arbiter_.decide_in_list(branch_)) {
             return false;
         }
         stage_ = stage::granted;
@@ -157,8 +164,8 @@ public:
 
     // --- a branch of a select, instead of begin() -------------------------------------
 
-    void join_site(wait_arbiter& arbiter, std::uint32_t branch) noexcept {
-        arbiter_ = &arbiter;
+    void join_site(wait_arbiter arbiter, std::uint32_t branch) noexcept {
+        arbiter_ = arbiter;
         branch_ = branch;
     }
 
@@ -201,7 +208,7 @@ private:
     wait_lock* lock_;
     wait_rules const* rules_;
     promise_base* promise_ = nullptr;  // a coroutine waits …
-    wait_arbiter* arbiter_ = nullptr;  // … or a select
+    wait_arbiter arbiter_;             // … or a select
     std::uint32_t branch_ = 0;
     when_stopped when_stopped_ = when_stopped::unwind;
 
@@ -287,7 +294,7 @@ public:
 
     [[nodiscard]] bool try_now() noexcept { return request_.try_now(); }
 
-    [[nodiscard]] waiter& join_site(wait_arbiter& site, std::uint32_t branch) noexcept {
+    [[nodiscard]] waiter& join_site(wait_arbiter site, std::uint32_t branch) noexcept {
         WEFT_ASSERT(!begun_, "an operation is awaited twice");
         begun_ = true;
         wait_type& wait = *::new (static_cast<void*>(&wait_)) wait_type(request_);

@@ -142,9 +142,9 @@ public:
             return select_place(place);
         } else {
             return select_place(
-                operation.join_site(site, index), &operation, [](void* wanted) noexcept {
-                    return static_cast<Operation*>(wanted)->try_now();
-                });
+                operation.join_site(site.as_arbiter(), index),
+                &operation,
+                [](void* wanted) noexcept { return static_cast<Operation*>(wanted)->try_now(); });
         }
     }
 

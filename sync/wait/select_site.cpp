@@ -508,6 +508,15 @@ void select_site::wake() noexcept {
     }
 }
 
+wait_arbiter select_site::as_arbiter() noexcept {
+    static constexpr wait_arbiter::functions functions{
+        [](void* self, std::uint32_t branch) noexcept {
+            return static_cast<select_site*>(self)->decide_in_list(branch);
+        },
+        [](void* self) noexcept { static_cast<select_site*>(self)->wake(); }};
+    return {this, &functions};
+}
+
 void select_site::on_stop(stop_node& node) noexcept {
     auto& self = static_cast<select_site&>(node);
     claim_word expected = claim_word::preparing;

@@ -160,7 +160,7 @@ private:
     try_function try_now_ = nullptr;
 };
 
-class select_site final : public wait_arbiter, private stop_node {
+class select_site : private stop_node {
 public:
     static constexpr std::uint32_t nobody = ~std::uint32_t{0};
     static constexpr std::size_t branches_max = 32;
@@ -217,7 +217,7 @@ public:
 
     /// Decides for a branch whose effect is there already. False when the select is decided, or is
     /// to look again: it is out of the list then.
-    [[nodiscard]] bool decide_in_list(std::uint32_t branch) noexcept override;
+    [[nodiscard]] bool decide_in_list(std::uint32_t branch) noexcept;
 
     /// False when the select is decided, or is to look again. Else commit() or roll_back() follows.
     [[nodiscard]] bool claim_in_list() noexcept;
@@ -225,7 +225,10 @@ public:
     void roll_back() noexcept;
 
     /// After unlocking: the one who decided leaves.
-    void wake() noexcept override;
+    void wake() noexcept;
+
+    /// For branches that are waiters in a list.
+    [[nodiscard]] wait_arbiter as_arbiter() noexcept;
 
     // --- foreign branches ------------------------------------------------------------
 
