@@ -65,3 +65,7 @@
 #include <weft/sync/locks/semaphore.hpp>
 #include <weft/sync/locks/shared_mutex.hpp>
 #include <weft/sync/select.hpp>
+
+#if defined(WEFT_HAS_FIBERS) && WEFT_HAS_FIBERS
+#include <weft/runtime/fiber/fiber.hpp>
+#endif

@@ -22,6 +22,7 @@ ROOMS = (
     'runtime/join',
     'runtime/ranges',
     'runtime/pool',
+    'runtime/fiber',
     'runtime/testing',
     'runtime/resilience',
     'sync/wait',
