@@ -93,8 +93,8 @@ weft::task<int> evaluate(weft::receiver<std::string> from) {
 weft::task<> show(std::string text) {
     auto [to, from] = weft::make_channel<std::string>(1);
     try {
-        auto both = weft::when_all(evaluate(std::move(from)), type(std::move(to), text));
-        auto const values = co_await std::move(both);
+        auto const values =
+            co_await weft::when_all(evaluate(std::move(from)), type(std::move(to), text));
         std::printf("%s = %d\n", text.c_str(), std::get<0>(values));
     } catch (std::runtime_error const& error) {
         std::printf("%s: %s\n", text.c_str(), error.what());
@@ -106,8 +106,7 @@ weft::task<> show_all() {
     co_await show("((((2))+4)*(3+4))");
     co_await show("(1+2");
     auto [to, from] = weft::make_channel<std::string>(1);
-    auto limited = weft::timeout(10ms, evaluate(std::move(from))).as_result();
-    auto const late = co_await std::move(limited);
+    auto const late = co_await weft::timeout(10ms, evaluate(std::move(from))).as_result();
     std::printf("nobody types: %s\n", late.error() == std::errc::timed_out ? "timed out" : "?");
 }
 

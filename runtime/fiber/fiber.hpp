@@ -102,7 +102,7 @@ private:
 template <class Function>
 task<fiber_result_t<Function>> run_fiber(Function function, fiber_options options) {
     fiber_of<Function> running(function, options);
-    settle_operation<void> driver(drive_fiber(running), starts::always);
+    settle_operation<void> driver(fiber_core::drive(running), starts::always);
     co_await driver;
     if (driver.was_stopped()) [[unlikely]] {
         while (running.is_away()) {
@@ -190,7 +190,9 @@ await_result_t<Awaitable> await(Awaitable&& work) {
 }
 
 /// As `co_await weft::yield()`: lets the other ready tasks of this worker run first.
-void yield();
+inline void yield() {
+    detail::await_in_fiber(detail::fiber_yield(), "yield");
+}
 
 }  // namespace this_fiber
 

@@ -3,7 +3,7 @@
 /// A fiber: a call stack that is run by a coroutine.
 ///
 /// Protocol. Two coroutines stand behind a fiber: the *task* that weft::fiber gives, and below it
-/// the *driver* (drive_fiber), which resumes the stack whenever it is resumed itself. Only one of
+/// the *driver* (drive()), which resumes the stack whenever it is resumed itself. Only one of
 /// the driver and the stack runs at a time, and both run on the same thread.
 ///
 ///   await on the stack   makes the awaiter there; where that is not ready, notes it in step_ and
@@ -30,6 +30,7 @@
 #include <weft/runtime/core/remote_request.hpp>
 #include <weft/runtime/coro/promise.hpp>
 #include <weft/runtime/fiber/detail/fiber_stack.hpp>
+#include <weft/runtime/fiber/detail/jump.hpp>
 #include <weft/runtime/sched/worker.hpp>
 #include <weft/runtime/task/task.hpp>
 
@@ -39,13 +40,23 @@
 #include <cstdint>
 #include <exception>
 #include <type_traits>
+#include <utility>
 
 namespace weft::detail {
 
 /// What a thread keeps of exceptions, as the C++ ABI for Itanium lays it out.
-struct exceptions_in_hand {
+struct [[gnu::may_alias]] exceptions_in_hand {
     void* caught = nullptr;
     unsigned uncaught = 0;
+
+    [[nodiscard]] bool empty() const noexcept { return caught == nullptr && uncaught == 0; }
+
+    void exchange_with(exceptions_in_hand& other) noexcept {
+        if (!empty() || !other.empty()) [[unlikely]] {
+            std::swap(caught, other.caught);
+            std::swap(uncaught, other.uncaught);
+        }
+    }
 };
 
 /// One side of a switch, as the sanitizers know it. The same in every build: the library and its
@@ -56,6 +67,8 @@ struct switch_side {
     std::size_t size = 0;
     void* known_as = nullptr;  // ThreadSanitizer's name of it
 };
+
+struct fibers_of_thread;
 
 class fiber_core {
 public:
@@ -76,19 +89,29 @@ public:
 
     /// Hands the driver to `awaiter`, and returns when that resumes it. Throws fiber_stopped when
     /// it was stopped, and what await_suspend threw.
-    void suspend(void* awaiter, suspend_function function);
+    void suspend(void* awaiter, suspend_function function) {
+        awaiter_ = awaiter;
+        suspend_ = function;
+        if constexpr (asan_enabled || tsan_enabled) {
+            switch_out();
+        } else {
+            driver_at_ = jump(jump_, driver_at_, nullptr).left_at;
+        }
+        if (order_ != order::go_on) [[unlikely]] {
+            obey();
+        }
+    }
 
     /// For a suspend_function: await_suspend has thrown what is being handled.
-    void note_error() noexcept { error_ = std::current_exception(); }
+    void note_error() noexcept {
+        error_ = std::current_exception();
+        order_ = order::rethrow;
+    }
 
     // --- the task and the driver, on the stack of a worker ------------------------------
 
-    /// Lets the fiber run. True when it has ended; else await_suspend() follows.
-    [[nodiscard]] bool run_turn() noexcept;
-
-    [[nodiscard]] std::coroutine_handle<> await(promise_base& driver) {
-        return suspend_(*this, awaiter_, driver);
-    }
+    /// The driver.
+    [[nodiscard]] static task<> drive(fiber_core& self);
 
     [[nodiscard]] bool is_away() const noexcept;
 
@@ -113,9 +136,10 @@ protected:
     }
 
 private:
-    struct entry;
+    struct switching;
+    struct turn;
 
-    enum class order : std::uint8_t { go_on, unwind };
+    enum class order : std::uint8_t { go_on, rethrow, unwind };
 
     struct way_home : remote_request {
         way_home() noexcept : remote_request(&arrived) {}
@@ -126,13 +150,15 @@ private:
         worker* home = nullptr;
     };
 
-    void switch_in() noexcept;
-    void switch_out() noexcept;
+    WEFT_NOINLINE void switch_out() noexcept;
     void run_function_of_user() noexcept;
+    WEFT_COLD void prepare(fibers_of_thread& here) noexcept;
+    WEFT_COLD void give_stack_back() noexcept;
     WEFT_COLD void obey();
 
     // --- constant after construction ------------------------------------------------
     run_function run_;
+    jump_function jump_;
     way_home home_;
 
     // --- the stack and the driver, one after the other ---------------------------------
@@ -142,32 +168,12 @@ private:
     void* awaiter_ = nullptr;
     suspend_function suspend_ = nullptr;
     std::exception_ptr error_;
-    exceptions_in_hand exceptions_;  // of the stack, while it does not run (I3)
+    exceptions_in_hand exceptions_;  // of the side that does not run (I3)
     std::uint32_t stops_thrown_ = 0;
     order order_ = order::go_on;
     bool has_ended_ = false;
     switch_side own_side_;
     switch_side driver_side_;
-};
-
-/// What the driver of a fiber awaits: the fiber's next turn. Yields whether it was the last one.
-class [[nodiscard]] fiber_turn {
-public:
-    explicit fiber_turn(fiber_core& owner) noexcept : fiber_(owner) {}
-
-    [[nodiscard]] bool await_ready() noexcept { return has_ended_ = fiber_.run_turn(); }
-
-    template <std::derived_from<promise_base> Promise>
-    [[nodiscard]] WEFT_INLINE_SUSPENSION std::coroutine_handle<> await_suspend(
-        std::coroutine_handle<Promise> driver) noexcept {
-        return fiber_.await(driver.promise());
-    }
-
-    [[nodiscard]] bool await_resume() const noexcept { return has_ended_; }
-
-private:
-    fiber_core& fiber_;
-    bool has_ended_ = false;
 };
 
 /// What the task of a stopped fiber awaits until it is at home.
@@ -188,8 +194,21 @@ private:
     fiber_core& fiber_;
 };
 
-/// The driver.
-[[nodiscard]] task<> drive_fiber(fiber_core& fiber);
+/// weft::yield() without the clocks.
+class [[nodiscard]] fiber_yield {
+public:
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<promise_base> Promise>
+    void await_suspend(std::coroutine_handle<Promise> driver) const noexcept {
+        requeue(driver.promise());
+    }
+
+    void await_resume() const noexcept {}
+
+private:
+    static void requeue(promise_base& driver) noexcept;
+};
 
 /// A suspend_function.
 template <class Awaiter>

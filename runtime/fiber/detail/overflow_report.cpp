@@ -11,7 +11,7 @@
 
 namespace weft::detail {
 
-WEFT_STATIC_TLS constinit thread_local fibers_of_thread this_threads_fibers{nullptr, false};
+WEFT_STATIC_TLS constinit thread_local fibers_of_thread this_threads_fibers{nullptr, nullptr};
 
 namespace {
 
@@ -141,8 +141,7 @@ private:
 
 }  // namespace
 
-void watch_overflow(fibers_of_thread& here) noexcept {
-    here.is_watched = true;
+void watch_overflow() noexcept {
     install_handler();
     thread_local signal_stack const own;
 }

@@ -12,16 +12,17 @@
 namespace weft::detail {
 
 class fiber_core;
+struct exceptions_in_hand;
 
 /// What a thread keeps of its fibers.
 struct fibers_of_thread {
-    fiber_core* current;  // null where none runs
-    bool is_watched;      // watch_overflow() was called
+    fiber_core* current;             // null where none runs
+    exceptions_in_hand* exceptions;  // the thread's; null before its first fiber
 };
 
 WEFT_STATIC_TLS extern constinit thread_local fibers_of_thread this_threads_fibers;
 
 /// The calling thread. What cannot be had is done without.
-WEFT_COLD void watch_overflow(fibers_of_thread& here) noexcept;
+WEFT_COLD void watch_overflow() noexcept;
 
 }  // namespace weft::detail
