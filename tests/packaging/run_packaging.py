@@ -52,8 +52,9 @@ def test_subproject(root, build, compiler, scratch):
     for part in ('runtime', 'sync', 'io', 'meson.build', 'meson_options.txt', 'weft.hpp'):
         (project / 'subprojects/weft' / part).symlink_to(root / part)
     asserts = 'enabled' if '-DWEFT_ASSERTS=1' in flags_of(build) else 'disabled'
+    fiber = 'enabled' if '-DWEFT_HAS_FIBERS=1' in flags_of(build) else 'disabled'
     run('meson', 'setup', scratch / 'build', project, '--wrap-mode=nodownload', '-Doptimization=0',
-        f'-Dweft:asserts={asserts}', '--force-fallback-for=weft', CXX=' '.join(compiler))
+        f'-Dweft:asserts={asserts}', f'-Dweft:fiber={fiber}', '--force-fallback-for=weft', CXX=' '.join(compiler))
     planned = run('ninja', '-C', scratch / 'build', '-t', 'targets', 'all')
     objects = re.findall(r'^(\S+\.o): ', planned, re.MULTILINE)
     own = [name for name in objects if name.startswith('user.p/')]
@@ -63,8 +64,9 @@ def test_subproject(root, build, compiler, scratch):
     if 'user: cpp_LINKER' not in planned:
         sys.exit('the program is not linked')
     libraries = [build / f'{folder}/libweft_{folder}.a' for folder in ('io', 'sync', 'runtime')]
-    run(*compiler, *(scratch / 'build' / name for name in own), *libraries, '-luring', '-pthread',
-        '-o', scratch / 'program')
+    context = ['-lboost_context'] if '-DWEFT_HAS_FIBERS=1' in flags_of(build) else []
+    run(*compiler, *(scratch / 'build' / name for name in own), *libraries, '-luring', *context,
+        '-pthread', '-o', scratch / 'program')
     run(scratch / 'program')
 
 

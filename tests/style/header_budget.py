@@ -29,6 +29,7 @@ LIMITS = {
     'runtime/ranges/': 35_500,
     'runtime/pool/': 29_300,
     'runtime/pool/blocking.hpp': 38_000,  # this_task
+    'runtime/fiber/': 29_000,
     'runtime/testing/': 40_300,
     'runtime/resilience/': 44_000,
     'runtime/resilience/single_flight.hpp': 48_300,

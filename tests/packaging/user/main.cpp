@@ -11,8 +11,18 @@ weft::task<int> answer() {
     co_return settings::answer;
 }
 
+#if WEFT_HAS_FIBERS
+weft::task<int> answer_of_fiber() {
+    return weft::fiber([] { return weft::this_fiber::await(answer()); });
+}
+#else
+weft::task<int> answer_of_fiber() {
+    return answer();
+}
+#endif
+
 weft::task<int> answer_in_time() {
-    int const got = co_await weft::timeout(std::chrono::minutes(1), answer());
+    int const got = co_await weft::timeout(std::chrono::minutes(1), answer_of_fiber());
     co_return got;
 }
 
