@@ -54,7 +54,8 @@ def test_subproject(root, build, compiler, scratch):
     asserts = 'enabled' if '-DWEFT_ASSERTS=1' in flags_of(build) else 'disabled'
     fiber = 'enabled' if '-DWEFT_HAS_FIBERS=1' in flags_of(build) else 'disabled'
     run('meson', 'setup', scratch / 'build', project, '--wrap-mode=nodownload', '-Doptimization=0',
-        f'-Dweft:asserts={asserts}', f'-Dweft:fiber={fiber}', '--force-fallback-for=weft', CXX=' '.join(compiler))
+        f'-Dweft:asserts={asserts}', f'-Dweft:fiber={fiber}',
+        '--force-fallback-for=weft', CXX=' '.join(compiler))
     planned = run('ninja', '-C', scratch / 'build', '-t', 'targets', 'all')
     objects = re.findall(r'^(\S+\.o): ', planned, re.MULTILINE)
     own = [name for name in objects if name.startswith('user.p/')]
