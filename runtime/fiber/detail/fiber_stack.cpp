@@ -41,6 +41,9 @@ struct stack_pool {
     mutex lock;
     free_stack* lists[class_count] = {};
     std::size_t bytes = 0;
+
+    /// Under the lock.
+    void put(std::byte* bottom, std::size_t size) noexcept;
 };
 
 void before_fork() noexcept;
@@ -85,6 +88,12 @@ std::size_t rounded(std::size_t size) noexcept {
 
 free_stack* node_of(std::byte* bottom, std::size_t size) noexcept {
     return reinterpret_cast<free_stack*>(bottom + size - sizeof(free_stack));
+}
+
+void stack_pool::put(std::byte* bottom, std::size_t size) noexcept {
+    free_stack* const node = node_of(bottom, size);
+    node->next = std::exchange(lists[class_of(size)], node);
+    bytes += size;
 }
 
 std::byte* bottom_of(free_stack* node, std::size_t size) noexcept {
@@ -155,18 +164,17 @@ fiber_stack::fiber_stack(std::size_t size) : size_(rounded(size)) {
 void fiber_stack::give_back() noexcept {
     forget_marks(bottom_, size_);
     stack_pool& pool = the_pool();
-    bool keeps = false;
     {
         scoped_lock const lock(pool.lock);
-        keeps = pool.bytes + size_ <= pooled_max;
+        if (pool.bytes + size_ <= pooled_max) {
+            pool.put(bottom_, size_);  // keeps I3: under the lock of the question
+            return;
+        }
     }
-    if (!keeps && unmap(bottom_, size_)) {
-        return;
+    if (!unmap(bottom_, size_)) {
+        scoped_lock const lock(pool.lock);
+        pool.put(bottom_, size_);
     }
-    auto* const node = node_of(bottom_, size_);
-    scoped_lock const lock(pool.lock);
-    node->next = std::exchange(pool.lists[class_of(size_)], node);
-    pool.bytes += size_;
 }
 
 bool fiber_stack::guards(void const* address) const noexcept {

@@ -10,6 +10,8 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <barrier>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
@@ -38,6 +40,7 @@ namespace this_fiber = weft::this_fiber;
 namespace {
 
 constexpr std::size_t kib = 1024;
+constexpr std::size_t kept_size = 4096 * kib;
 constexpr bool is_sanitized = weft::detail::asan_enabled || weft::detail::tsan_enabled;
 
 /// Resident pages of this process, in bytes.
@@ -50,6 +53,20 @@ std::size_t resident_bytes() {
     std::fclose(file);
     return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
+
+/// Counts who is in it.
+class inside {
+public:
+    explicit inside(std::atomic<int>& count) : count_(count) { ++count_; }
+
+    inside(inside const&) = delete;
+    inside& operator=(inside const&) = delete;
+
+    ~inside() { --count_; }
+
+private:
+    std::atomic<int>& count_;
+};
 
 std::size_t mappings() {
     std::FILE* const file = std::fopen("/proc/self/maps", "r");
@@ -105,6 +122,35 @@ TEST_SUITE("runtime/fiber/stack") {
         CHECK(fiber_stack::pooled_bytes() > fiber_stack::pooled_max / 2);
         fiber_stack::trim();
         CHECK(fiber_stack::pooled_bytes() == 0);
+    }
+
+    TEST_CASE("the pool keeps no more than its bound, whoever gives stacks back at the same time") {
+        constexpr int givers = 4;
+        fiber_stack::trim();
+        for (int round = 0; round < 500; ++round) {
+            std::vector<fiber_stack> kept;
+            while ((kept.size() + 1) * kept_size < fiber_stack::pooled_max) {
+                kept.emplace_back(kept_size / fiber_stack::scale);
+            }
+            std::barrier all(givers + 1);
+            std::vector<std::thread> threads;
+            for (int i = 0; i < givers; ++i) {
+                threads.emplace_back([&all] {
+                    auto own = std::make_unique<fiber_stack>(kept_size / fiber_stack::scale);
+                    all.arrive_and_wait();
+                    all.arrive_and_wait();
+                    own.reset();
+                });
+            }
+            all.arrive_and_wait();
+            kept.clear();  // one more fits in
+            all.arrive_and_wait();
+            for (std::thread& each : threads) {
+                each.join();
+            }
+            REQUIRE(fiber_stack::pooled_bytes() <= fiber_stack::pooled_max);
+        }
+        fiber_stack::trim();
     }
 
     TEST_CASE("a fiber takes the stack of the one before it") {
@@ -198,34 +244,25 @@ TEST_SUITE("runtime/fiber/many") {
         std::size_t peak = 0;
         std::size_t most_mappings = 0;
         int waiting = 0;
-        int ended = 0;
+        std::atomic<int> alive{0};
         auto body = [&](nursery& n) -> task<> {
-            std::atomic<int> arrived{0};
-            std::atomic<bool> may_end{false};
             for (int i = 0; i < count; ++i) {
                 n.spawn(fiber([&] {
-                    ++arrived;
-                    while (!may_end) {
-                        this_fiber::await(weft::sleep_for(20ms));
-                    }
-                    --arrived;
+                    inside const counted(alive);
+                    this_fiber::await(weft::sleep_for(24h));
                 }));
             }
-            while (arrived != count) {
-                co_await weft::sleep_for(1ms);
+            while (alive != count) {
+                co_await weft::yield();
             }
-            waiting = arrived;
+            waiting = alive;
             peak = resident_bytes();
             most_mappings = mappings();
-            may_end = true;
-            while (arrived != 0) {
-                co_await weft::sleep_for(1ms);
-            }
-            ended = count - arrived;
+            n.request_stop();
         };
         pool.block_on([&] { return weft::scope(body); });
         CHECK(waiting == count);
-        CHECK(ended == count);
+        CHECK(alive == 0);
         std::size_t const each = (peak - std::min(before, peak)) / count;
         MESSAGE(each << " bytes resident for each, " << most_mappings - mappings_before
                      << " mappings more");
